@@ -1,0 +1,1 @@
+"""Readers that turn a folder into a `Capture`."""

@@ -1,0 +1,1 @@
+"""Neural fields: geometry (signed distance) and radiance (colour)."""

@@ -1,0 +1,1 @@
+"""torch.autograd bridges: one module per differentiable kernel family."""

@@ -1,0 +1,173 @@
+"""The only `ti.init` of the package, and the one gate through which tensors reach kernels.
+
+Taichi checks neither shapes across arguments nor the device of a tensor, and is not thread-safe while it compiles
+(taichi 1.7.4): `launch` checks and locks. `init` may be called again with other settings (tests do): kernels are
+then compiled anew; torch tensors stay valid, because no Taichi field or ndarray is ever made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import io
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+# Before torch is imported: a waiting OpenMP thread that spins steals the core that a kernel needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")
+
+import torch
+from torch import Tensor
+
+from .errors import Unavailable, UsageError
+
+Arch = Literal["cpu", "cuda", "vulkan"]
+Precision = Literal["float32", "float64"]
+_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What `init` settled: the backend, the floating-point type of every kernel, where tensors live, CPU threads."""
+
+    arch: Arch
+    dtype: torch.dtype
+    device: torch.device
+    threads: int
+
+    @property
+    def atomics(self) -> bool:
+        """Whether float atomics are the fast way to scatter (a GPU) or a slow, unordered one (the CPU)."""
+        return self.arch != "cpu"
+
+
+_current: Runtime | None = None
+_launch_lock = threading.Lock()
+
+
+def init(arch: Arch = "cpu", precision: Precision = "float32", threads: int | None = None) -> Runtime:
+    """Start Taichi on `arch`; `threads` defaults to the cores this process may use. Idempotent for equal settings.
+
+    Raises Unavailable where the backend is missing (Taichi itself would fall back to the CPU with only a warning).
+    """
+    global _current
+    if arch not in ("cpu", "cuda", "vulkan"):
+        raise UsageError("unknown backend", where=f"--arch {arch}", todo="choose cpu, cuda or vulkan")
+    cores = threads or available_cores()
+    wanted = Runtime(arch, _DTYPES[precision], torch.device("cuda" if arch == "cuda" else "cpu"), cores)
+    if _current == wanted:
+        return wanted
+    if arch == "cuda" and not torch.cuda.is_available():
+        raise Unavailable("backend not available", where="--arch cuda", why="torch finds no CUDA device", todo="use --arch cpu")
+    torch.set_num_threads(cores)
+    torch.set_flush_denormal(True)  # ti.init does so anyway: results must not depend on the order
+    _start_taichi(arch, precision, cores)
+    _current = wanted
+    return wanted
+
+
+def current() -> Runtime:
+    """The running backend; starts the CPU one if none was asked for."""
+    return _current or init()
+
+
+def synchronize() -> None:
+    """Wait for the device, for timing."""
+    import taichi as ti
+
+    ti.sync()
+    if current().device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a kernel with detached tensors, after checking device, floating type and contiguity of each.
+
+    Shapes are the business of the bridge that knows what the arguments mean.
+    """
+    runtime = current()
+    passed = [_checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument for argument in arguments]
+    with _launch_lock:
+        return kernel(*passed)
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Tensor:
+    name = getattr(kernel, "__name__", str(kernel))
+    if tensor.device.type != runtime.device.type:
+        raise ValueError(f"{name}: expected a tensor on {runtime.device.type}, got {tensor.device.type}; move it there first")
+    if tensor.is_floating_point() and tensor.dtype != runtime.dtype:
+        raise ValueError(f"{name}: expected {runtime.dtype}, got {tensor.dtype}; convert it or init another precision")
+    if not tensor.is_contiguous():
+        raise ValueError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}; call .contiguous()")
+    return tensor.detach()
+
+
+def _start_taichi(arch: Arch, precision: Precision, cores: int) -> None:
+    import taichi as ti
+
+    cache = _writable_cache_folder()
+    options: dict[str, Any] = {"offline_cache": cache is not None}
+    if cache is not None:
+        options["offline_cache_file_path"] = str(cache)
+    with _quiet_stdout():
+        ti.init(
+            arch=getattr(ti, arch),
+            default_fp=getattr(ti, {"float32": "f32", "float64": "f64"}[precision]),
+            cpu_max_num_threads=cores,
+            log_level=ti.ERROR,
+            **options,
+        )
+    started = ti.lang.impl.current_cfg().arch
+    expected = (ti.x64, ti.arm64) if arch == "cpu" else (getattr(ti, arch),)
+    if started not in expected:
+        raise Unavailable("backend not available", where=f"--arch {arch}", why=f"Taichi started {started.name}", todo="use --arch cpu")
+    if not faulthandler.is_enabled():
+        with contextlib.suppress(io.UnsupportedOperation, AttributeError):  # stderr may be no real file
+            faulthandler.enable()
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $TI_OFFLINE_CACHE_FILE_PATH, else the user's cache folder."""
+    given = os.environ.get("TI_OFFLINE_CACHE_FILE_PATH")
+    if given:
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "taichi-idr"
+
+
+def _writable_cache_folder() -> Path | None:
+    """Taichi segfaults at exit on a cache folder it cannot write: probe, and go without."""
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):
+        return None
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Send file descriptor 1 to nowhere: Taichi prints from C++."""
+    import sys
+
+    sys.stdout.flush()
+    saved = os.dup(1)
+    try:
+        with Path(os.devnull).open("w") as sink:
+            os.dup2(sink.fileno(), 1)
+            yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)

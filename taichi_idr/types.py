@@ -1,0 +1,130 @@
+"""Records that travel between modules. Frames are named as in docs/conventions.md.
+
+*World* is the capture's own frame and unit; *normalised* is the frame in which the object lies inside the unit
+sphere (x_world = T_world_normalised x_normalised); *camera* has OpenCV axes (x right, y down, z forward).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Sdf = Callable[[Tensor], Tensor]
+"""Signed distance, negative inside: points (N, 3) in the normalised frame -> values (N,)."""
+
+
+class HitStatus(IntEnum):
+    """How the search along one ray ended."""
+
+    OUTSIDE = 0
+    MISSED = 1
+    BRACKETED = 2
+    CONVERGED = 3
+
+    @property
+    def sentence(self) -> str:
+        return _STATUS_SENTENCES[self]
+
+
+_STATUS_SENTENCES = {
+    HitStatus.OUTSIDE: "the ray does not meet the bounding sphere",
+    HitStatus.MISSED: "no change of sign was found along the ray",
+    HitStatus.BRACKETED: "the surface is enclosed, but the value at the reported depth is above the tolerance",
+    HitStatus.CONVERGED: "the value at the reported depth is within the tolerance",
+}
+
+
+@dataclass(frozen=True)
+class Rays:
+    """`origins` (R, 3) and unit `directions` (R, 3), both in the normalised frame."""
+
+    origins: Tensor
+    directions: Tensor
+
+    def __len__(self) -> int:
+        return self.origins.shape[0]
+
+    def __getitem__(self, index: Tensor | slice) -> Rays:
+        return Rays(self.origins[index], self.directions[index])
+
+    def at(self, depth: Tensor) -> Tensor:
+        """Points (R, 3) at `depth` (R,)."""
+        return self.origins + depth[:, None] * self.directions
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Result of tracing R rays.
+
+    depth: (R,) distance along the unit ray to the first surface point; meaningless where `hit` is false.
+    search_depth: (R,) where f is least on the searched interval: the point of the mask loss (TRACE-9, 13, 14).
+    status: (R,) int32 of HitStatus.
+    """
+
+    depth: Tensor
+    search_depth: Tensor
+    status: Tensor
+
+    @property
+    def hit(self) -> Tensor:
+        return self.status >= int(HitStatus.BRACKETED)
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """V pinhole cameras.
+
+    quaternions: (V, 4) w x y z, rotate camera to normalised (or world) axes.
+    centres: (V, 3) camera centres in that frame.
+    intrinsics: (V, 3, 3) K with positive diagonal and K[2, 2] = 1, pixel units, integer coordinates = pixel centres;
+    skew kept.
+    """
+
+    quaternions: Tensor
+    centres: Tensor
+    intrinsics: Tensor
+
+    def __len__(self) -> int:
+        return self.quaternions.shape[0]
+
+    def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> Cameras:
+        move = {"dtype": dtype, "device": device}
+        return Cameras(self.quaternions.to(**move), self.centres.to(**move), self.intrinsics.to(**move))
+
+    def __getitem__(self, index: Tensor | slice | list[int]) -> Cameras:
+        return Cameras(self.quaternions[index], self.centres[index], self.intrinsics[index])
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Photos of one object, ready for a fit.
+
+    images: V arrays (H, W, 3) uint8 RGB; masks: V arrays (H, W) bool, True on the object. Sizes may differ by view.
+    cameras: float64, camera -> normalised.
+    T_world_normalised: (4, 4) float64 similarity (the file's `scale_mat_0`, or computed).
+    names: file stem of each image. warnings: what the reader wants the user to know.
+    """
+
+    folder: Path
+    names: list[str]
+    images: list[np.ndarray]
+    masks: list[np.ndarray]
+    cameras: Cameras
+    T_world_normalised: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    def with_warning(self, text: str) -> Capture:
+        return replace(self, warnings=(*self.warnings, text))
