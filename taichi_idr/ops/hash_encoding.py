@@ -1,0 +1,122 @@
+"""Bridge to the multiresolution hash encoding (kernels/hash_encoding.py).
+
+Value y and Jacobian J = dy/dx are both outputs: the gradient of a field behind the encoding is the plain product
+J^T g, whose adjoint torch knows (dL/dg = J u, dL/dJ = g u^T), and one pass scatters both cotangents to the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .. import runtime
+from ..kernels import hash_encoding as kernels
+
+FEATURES = 2
+
+
+@dataclass(frozen=True)
+class HashLayout:
+    """Where each level lives in the table.
+
+    levels: (L, 4) int32, columns RESOLUTION, OFFSET, ROWS, HASHED of the kernels; rows: rows of the whole table.
+    """
+
+    levels: Tensor
+    rows: int
+
+    @staticmethod
+    def build(levels: int, coarsest: int, finest: int, log2_rows: int, device: torch.device) -> HashLayout:
+        """`levels` grids whose resolution grows geometrically from `coarsest` to `finest` cells along [-1, 1]."""
+        growth = (finest / coarsest) ** (1 / max(levels - 1, 1))
+        capacity, offset, columns = 2**log2_rows, 0, []
+        for level in range(levels):
+            resolution = round(coarsest * growth**level)
+            corners = (resolution + 1) ** 3
+            rows = min(corners, capacity)
+            columns.append((resolution, offset, rows, int(corners > capacity)))
+            offset += rows
+        return HashLayout(torch.tensor(columns, dtype=torch.int32, device=device), offset)
+
+    def __len__(self) -> int:
+        return self.levels.shape[0]
+
+
+def hash_encoding(
+    points: Tensor, table: Tensor, layout: HashLayout, active: int, *, table_gradient: Tensor | None = None
+) -> Tensor:
+    """y (N, 2 L) at points (N, 3) of the normalised frame; levels from `active` on give zeros.
+
+    Differentiable once in points and table. `table_gradient` (rows, 2) receives the table's gradient by addition in
+    place of `table.grad`: a dense tensor per call would cost more than the adjoint itself.
+    """
+    value, _ = _HashEncoding.apply(points, table, layout, active, False, table_gradient)
+    return value
+
+
+def hash_encoding_jacobian(
+    points: Tensor, table: Tensor, layout: HashLayout, active: int, *, table_gradient: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """y (N, 2 L) and J = dy/dx (N, 2 L, 3); otherwise as `hash_encoding`."""
+    return _HashEncoding.apply(points, table, layout, active, True, table_gradient)
+
+
+class _HashEncoding(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        points: Tensor,
+        table: Tensor,
+        layout: HashLayout,
+        active: int,
+        with_jacobian: bool,
+        table_gradient: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        _check(points, table, layout, table_gradient)
+        points = points.detach().contiguous()
+        columns = FEATURES * len(layout)
+        value = points.new_empty(len(points), columns)
+        jacobian = points.new_empty(len(points) if with_jacobian else 0, columns, 3)
+        if len(points) and with_jacobian:
+            runtime.launch(kernels.encode_jacobian, points, table, layout.levels, active, value, jacobian)
+        elif len(points):
+            runtime.launch(kernels.encode, points, table, layout.levels, active, value)
+        ctx.save_for_backward(points, table)
+        ctx.layout, ctx.active, ctx.with_jacobian, ctx.table_gradient = layout, active, with_jacobian, table_gradient
+        if not with_jacobian:
+            ctx.mark_non_differentiable(jacobian)
+        return value, jacobian
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, value_bar: Tensor, jacobian_bar: Tensor) -> tuple[Tensor | None, ...]:
+        points, table = ctx.saved_tensors
+        cotangents = (value_bar.contiguous(), jacobian_bar.contiguous(), ctx.with_jacobian)
+        needs_point, needs_table, *_ = ctx.needs_input_grad
+        point_bar = table_bar = None
+        if needs_table:
+            table_bar = torch.zeros_like(table) if ctx.table_gradient is None else ctx.table_gradient
+            atomic = runtime.current().atomics
+            kernel = kernels.table_adjoint_atomic if atomic else kernels.table_adjoint_ordered
+            if len(points):
+                runtime.launch(kernel, points, ctx.layout.levels, ctx.active, *cotangents, table_bar)
+        if needs_point:
+            point_bar = torch.zeros_like(points)
+            if len(points):
+                runtime.launch(
+                    kernels.point_adjoint, points, table, ctx.layout.levels, ctx.active, *cotangents, point_bar
+                )
+        return point_bar, None if ctx.table_gradient is not None else table_bar, None, None, None, None
+
+
+def _check(points: Tensor, table: Tensor, layout: HashLayout, table_gradient: Tensor | None) -> None:
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise ValueError(f"hash_encoding: expected points (N, 3), got {tuple(points.shape)}")
+    if table.shape != (layout.rows, FEATURES):
+        raise ValueError(f"hash_encoding: expected a table ({layout.rows}, {FEATURES}), got {tuple(table.shape)}")
+    if table_gradient is not None and table_gradient.shape != table.shape:
+        raise ValueError(f"hash_encoding: expected table_gradient {tuple(table.shape)}, got {tuple(table_gradient.shape)}")
