@@ -1,0 +1,79 @@
+"""What every test shares: the backend, the order by precision, random numbers, data that is not in the repository.
+
+`pytest --arch vulkan` runs the kernels on another backend. `@pytest.mark.precision("float64")` asks for kernels in
+double precision; tests are ordered by it, because every change of precision compiles all kernels anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Imported before torch: it sets how OpenMP threads wait.
+from taichi_idr import runtime as taichi_runtime
+
+import pytest  # isort: skip
+import torch  # isort: skip
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKERS = (
+    "precision(name): floating-point type of the kernels, float32 (default) or float64",
+    "slow: takes more than a few seconds",
+    "gpu: needs a CUDA device",
+    "autodiff: needs the derivatives that Taichi writes itself, which are zeros on vulkan",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    choices = ("cpu", "cuda", "vulkan")
+    parser.addoption("--arch", choices=choices, default="cpu", help="backend of the kernels")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=_precision_of)
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if item.get_closest_marker("autodiff") and config.getoption("--arch") == "vulkan":
+            item.add_marker(pytest.mark.skip(reason="Taichi's own derivatives are zeros on vulkan"))
+
+
+@pytest.fixture(autouse=True)
+def runtime(request: pytest.FixtureRequest) -> taichi_runtime.Runtime:
+    """The backend of `--arch`, in the precision that the test is marked with."""
+    arch, precision = request.config.getoption("--arch"), _precision_of(request.node)
+    return taichi_runtime.init(arch, precision)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.fixture(params=[0], ids=["seed0"])
+def generator(request: pytest.FixtureRequest) -> torch.Generator:
+    """Random numbers on the CPU whose seed is part of the test's id."""
+    return torch.Generator().manual_seed(request.param)
+
+
+@pytest.fixture(scope="session")
+def capture_data() -> Callable[[str], Path]:
+    """`capture_data("nefertiti")` is that folder of $TIDR_TEST_DATA (default: ../shared/data beside the repository).
+
+    Where it is missing the test is skipped, saying which folder was looked for.
+    """
+    base = Path(os.environ.get("TIDR_TEST_DATA") or ROOT.parent / "shared" / "data")
+
+    def find(name: str) -> Path:
+        folder = base / name
+        if not folder.is_dir():
+            pytest.skip(f"test data missing: {folder}; set TIDR_TEST_DATA to the folder that holds {name}")
+        return folder
+
+    return find
+
+
+def _precision_of(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("precision")
+    return marker.args[0] if marker else "float32"
