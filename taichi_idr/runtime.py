@@ -97,6 +97,22 @@ def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
         return kernel(*passed)
 
 
+def launch_gradient(kernel: Callable[..., Any], *arguments: Any) -> None:
+    """Run the derivative that Taichi writes for `kernel`; an argument (tensor, gradient) takes part in it.
+
+    Taichi adds to the gradients of inputs and zeroes those of outputs: pass buffers that nobody else holds, and copies
+    of cotangents. Raises Unavailable on vulkan, where taichi 1.7.4 returns zeros for every array.
+    """
+    runtime = current()
+    if runtime.arch == "vulkan":
+        name = getattr(kernel, "__name__", str(kernel))
+        why = "Taichi's own derivatives are zeros on vulkan"
+        raise Unavailable(f"no derivative of {name}", where="--arch vulkan", why=why, todo="use --arch cpu or cuda")
+    passed = [_with_gradient(argument, runtime, kernel) for argument in arguments]
+    with _launch_lock:
+        kernel.grad(*passed)  # pyright: ignore[reportFunctionMemberAccess]
+
+
 def available_cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -111,6 +127,15 @@ def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Te
     if not tensor.is_contiguous():
         raise ValueError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}; call .contiguous()")
     return tensor.detach()
+
+
+def _with_gradient(argument: Any, runtime: Runtime, kernel: Callable[..., Any]) -> Any:
+    if not isinstance(argument, tuple):
+        return _checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument
+    tensor, gradient = argument
+    passed = _checked(tensor, runtime, kernel).requires_grad_()
+    passed.grad = _checked(gradient, runtime, kernel)
+    return passed
 
 
 def _start_taichi(arch: Arch, precision: Precision, cores: int) -> None:

@@ -1,6 +1,6 @@
-"""What every test shares: the backend, the order by precision, random numbers, data that is not in the repository.
+"""What every test shares: backend, order by precision, random numbers, data that is not in the repository.
 
-`pytest --arch vulkan` runs the kernels on another backend. `@pytest.mark.precision("float64")` asks for kernels in
+`pytest --arch vulkan` runs the kernels on another backend; `@pytest.mark.precision("float64")` asks for kernels in
 double precision; tests are ordered by it, because every change of precision compiles all kernels anew.
 """
 

@@ -1,0 +1,89 @@
+"""Sphere tracing from both ends of a ray (TRACE-1 to TRACE-7): what happens between two questions to a field.
+
+Each ray has two fronts: A walks forward from the entry into the bounding sphere, B back from the exit. A
+front is active until its value falls to the tolerance or the fronts cross.
+
+Argument | shape        | meaning
+depth    | (R, 2)       | of the fronts, columns FORWARD, BACKWARD; normalised units
+value    | (R, 2)       | f at the fronts, as last asked
+step     | (R, 2)       | length of the last step
+active   | (R, 2) int32 | 1 while the front walks
+"""
+
+from ._ti import array1, array2, ti
+from .sphere_bounds import load_ray, sphere_interval
+
+FORWARD, BACKWARD = 0, 1
+
+
+@ti.kernel
+def start_fronts(
+    origins: array2,
+    directions: array2,
+    radius: float,
+    depth: array2,
+    active: array2,
+    entry: array1,
+    meets: array1,
+):
+    """Put the fronts on the sphere (TRACE-1, TRACE-2).
+
+    radius | scalar     | of the sphere, normalised units
+    entry  | (R,)       | A's first depth; where the sphere is missed, that nearest to the centre (TRACE-13)
+    meets  | (R,) int32 | 1 where the line meets the sphere
+    """
+    for r in range(origins.shape[0]):
+        o, d = load_ray(origins, directions, r)
+        near, far, hit = sphere_interval(o, d, radius)
+        meets[r] = ti.cast(hit, ti.i32)
+        entry[r] = near if hit else -d.dot(o)
+        for side in ti.static(range(2)):
+            depth[r, side] = near if ti.static(side == FORWARD) else far
+            active[r, side] = meets[r]
+
+
+@ti.kernel
+def advance(value: array2, tolerance: float, step: array2, depth: array2, active: array2):
+    """Stop fronts whose value is within the tolerance or negative (TRACE-3), move others by f (TRACE-4)."""
+    for r in range(value.shape[0]):
+        for side in ti.static(range(2)):
+            if active[r, side] != 0:
+                f = value[r, side]
+                if f > tolerance:
+                    step[r, side] = f
+                    depth[r, side] += f if ti.static(side == FORWARD) else -f
+                else:
+                    active[r, side] = 0
+
+
+@ti.kernel
+def pull_back(value: array2, step: array2, active: array2, share: float, depth: array2, overshot: array2):
+    """Line search (TRACE-5): an active front inside the object goes back by `share` of its last step.
+
+    overshot (R, 2) int32: 1 where it did.
+    """
+    for r in range(value.shape[0]):
+        for side in ti.static(range(2)):
+            overshot[r, side] = 0
+            if active[r, side] != 0 and value[r, side] < 0.0:
+                back = share * step[r, side]
+                depth[r, side] -= back if ti.static(side == FORWARD) else -back
+                overshot[r, side] = 1
+
+
+@ti.kernel
+def stop_crossed(depth: array2, active: array2):
+    """A front is active only while t_A < t_B (TRACE-6)."""
+    for r in range(depth.shape[0]):
+        if not depth[r, FORWARD] < depth[r, BACKWARD]:
+            active[r, FORWARD] = 0
+            active[r, BACKWARD] = 0
+
+
+@ti.kernel
+def settle(value: array2, tolerance: float, active: array2):
+    """After the last step: fronts within the tolerance or inside have converged (TRACE-3)."""
+    for r in range(value.shape[0]):
+        for side in ti.static(range(2)):
+            if not value[r, side] > tolerance:
+                active[r, side] = 0
