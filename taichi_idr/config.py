@@ -1,16 +1,24 @@
 """Every number of a fit, once, as frozen data. IDs such as TRACE-5 refer to docs/idr.md.
 
-Presets are instances; `--set tracer.samples=64` makes a changed copy. Unknown keys are refused with the nearest name.
+Presets are instances; `--set tracer.samples=64` makes a changed copy. Unknown keys are refused with the nearest.
 """
 
 from __future__ import annotations
 
 import difflib
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from .errors import UsageError
+from .errors import BadInput, TidrError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 class _Frozen(BaseModel):
@@ -20,13 +28,151 @@ class _Frozen(BaseModel):
 class TracerConfig(_Frozen):
     """The exact tracer, section 2 of the method (TRACE-1 to TRACE-11)."""
 
-    radius: float = Field(1.0, gt=0, description="bounding sphere, normalised frame")
-    tolerance: float = Field(5e-5, gt=0, description="|f| that counts as on the surface")
-    line_search_step: float = Field(0.5, gt=0, lt=1)
-    line_search_iterations: int = Field(3, ge=0)
-    sphere_tracing_iterations: int = Field(10, ge=1)
-    samples: int = Field(100, ge=2, description="equal samples where sphere tracing has not converged")
-    secant_iterations: int = Field(8, ge=0)
+    radius: float = Field(default=1.0, gt=0, description="bounding sphere, normalised frame")
+    tolerance: float = Field(default=5e-5, gt=0, description="|f| that counts as on the surface")
+    line_search_step: float = Field(default=0.5, gt=0, lt=1)
+    line_search_iterations: int = Field(default=3, ge=0)
+    sphere_tracing_iterations: int = Field(default=10, ge=1)
+    samples: int = Field(default=100, ge=2, description="equal samples where sphere tracing has not converged")
+    secant_iterations: int = Field(default=8, ge=0)
+
+
+class GeometryConfig(_Frozen):
+    """SDF field: hash grid and a small Softplus network (preset `fast`)."""
+
+    levels: int = Field(default=14, ge=1, le=32)
+    coarsest: int = Field(default=16, ge=2, description="cells along [-1, 1] of the first level")
+    finest: int = Field(default=1024, ge=2, le=1200, description="and of the last")
+    log2_rows: int = Field(default=17, ge=8, le=24, description="rows of a hashed level")
+    table_scale: float = Field(default=1e-4, gt=0, description="features start uniform in +- this")
+    width: int = Field(default=64, ge=8)
+    hidden_layers: int = Field(default=2, ge=1)
+    features: int = Field(default=32, ge=0, description="z: what the renderer gets beside point, normal and view")
+    softplus_beta: float = Field(default=100.0, gt=0)
+
+
+class RadianceConfig(_Frozen):
+    """Neural renderer M(x, n, v, z, encoding) -> colour in [-1, 1]."""
+
+    width: int = Field(default=128, ge=8)
+    hidden_layers: int = Field(default=3, ge=1)
+    view_frequencies: int = Field(default=4, ge=0, description="NET-1 on the view direction")
+
+
+class ProxyConfig(_Frozen):
+    """The lattice of signed distances, and what the network does in the intervals that the march reports."""
+
+    resolution: int = Field(default=128, ge=16, le=512)
+    refresh_interval: int = Field(default=40, ge=1, description="steps between refreshes of the cells near the surface")
+    full_refresh_interval: int = Field(default=800, ge=1, description="steps between refreshes of the whole lattice")
+    band: float = Field(default=3.0, gt=0, description="cells: lattice points with |f| below this are near the surface")
+    margin: float = Field(
+        default=0.3, ge=0, description="cells: interpolated values below this are decided by the network"
+    )
+    least_step: float = Field(default=0.5, gt=0, description="cells")
+    widening: float = Field(default=2.0, ge=0, description="cells added at both ends of an interval: the lattice ages")
+    head_on: float = Field(default=8.0, gt=0, description="cells: a shorter interval is entered head-on")
+    secant_steps: int = Field(default=3, ge=1, description="secant steps in such an interval")
+    samples: int = Field(
+        default=8, ge=2, description="network samples in a longer interval, or where the secant failed"
+    )
+    rounds: int = Field(default=3, ge=1, description="intervals tried along one ray before the exact tracer takes it")
+    polish_iterations: int = Field(default=12, ge=1, description="regula falsi (Illinois) steps at most")
+
+
+class LossConfig(_Frozen):
+    """Weights of the terms (LOSS-1 to LOSS-5)."""
+
+    mask_weight: float = Field(default=30.0, ge=0)
+    eikonal_weight: float = Field(default=0.1, ge=0)
+    eikonal_points: int = Field(default=1024, ge=0, description="uniform points in the box per step")
+    eikonal_jitter: float = Field(default=0.02, ge=0, description="standard deviation of the surface points' shift")
+    alpha: float = Field(default=50.0, gt=0, description="sharpness of the mask's logistic")
+    alpha_doublings: int = Field(default=5, ge=0)
+    grazing: float = Field(default=0.05, gt=0, lt=1, description="least |n.v| in Lemma 1's denominator")
+
+
+class ScheduleConfig(_Frozen):
+    """Steps, batches and learning rates."""
+
+    steps: int = Field(default=6000, ge=1)
+    rays: int = Field(default=2048, ge=1)
+    views_per_step: int = Field(default=32, ge=1)
+    table_rate: float = Field(default=5e-3, gt=0)
+    network_rate: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.01, ge=0, le=1, description="share of the steps in which the rates rise from zero")
+    decay_start: float = Field(
+        default=0.4, ge=0, le=1, description="share of the steps after which the rates fall (cosine)"
+    )
+    decay_floor: float = Field(default=0.02, ge=0, le=1)
+    first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
+    levels_unlocked: float = Field(default=0.5, ge=0, le=1, description="share of the steps after which all are")
+    uniform_share: float = Field(
+        default=0.1, ge=0, le=1, description="pixels from the whole photo, not the object's surroundings"
+    )
+    surround: float = Field(
+        default=0.1, ge=0, description="how far the surroundings reach, in sizes of the object's box"
+    )
+    hull_resolution: int = Field(default=96, ge=16, le=256, description="visual hull that the fit starts from")
+    hull_steps: int = Field(default=300, ge=1, description="steps of fitting the field to the hull's distance")
+
+
+class LogConfig(_Frozen):
+    """How often the run says what it does, in steps."""
+
+    metrics_interval: int = Field(default=50, ge=1)
+    preview_interval: int = Field(default=1000, ge=1)
+    checkpoint_interval: int = Field(default=1000, ge=1)
+
+
+class FitConfig(_Frozen):
+    """All settings of a fit."""
+
+    preset: Literal["fast"] = "fast"
+    seed: int = Field(default=0, ge=0)
+    downscale: int = Field(default=1, ge=1, le=32)
+    time_limit: float | None = Field(
+        default=None, gt=0, description="seconds after which the fit ends with a checkpoint"
+    )
+    geometry: GeometryConfig = GeometryConfig()
+    radiance: RadianceConfig = RadianceConfig()
+    tracer: TracerConfig = TracerConfig()
+    proxy: ProxyConfig = ProxyConfig()
+    loss: LossConfig = LossConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    log: LogConfig = LogConfig()
+
+
+PRESETS: dict[str, FitConfig] = {"fast": FitConfig()}
+
+
+def make_config(preset: str, assignments: list[str], **settings: Any) -> FitConfig:
+    """A preset, changed by `--set` assignments, then by `settings` (top-level keys and groups; None means unset).
+
+    Raises UsageError for an unknown preset or key (with the nearest name) and for a value out of range.
+    """
+    if preset not in PRESETS:
+        raise UsageError("unknown preset", where=f"--preset {preset}", todo=f"choose {' or '.join(PRESETS)}")
+    tree = _merged(PRESETS[preset].model_dump(), parse_assignments(assignments))
+    tree = _merged(tree, _without_none(settings))
+    return _validated(tree, UsageError, lambda key: f"--set {key}")
+
+
+def config_to_toml(config: FitConfig) -> str:
+    """Every setting; those that are None are left out."""
+    import tomli_w
+
+    return tomli_w.dumps(_without_none(config.model_dump()))
+
+
+def config_from_toml(text: str, path: Path) -> FitConfig:
+    """The settings in `text`, read from `path`. Raises BadInput: no TOML, unknown key (nearest name), bad value."""
+    try:
+        tree = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        todo = "restore the file, or fit again with --fresh"
+        raise BadInput("not TOML", where=path, why=str(error), todo=todo) from error
+    return _validated(tree, BadInput, lambda key: f"{path}: {key}")
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
@@ -39,11 +185,66 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise UsageError("not an assignment", where=f"--set {text}", todo="write key=value")
-        *groups, leaf = key.split(".")
+        *groups, leaf = key.strip().split(".")
         node = tree
         for group in groups:
             node = node.setdefault(group, {})
             if not isinstance(node, dict):
-                raise UsageError("a value where a group is needed", where=f"--set {text}", todo=f"set keys below {group}")
-        node[leaf] = value
+                todo = f"set keys below {group}"
+                raise UsageError("a value where a group is needed", where=f"--set {text}", todo=todo)
+        node[leaf] = None if value.strip() == "none" else value.strip()
     return tree
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in tree.items() if value is not None}
+    return {key: _without_none(value) if isinstance(value, dict) else value for key, value in kept.items()}
+
+
+def _validated(tree: dict[str, Any], error_class: type[TidrError], place: Callable[[str], str]) -> FitConfig:
+    """The first fault is reported, by its full key."""
+    try:
+        return FitConfig.model_validate(tree)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        *groups, leaf = [str(part) for part in fault["loc"]]
+        where = place(".".join((*groups, leaf)))
+        if fault["type"] == "extra_forbidden":
+            raise error_class("unknown key", where=where, why=_nearest_name(groups, leaf)) from error
+        why = f"{_shown(fault['input'])}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        raise error_class("bad value", where=where, why=why) from error
+
+
+def _nearest_name(groups: list[str], leaf: str) -> str:
+    """Look in the same group first, then in all."""
+    known = _all_keys(FitConfig)
+    prefix = "".join(f"{group}." for group in groups)
+    siblings = [key for key in known if key.startswith(prefix)]
+    near = difflib.get_close_matches(prefix + leaf, siblings, 1)
+    near = near or [key for key in known if key.split(".")[-1] == leaf]
+    near = near or difflib.get_close_matches(leaf, known, 1, cutoff=0.0)
+    return f"the nearest is {near[0]}"
+
+
+def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        group = field.annotation
+        if isinstance(group, type) and issubclass(group, BaseModel):
+            keys += _all_keys(group, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -5,6 +5,7 @@ Every error reads `WHAT (WHERE): WHY; WHAT TO DO`; the command line prints it on
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 
 
@@ -102,3 +103,8 @@ class Stopped(TidrError):
     def __init__(self, what: str, *, exit_code: ExitCode, where: object = None, todo: str = "") -> None:
         super().__init__(what, where=where, todo=todo)
         self.exit_code = exit_code
+
+
+def warn(text: object) -> None:
+    """Tell the user on standard error, on one line, and go on."""
+    print("tidr: warning:", " ".join(str(text).split()), file=sys.stderr, flush=True)
