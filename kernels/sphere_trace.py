@@ -47,13 +47,11 @@ def advance(value: array2, tolerance: float, step: array2, depth: array2, active
     """Stop fronts whose value is within the tolerance or negative (TRACE-3), move others by f (TRACE-4)."""
     for r in range(value.shape[0]):
         for side in ti.static(range(2)):
-            if active[r, side] != 0:
-                f = value[r, side]
-                if f > tolerance:
-                    step[r, side] = f
-                    depth[r, side] += f if ti.static(side == FORWARD) else -f
-                else:
-                    active[r, side] = 0
+            walks = active[r, side] != 0 and value[r, side] > tolerance
+            f = value[r, side] if walks else 0.0
+            active[r, side] = ti.cast(walks, ti.i32)
+            step[r, side] = f
+            depth[r, side] += f if ti.static(side == FORWARD) else -f
 
 
 @ti.kernel
@@ -64,20 +62,19 @@ def pull_back(value: array2, step: array2, active: array2, share: float, depth: 
     """
     for r in range(value.shape[0]):
         for side in ti.static(range(2)):
-            overshot[r, side] = 0
-            if active[r, side] != 0 and value[r, side] < 0.0:
-                back = share * step[r, side]
-                depth[r, side] -= back if ti.static(side == FORWARD) else -back
-                overshot[r, side] = 1
+            inside = active[r, side] != 0 and value[r, side] < 0.0
+            back = share * step[r, side] if inside else 0.0
+            depth[r, side] -= back if ti.static(side == FORWARD) else -back
+            overshot[r, side] = ti.cast(inside, ti.i32)
 
 
 @ti.kernel
 def stop_crossed(depth: array2, active: array2):
     """A front is active only while t_A < t_B (TRACE-6)."""
     for r in range(depth.shape[0]):
-        if not depth[r, FORWARD] < depth[r, BACKWARD]:
-            active[r, FORWARD] = 0
-            active[r, BACKWARD] = 0
+        apart = depth[r, FORWARD] < depth[r, BACKWARD]
+        for side in ti.static(range(2)):
+            active[r, side] = ti.cast(apart and active[r, side] != 0, ti.i32)
 
 
 @ti.kernel
@@ -85,5 +82,4 @@ def settle(value: array2, tolerance: float, active: array2):
     """After the last step: fronts within the tolerance or inside have converged (TRACE-3)."""
     for r in range(value.shape[0]):
         for side in ti.static(range(2)):
-            if not value[r, side] > tolerance:
-                active[r, side] = 0
+            active[r, side] = ti.cast(active[r, side] != 0 and value[r, side] > tolerance, ti.i32)

@@ -89,7 +89,8 @@ def synchronize() -> None:
 def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
     """Call a kernel with detached tensors, after checking device, floating type and contiguity of each.
 
-    Shapes are the business of the bridge that knows what the arguments mean.
+    Shapes are the business of the bridge that knows what the arguments mean. On vulkan an array that a kernel never
+    reads is not copied in: such a kernel must write every element of it, or it comes back with garbage.
     """
     runtime = current()
     passed = [_checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument for argument in arguments]
