@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -22,7 +23,6 @@ def surface_points(
     moved = origins - origins.detach() + depth[:, None] * (directions - directions.detach())
     change = sdf_value - sdf_value.detach() + (normal * moved).sum(dim=1)
     cosine = (normal * directions.detach()).sum(dim=1)
-    clamped = cosine.abs() < grazing
-    cosine = cosine.where(~clamped, (cosine > 0) * 2 * grazing - grazing)
-    attached = depth - change / cosine
-    return origins + attached[:, None] * directions, clamped.sum()
+    clamped = torch.where(cosine > 0, cosine.clamp(min=grazing), cosine.clamp(max=-grazing))
+    attached = depth - change / clamped
+    return origins + attached[:, None] * directions, (cosine.abs() < grazing).sum()
