@@ -77,6 +77,11 @@ def current() -> Runtime:
     return _current or init()
 
 
+def best_arch() -> Arch:
+    """The fastest backend of this machine."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def synchronize() -> None:
     """Wait for the device, for timing."""
     import taichi as ti

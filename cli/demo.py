@@ -1,0 +1,24 @@
+"""`tidr demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ArchOption, chosen_arch
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for capture, run and report.")] = Path("runs/demo"),
+    open_report: Annotated[bool, typer.Option("--open", help="Show the report in a browser.")] = False,
+    arch: ArchOption = "auto",
+) -> None:
+    """Do everything once, on a capture of its own.
+
+    An invented object is photographed, fitted, meshed and measured; OUT/report/index.html shows the result.
+    """
+    from taichi_idr.demo import run_demo
+
+    run_demo(out, open_report=open_report, arch=chosen_arch(arch))

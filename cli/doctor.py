@@ -1,0 +1,13 @@
+"""`tidr doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def doctor() -> None:
+    """Say what is installed and what works here."""
+    from taichi_idr.doctor import examine
+
+    for finding in examine():
+        typer.echo(finding)

@@ -1,0 +1,31 @@
+"""`tidr eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import ArchOption, RunArgument, chosen_arch, chosen_run
+
+
+def evaluate(
+    run: RunArgument = None,
+    gt_mesh: Annotated[Path | None, typer.Option(help="True surface, world frame: Chamfer, F-score.")] = None,
+    gt_cameras: Annotated[Path | None, typer.Option(help="True cameras.npz: align to them first.")] = None,
+    max_views: Annotated[int | None, typer.Option("--max-views", "--views", min=1, help="Not all views.")] = None,
+    downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos. [default: as in the fit]")] = None,
+    arch: ArchOption = "auto",
+) -> None:
+    """Measure a run against its photos.
+
+    PSNR, SSIM, mask IoU, held-out views where the capture has them; the distance to a true surface and true cameras
+    where they are given.
+    """
+    chosen = chosen_run(run)
+    from taichi_idr.evaluate import evaluate_run
+
+    evaluate_run(
+        chosen, gt_mesh=gt_mesh, gt_cameras=gt_cameras, max_views=max_views, downscale=downscale, arch=chosen_arch(arch)
+    )

@@ -1,0 +1,110 @@
+"""One line on standard error and an exit code for everything that can end a command."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+import typer
+
+from taichi_idr import __version__
+from taichi_idr.errors import ExitCode, TidrError, UsageError, WriteFailed
+
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_SIGPIPE_CODE = 141  # what a shell reports for any program whose reader went away
+_run: Path | None = None
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP outside the part of a fit that catches them itself."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def note_run(path: Path) -> None:
+    """Name the run folder in which the traceback of a bug is to be kept, should it exist by then."""
+    global _run
+    _run = path
+
+
+def forget_run() -> None:
+    global _run
+    _run = None
+
+
+def report(error: BaseException, *, debug: bool) -> int:
+    """Print the line for `error` and return its exit code."""
+    if isinstance(error, BrokenPipeError):
+        _close_stdout()
+        return _SIGPIPE_CODE
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if debug:
+        traceback.print_exception(error)
+    text, code = _explain(error)
+    print("tidr: error:", one_line(text), file=sys.stderr, flush=True)
+    return code
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and control characters: names of files can hold both."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, TidrError):
+        return str(error), error.exit_code
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        number = error.number if isinstance(error, Terminated) else signal.SIGINT
+        return f"stopped by {signal.Signals(number).name}", 128 + number
+    if format_message := getattr(error, "format_message", None):  # typer's, of click or of its copy of click
+        return str(_usage_error(format_message(), getattr(error, "ctx", None))), ExitCode.USAGE
+    if _is_out_of_memory(error):
+        todo = "ask for less: --downscale 2, --rays 1024 or a smaller --res"
+        return f"out of memory: {error}; {todo}" if str(error) else f"out of memory: {todo}", ExitCode.OUT_OF_MEMORY
+    if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
+        return str(WriteFailed("write failed", where=error.filename, why=error.strerror or "")), ExitCode.WRITE_FAILED
+    return _explain_bug(error), ExitCode.BUG
+
+
+def _usage_error(text: str, context: typer.Context | None) -> UsageError:
+    command = context.command_path if context else "tidr"
+    text = text.rstrip(".").replace("Value error, ", "")
+    return UsageError(f"{text[:1].lower()}{text[1:]}", where=command, todo=f"see {command} --help")
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """torch says so in a RuntimeError of its own on a GPU and in a plain one on the CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+
+
+def _explain_bug(error: BaseException) -> str:
+    summary = f"this is a bug, please report it: {type(error).__name__}: {error}"
+    kept = _keep_traceback(error)
+    return f"{summary}; traceback in {kept}" if kept else f"{summary}; --debug shows the traceback"
+
+
+def _keep_traceback(error: BaseException) -> Path | None:
+    if _run is None or not _run.is_dir():
+        return None
+    path = _run / "crash.txt"
+    lines = traceback.format_exception(error)
+    try:
+        path.write_text(f"tidr {__version__}, Python {sys.version}\n{''.join(lines)}", encoding="utf-8")
+    except OSError:
+        return None
+    return path
+
+
+def _close_stdout() -> None:
+    """Python flushes it once more at exit, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

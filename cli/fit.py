@@ -1,0 +1,59 @@
+"""`tidr fit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .failures import note_run
+from .options import ArchOption, chosen_arch
+
+
+def fit(
+    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="Folder with photos, masks and cameras.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/CAPTURE's name]")] = None,
+    preset: Annotated[str, typer.Option(help="Settings to start from.")] = "fast",
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
+    rays: Annotated[int | None, typer.Option(min=1, help="Rays per step.")] = None,
+    downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
+    arch: ArchOption = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the old run moves to RUN/previous.")] = False,
+    normalize: Annotated[bool, typer.Option("--normalize", help="Find the object from the masks anew.")] = False,
+    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the object.")] = False,
+    resize_masks: Annotated[bool, typer.Option("--resize-masks", help="Accept masks of another size.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+) -> None:
+    """Fit shape and colour to a capture.
+
+    The same command again goes on where it stopped.
+    """
+    from taichi_idr.run_folder import default_run
+
+    run = out or default_run(capture.resolve().name)
+    note_run(run)
+    from taichi_idr.fit import fit_capture
+
+    fit_capture(
+        capture,
+        out=run,
+        preset=preset,
+        assignments=assignments or [],
+        steps=steps,
+        time_limit=time_limit,
+        rays=rays,
+        downscale=downscale,
+        seed=seed,
+        arch=chosen_arch(arch),
+        threads=threads,
+        fresh=fresh,
+        normalize=normalize,
+        invert_masks=invert_masks,
+        resize_masks=resize_masks,
+    )

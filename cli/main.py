@@ -1,0 +1,88 @@
+"""The command `tidr`: it parses, hands over, and turns every failure into one line and an exit code.
+
+Only what `--help` needs is imported here; each command imports its work when it is called.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from taichi_idr import __version__
+from taichi_idr.errors import ExitCode
+
+from . import demo, doctor, evaluate, failures, fit, mesh, render
+
+app = typer.Typer(
+    help="Photos, silhouettes and cameras of one object become a watertight textured mesh.",
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: importing rich costs more than the rest of --help
+)
+app.command("fit")(fit.fit)
+app.command("mesh")(mesh.mesh)
+app.command("render")(render.render)
+app.command("eval")(evaluate.evaluate)
+app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> NoReturn:
+    """Entry point of the process."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads take a kernel's core
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, name), _end)
+    code = run(sys.argv[1:])
+    with suppress(OSError):
+        sys.stdout.flush()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line (without the program's name) and return its exit code."""
+    arguments, debug = _take_debug(arguments)
+    failures.forget_run()
+    try:
+        command = get_command(app)
+        with command.make_context("tidr", arguments) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as ending:
+        return ending.exit_code
+    except BaseException as error:
+        return failures.report(error, debug=debug)
+    return ExitCode.DONE
+
+
+@app.callback(invoke_without_command=True)
+def _global_options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks (anywhere in the line).")] = False,
+) -> None:
+    if version:
+        typer.echo(f"tidr {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(ExitCode.USAGE)
+
+
+def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:
+    """`--debug` counts wherever it stands."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [word for word in arguments[:end] if word != "--debug"]
+    return [*kept, *arguments[end:]], len(kept) < end
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave through the usual way out, so that locks are given back and temporary files removed."""
+    raise failures.Terminated(number)

@@ -1,0 +1,5 @@
+"""`python -m taichi_idr` is `tidr`."""
+
+from .cli.main import main
+
+main()

@@ -1,0 +1,158 @@
+"""What a fit says while it runs, on standard error: a live line on a terminal, elsewhere plain lines now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TextIO
+
+PLAIN_INTERVAL = 5.0  # seconds
+LIVE_INTERVAL = 0.25
+_PACE_WINDOW = 30.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One moment of a fit. psnr_db over hit object pixels, mask_iou and hits (share of the rays) in [0, 1]."""
+
+    step: int
+    loss: float
+    psnr_db: float
+    mask_iou: float
+    hits: float
+
+
+class Progress:
+    """`with Progress(steps, rays) as progress: progress.update(Reading(...))`.
+
+    steps: the step at which the fit ends. rays: per step. time_limit: seconds from now after which it ends earlier.
+    A stream that breaks (a closed pipe) silences the progress; the fit goes on.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        rays: int,
+        *,
+        time_limit: float | None = None,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._steps, self._rays, self._clock = steps, rays, clock
+        self._stream = stream or sys.stderr
+        self._deadline = None if time_limit is None else clock() + time_limit
+        self._pace: deque[tuple[float, int]] = deque()
+        self._last_shown = float("-inf")
+        self._unshown: Reading | None = None
+        self._live = _LiveLine(self._stream, steps) if _is_terminal(self._stream) else None
+
+    def __enter__(self) -> Progress:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._unshown:
+            self._show(self._unshown)
+        if self._live:
+            self._live.stop()
+
+    @property
+    def steps_per_second(self) -> float:
+        """Over the last half minute; 0 before the second reading."""
+        if len(self._pace) < 2:
+            return 0.0
+        (before, first), (now, last) = self._pace[0], self._pace[-1]
+        return (last - first) / max(now - before, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the pace so far and the time limit; None while neither is known."""
+        speed = self.steps_per_second
+        by_steps = (self._steps - self._pace[-1][1]) / speed if speed > 0 else None
+        by_time = None if self._deadline is None else max(self._deadline - self._clock(), 0.0)
+        return min((left for left in (by_steps, by_time) if left is not None), default=None)
+
+    def update(self, reading: Reading) -> None:
+        """Show `reading`, unless another was shown a moment ago."""
+        now = self._clock()
+        self._pace.append((now, reading.step))
+        while now - self._pace[0][0] > _PACE_WINDOW:
+            self._pace.popleft()
+        self._unshown = reading
+        if now - self._last_shown >= (LIVE_INTERVAL if self._live else PLAIN_INTERVAL):
+            self._last_shown = now
+            self._show(reading)
+
+    def message(self, text: str) -> None:
+        """A line that stays."""
+        with suppress(OSError, ValueError):
+            if self._live:
+                self._live.print(text)
+            else:
+                print(text, file=self._stream, flush=True)
+
+    def _show(self, reading: Reading) -> None:
+        self._unshown = None
+        parts = [
+            f"loss {reading.loss:.4f}",
+            f"PSNR {reading.psnr_db:.2f} dB",
+            f"mask IoU {reading.mask_iou:.3f}",
+            f"hits {100 * reading.hits:.0f} %",
+        ]
+        if self.steps_per_second > 0:
+            parts.append(f"{self.steps_per_second * self._rays:,.0f} rays/s")
+        if self.seconds_left is not None:
+            parts.append(f"{_minutes(self.seconds_left)} left")
+        if self._live:
+            with suppress(OSError, ValueError):
+                self._live.show(reading.step, "  ".join(parts))
+        else:
+            self.message("  ".join((f"step {reading.step}/{self._steps}", *parts)))
+
+
+class _LiveLine:
+    """A bar by rich, drawn when told to: a drawing thread would take time from a kernel."""
+
+    def __init__(self, stream: TextIO, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[readings]}", markup=False))
+        self._progress = RichProgress(*columns, console=Console(file=stream), auto_refresh=False)
+        self._task = self._progress.add_task("", total=steps, readings="starting")
+
+    def start(self) -> None:
+        self._progress.start()
+        self._progress.refresh()
+
+    def stop(self) -> None:
+        with suppress(OSError, ValueError):
+            self._progress.stop()
+
+    def show(self, step: int, readings: str) -> None:
+        self._progress.update(self._task, completed=step, readings=readings, refresh=True)
+
+    def print(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
