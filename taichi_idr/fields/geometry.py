@@ -1,0 +1,97 @@
+"""The signed distance field of preset `fast`: hash encoding and a small Softplus network, gradient in closed form.
+
+With y = [x, enc(x)] the network gives [f, z]; its derivative df/dy is written out layer by layer, so that
+grad f = (df/dy)_x + J^T (df/dy)_enc is part of an ordinary first-order graph and one backward pass trains it (NET-10).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..config import GeometryConfig
+from ..ops.hash_encoding import FEATURES, HashLayout, hash_encoding, hash_encoding_jacobian
+
+
+@dataclass(frozen=True)
+class GeometrySample:
+    """At N points: sdf (N,), gradient (N, 3) of it, feature z (N, Z), encoding (N, 2 L)."""
+
+    sdf: Tensor
+    gradient: Tensor
+    feature: Tensor
+    encoding: Tensor
+
+    def __getitem__(self, index: Tensor | slice) -> GeometrySample:
+        return GeometrySample(self.sdf[index], self.gradient[index], self.feature[index], self.encoding[index])
+
+
+class HashGeometry(nn.Module):
+    """f: R^3 -> R and z: R^3 -> R^Z, normalised frame, f negative inside.
+
+    `active_levels` is set from outside (coarse to fine). `table_gradient` collects the table's gradient over a step.
+    """
+
+    def __init__(self, config: GeometryConfig, device: torch.device, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.layout = HashLayout.build(config.levels, config.coarsest, config.finest, config.log2_rows, device)
+        self.active_levels = config.levels
+        table = torch.rand(self.layout.rows, FEATURES, generator=generator) * 2 - 1
+        self.table = nn.Parameter((table * config.table_scale).to(device))
+        self.table_gradient = torch.zeros_like(self.table)
+        widths = [3 + FEATURES * config.levels, *[config.width] * config.hidden_layers, 1 + config.features]
+        self.layers = nn.ModuleList(
+            _linear(inputs, outputs, device, generator) for inputs, outputs in zip(widths, widths[1:], strict=False)
+        )
+
+    @property
+    def encoding_width(self) -> int:
+        return FEATURES * self.config.levels
+
+    def sdf(self, points: Tensor) -> Tensor:
+        """f (N,) at points (N, 3)."""
+        encoding = hash_encoding(
+            points, self.table, self.layout, self.active_levels, table_gradient=self.table_gradient
+        )
+        hidden = torch.cat([points, encoding], dim=1)
+        for layer in self.layers[:-1]:
+            hidden = F.softplus(layer(hidden), beta=self.config.softplus_beta)
+        last = self.layers[-1]
+        return F.linear(hidden, last.weight[:1], last.bias[:1])[:, 0]
+
+    def sample(self, points: Tensor) -> GeometrySample:
+        """f, z, grad f and the encoding at points (N, 3), attached to points and parameters."""
+        encoding, jacobian = hash_encoding_jacobian(
+            points, self.table, self.layout, self.active_levels, table_gradient=self.table_gradient
+        )
+        beta = self.config.softplus_beta
+        hidden, slopes = torch.cat([points, encoding], dim=1), []
+        for layer in self.layers[:-1]:
+            before = layer(hidden)
+            hidden = F.softplus(before, beta=beta)
+            slopes.append(torch.sigmoid(beta * before))
+        output = self.layers[-1](hidden)
+        gradient = self._gradient(slopes, jacobian)
+        return GeometrySample(output[:, 0], gradient, output[:, 1:], encoding)
+
+    def _gradient(self, slopes: list[Tensor], jacobian: Tensor) -> Tensor:
+        """grad f by the chain rule, from the last layer back."""
+        chain = self.layers[-1].weight[0].expand_as(slopes[-1])
+        for layer, slope in zip(reversed(self.layers[:-1]), reversed(slopes), strict=True):
+            chain = (chain * slope) @ layer.weight
+        through_encoding = torch.bmm(chain[:, None, 3:], jacobian)[:, 0]
+        return chain[:, :3] + through_encoding
+
+
+def _linear(inputs: int, outputs: int, device: torch.device, generator: torch.Generator) -> nn.Linear:
+    """A layer with He initialisation (the hidden rule of NET-4) drawn from `generator`."""
+    layer = nn.Linear(inputs, outputs, device="meta")
+    weight = torch.randn(outputs, inputs, generator=generator) * math.sqrt(2 / outputs)
+    layer.weight = nn.Parameter(weight.to(device))
+    layer.bias = nn.Parameter(torch.zeros(outputs, device=device))
+    return layer

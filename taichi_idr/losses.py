@@ -1,0 +1,24 @@
+"""The terms of the loss (LOSS-1 to LOSS-3). Every term is finite for empty sets."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def colour_loss(predicted: Tensor, observed: Tensor, rays: int) -> Tensor:
+    """LOSS-1: sum |I - L| over surface pixels and channels, both (N, 3) in [-1, 1], per ray of the whole batch."""
+    return (predicted - observed).abs().sum() / rays
+
+
+def mask_loss(sdf: Tensor, is_object: Tensor, alpha: float, rays: int) -> Tensor:
+    """LOSS-2: cross-entropy of the silhouette, f (N,) at the rays' least points, is_object (N,) bool."""
+    entropy = F.binary_cross_entropy_with_logits(-alpha * sdf, is_object.to(sdf.dtype), reduction="sum")
+    return entropy / (alpha * rays)
+
+
+def eikonal_loss(gradient: Tensor) -> Tensor:
+    """LOSS-3: mean (|grad f| - 1)^2 over gradients (N, 3); the root is kept away from zero, where it has no slope."""
+    norm = torch.sqrt((gradient * gradient).sum(dim=1) + 1e-12)
+    return ((norm - 1) ** 2).sum() / max(len(norm), 1)

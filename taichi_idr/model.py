@@ -1,0 +1,122 @@
+"""What a fit learns, in one object: geometry, renderer, and the lattice that proposes where the surface is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from . import runtime
+from .checkpoint import load_newest
+from .config import FitConfig
+from .errors import BadInput, warn
+from .fields.geometry import HashGeometry
+from .fields.radiance import Radiance
+from .proxy import CHUNK, ProxyLattice, trace_proxy
+from .run_folder import open_run
+from .types import Cameras, Hits, Rays
+
+VIEWING_RESOLUTION = 256  # lattice for pictures and measurements: twice as fine as in training
+VIEWING_BAND = 3.0
+
+
+class Model(nn.Module):
+    """SDF and renderer; the methods without `forward` in their way keep no graph and work in chunks."""
+
+    def __init__(self, config: FitConfig, device: torch.device, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        generator = generator or torch.Generator().manual_seed(config.seed)
+        self.config = config
+        self.geometry = HashGeometry(config.geometry, device, generator)
+        z_and_encoding = config.geometry.features + self.geometry.encoding_width
+        self.radiance = Radiance(config.radiance, z_and_encoding, device, generator)
+        self.lattice = ProxyLattice(config.proxy.resolution, device)
+        self._viewing: ProxyLattice | None = None
+
+    @torch.no_grad()
+    def sdf(self, points: Tensor) -> Tensor:
+        """f (N,) at points (N, 3) of the normalised frame."""
+        return torch.cat([self.geometry.sdf(part) for part in points.split(CHUNK)])
+
+    @torch.no_grad()
+    def gradient(self, points: Tensor) -> Tensor:
+        """grad f (N, 3), not normalised."""
+        return torch.cat([self.geometry.sample(part).gradient for part in points.split(CHUNK)])
+
+    @torch.no_grad()
+    def colour(self, points: Tensor, directions: Tensor) -> Tensor:
+        """Colours (N, 3) in [0, 1] of surface points seen along unit ray directions (N, 3)."""
+        return self.shade(points, directions)[0]
+
+    @torch.no_grad()
+    def shade(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours (N, 3) in [0, 1] and grad f (N, 3) at surface points (N, 3)."""
+        parts = []
+        for place, direction in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
+            sample = self.geometry.sample(place)
+            parts.append(((self.radiance(place, direction, sample) + 1) / 2, sample.gradient))
+        return torch.cat([colour for colour, _ in parts]), torch.cat([gradient for _, gradient in parts])
+
+    def trace(self, rays: Rays, *, object_mask: Tensor | None = None, preview: bool = False) -> Hits:
+        """First surface points; in training (object_mask given) and for previews on the coarser training lattice."""
+        lattice = self.lattice if object_mask is not None or preview else self.viewing_lattice()
+        tracer, proxy = self.config.tracer, self.config.proxy
+        return trace_proxy(rays, self.sdf, lattice, proxy, tracer, object_mask=object_mask)
+
+    def viewing_lattice(self) -> ProxyLattice:
+        """The lattice for pictures, sampled when first asked for after a change of the field."""
+        if self._viewing is None:
+            coarse = ProxyLattice(self.config.proxy.resolution, self.geometry.table.device)
+            coarse.refresh(self.sdf)
+            self._viewing = coarse.refined(self.sdf, VIEWING_RESOLUTION, VIEWING_BAND)
+        return self._viewing
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""
+        self.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        self.lattice.values.copy_(tensors["lattice"])
+        self.field_changed()
+
+    def field_changed(self) -> None:
+        """Forget what was derived from an older field."""
+        self._viewing = None
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A fitted model and what its run knows of the capture.
+
+    cameras: float64, camera -> normalised. T_world_normalised: (4, 4) float64. capture_folder: the photos' folder at the
+    time of the fit. step: steps done.
+    """
+
+    run: Path
+    model: Model
+    config: FitConfig
+    cameras: Cameras
+    T_world_normalised: np.ndarray
+    capture_folder: Path
+    step: int
+    reading: dict[str, bool]
+
+
+def load_run(run: Path) -> LoadedRun:
+    """The newest whole checkpoint of a run. Raises InputMissing, BadInput."""
+    folder = open_run(run)
+    config = folder.read_config()
+    checkpoint = load_newest(folder.checkpoints, warn)
+    if checkpoint is None:
+        raise BadInput("no checkpoint", where=folder.checkpoints, why="the fit has not saved one", todo="fit again")
+    model, tensors = Model(config, runtime.current().device), checkpoint.tensors
+    try:
+        model.load_tensors(tensors)
+        cameras = Cameras(*(tensors[f"cameras.{name}"] for name in ("quaternions", "centres", "intrinsics")))
+        frame, metadata = tensors["T_world_normalised"].numpy(), checkpoint.metadata
+        place, reading = Path(metadata["capture"]), metadata["reading"]
+    except (KeyError, RuntimeError, ValueError) as error:
+        why = f"the checkpoint does not fit config.toml ({type(error).__name__})"
+        raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
+    return LoadedRun(run, model, config, cameras, frame, place, checkpoint.step, reading)

@@ -1,0 +1,93 @@
+"""Adam for the networks and, row by row, for the hash table; learning-rate schedule; state that can be saved."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from . import runtime
+from .config import ScheduleConfig
+from .kernels.sparse_adam import sparse_adam
+from .model import Model
+
+BETAS = (0.9, 0.99)
+EPSILON = 1e-12
+
+
+class Optimiser:
+    """One step over all parameters of a model."""
+
+    def __init__(self, model: Model, schedule: ScheduleConfig) -> None:
+        self.schedule = schedule
+        self.table = model.geometry.table
+        self.table_gradient = model.geometry.table_gradient
+        self.table_moments = [torch.zeros_like(self.table), torch.zeros_like(self.table)]
+        self.networks = [p for p in model.parameters() if p is not self.table]
+        self.adam = torch.optim.Adam(self.networks, betas=BETAS, eps=EPSILON, fused=True)
+        self.count = 0
+        self.rate_scale = 1.0
+
+    def zero_gradients(self) -> None:
+        """Forget the gradients of an abandoned step as well as those of the last one."""
+        self.adam.zero_grad(set_to_none=True)
+
+    def discard(self) -> None:
+        """Drop this step's gradients without moving a parameter."""
+        self.zero_gradients()
+        self.table_gradient.zero_()
+
+    def step(self, progress: float) -> bool:
+        """Move every parameter; `progress` in [0, 1] is the share of the run that is done.
+
+        False, and nothing moves, where a network's gradient is not finite (the table's cotangents run through it).
+        """
+        if not self._finite():
+            self.discard()
+            return False
+        self.count += 1
+        factor = self.rate_scale * rate_factor(self.schedule, progress)
+        for group in self.adam.param_groups:
+            group["lr"] = self.schedule.network_rate * factor
+        self.adam.step()
+        corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
+        moments = (self.table_gradient, *self.table_moments)
+        rate = self.schedule.table_rate * factor
+        runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, *moments, self.table)
+        return True
+
+    def _finite(self) -> bool:
+        gradients = [p.grad for p in self.networks if p.grad is not None]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and counters as named tensors."""
+        tensors = {"count": torch.tensor(self.count), "rate_scale": torch.tensor(self.rate_scale, dtype=torch.float64)}
+        tensors["table.first"], tensors["table.second"] = self.table_moments
+        for index, parameter in enumerate(self.networks):
+            for name, value in self.adam.state.get(parameter, {}).items():
+                tensors[f"network.{index}.{name}"] = torch.as_tensor(value)
+        return tensors
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Continue from `state()`."""
+        self.count, self.rate_scale = int(tensors["count"]), float(tensors["rate_scale"])
+        for moment, name in zip(self.table_moments, ("first", "second"), strict=True):
+            moment.copy_(tensors[f"table.{name}"])
+        for index, parameter in enumerate(self.networks):
+            prefix = f"network.{index}."
+            found = {k.removeprefix(prefix): v.clone() for k, v in tensors.items() if k.startswith(prefix)}
+            if found:
+                self.adam.state[parameter] = found
+        self.table_gradient.zero_()
+
+
+def rate_factor(schedule: ScheduleConfig, progress: float) -> float:
+    """Rise from zero over the warm-up, then 1, then a cosine down to `decay_floor`."""
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    if progress <= schedule.decay_start:
+        return 1.0
+    fall = (progress - schedule.decay_start) / (1 - schedule.decay_start)
+    return schedule.decay_floor + (1 - schedule.decay_floor) * 0.5 * (1 + math.cos(math.pi * min(fall, 1.0)))

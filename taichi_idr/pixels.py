@@ -1,0 +1,75 @@
+"""The photos of a capture as one table of pixels, and the random batches drawn from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .config import ScheduleConfig
+from .types import Capture
+
+
+@dataclass(frozen=True)
+class PixelBatch:
+    """R pixels: view (R,) int32, position (R, 2) as u, v; colour (R, 3) in [-1, 1]; is_object (R,) bool."""
+
+    view: Tensor
+    position: Tensor
+    colour: Tensor
+    is_object: Tensor
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+class PixelTable:
+    """All pixels of all views, one after the other, row by row; 8 bit as in the files."""
+
+    def __init__(self, capture: Capture, schedule: ScheduleConfig, device: torch.device) -> None:
+        self.schedule = schedule
+        self.device = device
+        self.sizes = torch.tensor([mask.shape for mask in capture.masks], device=device)  # (V, 2) height, width
+        self.offsets = torch.cumsum(self.sizes.prod(dim=1), dim=0) - self.sizes.prod(dim=1)
+        self.colours = torch.cat([torch.from_numpy(image.reshape(-1, 3)) for image in capture.images]).to(device)
+        self.objects = torch.cat([torch.from_numpy(mask.reshape(-1)) for mask in capture.masks]).to(device)
+        boxes = [_surroundings(mask, schedule.surround) for mask in capture.masks]
+        self.boxes = torch.tensor(boxes, device=device)  # (V, 4) first row, first column, rows, columns
+
+    def draw(self, generator: torch.Generator) -> PixelBatch:
+        """The same number of pixels from each of `views_per_step` random views.
+
+        Most fall into the object's surroundings, the share `uniform_share` anywhere in the photo.
+        """
+        count, views = self.schedule.rays, min(self.schedule.views_per_step, len(self.sizes), self.schedule.rays)
+        chosen = torch.randperm(len(self.sizes), generator=generator)[:views]
+        view = chosen.repeat(-(-count // views))[:count].to(self.device)
+        row_draw, column_draw, where = torch.rand(3, count, generator=generator).to(self.device)
+        whole = torch.cat([torch.zeros_like(self.sizes), self.sizes], dim=1)
+        box = torch.where((where < self.schedule.uniform_share)[:, None], whole[view], self.boxes[view])
+        row = box[:, 0] + (row_draw * box[:, 2]).long().minimum(box[:, 2] - 1)
+        column = box[:, 1] + (column_draw * box[:, 3]).long().minimum(box[:, 3] - 1)
+        index = self.offsets[view] + row * self.sizes[view, 1] + column
+        colour = self.colours[index].float() / 127.5 - 1
+        position = torch.stack([column, row], dim=1).float()
+        return PixelBatch(view.int(), position, colour, self.objects[index])
+
+    def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
+        height, width = self.sizes[view].tolist()
+        span = slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
+        photo = self.colours[span].cpu().numpy().reshape(height, width, 3).astype(np.float32) / 255
+        return photo, self.objects[span].cpu().numpy().reshape(height, width)
+
+
+def _surroundings(mask: np.ndarray, reach: float) -> tuple[int, int, int, int]:
+    """First row, first column, rows and columns of the object's box grown by `reach` of its larger side."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) == 0:
+        return 0, 0, *mask.shape
+    grow = int(np.ceil(reach * max(np.ptp(rows), np.ptp(columns)))) + 1
+    top, left = max(rows[0] - grow, 0), max(columns[0] - grow, 0)
+    bottom, right = min(rows[-1] + grow + 1, mask.shape[0]), min(columns[-1] + grow + 1, mask.shape[1])
+    return int(top), int(left), int(bottom - top), int(right - left)

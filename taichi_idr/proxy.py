@@ -1,0 +1,221 @@
+"""The lattice of signed distances and the tracer that marches on it (docs/decisions/0005-proxy-tracer.md).
+
+The lattice only proposes intervals; the network decides in them, and a reported hit is a root of the network within
+the tracer's tolerance. Rays that the proposals leave undecided go to the exact tracer.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from . import runtime
+from .config import ProxyConfig, TracerConfig
+from .kernels import march as kernels
+from .trace import trace
+from .types import Hits, HitStatus, Rays, Sdf
+
+CHUNK = 65536  # points per evaluation of the field: bounds memory, fits the caches
+
+
+class ProxyLattice:
+    """`values` (M, M, M): a field sampled at x = -1 + 2 (i, j, k) / (M - 1)."""
+
+    def __init__(self, resolution: int, device: torch.device, dtype: torch.dtype = torch.float32) -> None:
+        self.resolution = resolution
+        self.values = torch.full((resolution,) * 3, torch.nan, device=device, dtype=dtype)
+
+    @property
+    def cell(self) -> float:
+        """Edge of a cell, normalised units."""
+        return 2 / (self.resolution - 1)
+
+    def refresh(self, sdf: Sdf) -> None:
+        """Sample the field everywhere."""
+        self._evaluate(sdf, torch.arange(self.values.numel(), device=self.values.device))
+
+    def refresh_near_surface(self, sdf: Sdf, band: float) -> None:
+        """Sample anew where the known value is below `band` cells: elsewhere no ray is decided."""
+        self._evaluate(sdf, (self.values.view(-1).abs() < band * self.cell).nonzero()[:, 0])
+
+    def refined(self, sdf: Sdf, resolution: int, band: float) -> ProxyLattice:
+        """A finer lattice: interpolated from this one, then sampled anew near the surface."""
+        finer = ProxyLattice(resolution, self.values.device, self.values.dtype)
+        finer.values = torch.nn.functional.interpolate(
+            self.values[None, None], size=(resolution,) * 3, mode="trilinear", align_corners=True
+        )[0, 0].contiguous()
+        finer.refresh_near_surface(sdf, band * self.cell / finer.cell)
+        return finer
+
+    def _evaluate(self, sdf: Sdf, indices: Tensor) -> None:
+        flat, m = self.values.view(-1), self.resolution
+        for part in indices.split(CHUNK):
+            corner = torch.stack([part // (m * m), part // m % m, part % m], dim=1)
+            with torch.no_grad():
+                flat[part] = sdf(corner.to(flat.dtype) * self.cell - 1)
+
+
+def trace_proxy(
+    rays: Rays,
+    sdf: Sdf,
+    lattice: ProxyLattice,
+    config: ProxyConfig,
+    tracer: TracerConfig,
+    *,
+    object_mask: Tensor | None = None,
+) -> Hits:
+    """First surface point of each ray (R,), and the point of the mask loss; no gradients.
+
+    object_mask (R,) bool: given in training, where a background pixel that is hit searches behind its hit (TRACE-14).
+    Such a hit is used for nothing else: it keeps the interpolant's root and the status BRACKETED.
+    """
+    with torch.no_grad():
+        depth, status = _first_roots(rays, sdf, lattice, config, tracer, object_mask)
+        hit = status >= int(HitStatus.BRACKETED)
+        search_depth = depth.clone()
+        searched, start = ~hit, torch.zeros_like(depth)
+        if object_mask is not None:
+            searched, start = ~(hit & object_mask), torch.where(hit, depth, start)
+        search_depth[searched] = _least_depth(rays[searched], start[searched], lattice, config, tracer)
+        return Hits(depth, search_depth, status)
+
+
+def _first_roots(
+    rays: Rays, sdf: Sdf, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig, object_mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Depth (R,) and HitStatus (R,) of the first root that march and network agree on."""
+    depth = rays.origins.new_zeros(len(rays))
+    status = torch.full((len(rays),), int(HitStatus.MISSED), dtype=torch.int32, device=depth.device)
+    pending = torch.arange(len(rays), device=depth.device)
+    start = torch.zeros_like(depth)
+    for turn in range(config.rounds):
+        interval, outcome = _march(rays[pending], start, lattice, config, tracer)
+        candidate = outcome == kernels.CANDIDATE
+        if turn == 0:
+            status[outcome == kernels.OUTSIDE] = int(HitStatus.OUTSIDE)
+            if object_mask is not None:
+                crossed = candidate & ~object_mask & (interval[:, kernels.SLOPE] < 0)
+                depth[crossed], status[crossed] = interval[crossed, kernels.GUESS], int(HitStatus.BRACKETED)
+                candidate &= object_mask
+        pending, interval = pending[candidate], interval[candidate]
+        if len(pending) == 0:
+            return depth, status
+        root, found = _refine(rays[pending], interval, sdf, config, tracer, lattice.cell)
+        depth[pending[found]] = root[found]
+        status[pending[found]] = int(HitStatus.CONVERGED)
+        pending, start = pending[~found], interval[~found, kernels.HIGH].contiguous()
+    if len(pending) and object_mask is None:
+        exact = trace(rays[pending], sdf, tracer)
+        depth[pending], status[pending] = exact.depth, exact.status
+    return depth, status
+
+
+def _march(
+    rays: Rays, start: Tensor, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig
+) -> tuple[Tensor, Tensor]:
+    """Intervals (R, 4) and outcomes (R,) of kernels.march."""
+    interval = start.new_empty(len(rays), 4)
+    outcome = torch.empty(len(rays), dtype=torch.int32, device=start.device)
+    steps = (config.margin * lattice.cell, config.least_step * lattice.cell)
+    if len(rays):
+        arguments = (rays.origins, rays.directions, start, lattice.values, tracer.radius, *steps)
+        runtime.launch(kernels.march, *arguments, interval, outcome)
+    return interval, outcome
+
+
+def _least_depth(
+    rays: Rays, start: Tensor, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig
+) -> Tensor:
+    depth, value = torch.empty_like(start), torch.empty_like(start)
+    if len(rays):
+        arguments = (rays.origins, rays.directions, start, lattice.values, tracer.radius)
+        runtime.launch(kernels.least_along, *arguments, config.least_step * lattice.cell, depth, value)
+    return depth
+
+
+def _refine(
+    rays: Rays, interval: Tensor, sdf: Sdf, config: ProxyConfig, tracer: TracerConfig, cell: float
+) -> tuple[Tensor, Tensor]:
+    """Root (R,) of the network in each interval and whether there is one.
+
+    A short interval in which the interpolant changes sign is entered head-on: the secant method from the interpolant's
+    root needs about three evaluations. Long ones graze, and are sampled for the first change of sign.
+    """
+    low = (interval[:, kernels.LOW] - config.widening * cell).clamp(min=0)
+    high = interval[:, kernels.HIGH] + config.widening * cell
+    root, found = low.clone(), torch.zeros_like(low, dtype=torch.bool)
+    head_on = (interval[:, kernels.SLOPE] < 0) & (high - low < config.head_on * cell)
+    for chosen, solve in ((head_on, _secant), (None, _sample)):
+        index = (~found if chosen is None else chosen).nonzero()[:, 0]
+        if len(index):
+            root[index], found[index] = solve(rays[index], interval[index], low[index], high[index], sdf, config, tracer)
+    return root, found
+
+
+def _secant(
+    rays: Rays, interval: Tensor, low: Tensor, high: Tensor, sdf: Sdf, config: ProxyConfig, tracer: TracerConfig
+) -> tuple[Tensor, Tensor]:
+    """Secant steps from the interpolant's root; the first one uses the interpolant's slope."""
+    depth = interval[:, kernels.GUESS].contiguous()
+    slope = interval[:, kernels.SLOPE].clamp(max=-0.1)
+    value = _evaluate(sdf, rays.at(depth))
+    for _ in range(config.secant_steps):
+        moved = torch.minimum(torch.maximum(depth - value / slope, low), high)
+        value_moved = _evaluate(sdf, rays.at(moved))
+        step = moved - depth
+        newer = (value_moved - value) / torch.where(step == 0, torch.ones_like(step), step)
+        slope = torch.where((step != 0) & (newer < -0.05), newer, slope)
+        depth, value = moved, value_moved
+    return depth, (value.abs() <= tracer.tolerance) & (slope < 0)
+
+
+def _sample(
+    rays: Rays, interval: Tensor, low: Tensor, high: Tensor, sdf: Sdf, config: ProxyConfig, tracer: TracerConfig
+) -> tuple[Tensor, Tensor]:
+    """First change of sign among equal samples of [low, high], then `_illinois` in it."""
+    fraction = torch.linspace(0, 1, config.samples, dtype=low.dtype, device=low.device)
+    depths = low[:, None] + fraction * (high - low)[:, None]
+    points = rays.origins[:, None] + depths[..., None] * rays.directions[:, None]
+    values = _evaluate(sdf, points.reshape(-1, 3)).view_as(depths)
+    enters = (values[:, :-1] > 0) & (values[:, 1:] <= 0)
+    first = enters.int().argmax(dim=1, keepdim=True)
+    found = enters.any(dim=1)
+    root = low.clone()
+    if found.any():
+        bracket = [row.gather(1, index)[found, 0] for row in (depths, values) for index in (first, first + 1)]
+        root[found], solved = _illinois(rays[found], *bracket, sdf, tracer.tolerance, config.polish_iterations)
+        found[found.clone()] = solved
+    return root, found
+
+
+def _illinois(
+    rays: Rays, low: Tensor, high: Tensor, f_low: Tensor, f_high: Tensor, sdf: Sdf, tolerance: float, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Regula falsi with the Illinois rule on brackets f_low > 0 >= f_high; only unsolved rays are evaluated again.
+
+    Dowell and Jarratt, "A modified regula falsi method", 1971: an end kept twice in a row has its value halved.
+    """
+    root = torch.empty_like(low)
+    solved = torch.zeros_like(low, dtype=torch.bool)
+    index = torch.arange(len(low), device=low.device)
+    moved_low = torch.full_like(low, torch.nan)  # which end the last step moved: 1 low, 0 high, nan neither
+    for _ in range(iterations):
+        middle = (low * f_high - high * f_low) / (f_high - f_low).clamp(max=-1e-12)
+        value = _evaluate(sdf, rays[index].at(middle))
+        root[index] = middle
+        done = value.abs() <= tolerance
+        solved[index[done]] = True
+        above = value > 0
+        f_high = torch.where(above, torch.where(moved_low == 1, 0.5 * f_high, f_high), value)
+        f_low = torch.where(above, value, torch.where(moved_low == 0, 0.5 * f_low, f_low))
+        low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+        keep = ~done
+        if not keep.any():
+            break
+        state = (index, low, high, f_low, f_high, above.to(low.dtype))
+        index, low, high, f_low, f_high, moved_low = (x[keep] for x in state)
+    return root, solved
+
+
+def _evaluate(sdf: Sdf, points: Tensor) -> Tensor:
+    return torch.cat([sdf(part) for part in points.split(CHUNK)]) if len(points) else points.new_zeros(0)

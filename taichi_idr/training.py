@@ -1,0 +1,147 @@
+"""One training step: rays, hits, losses, gradients (sections 3 to 5 of the method)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .config import FitConfig
+from .losses import colour_loss, eikonal_loss, mask_loss
+from .model import Model
+from .ops.intersection import surface_points
+from .ops.raygen import generate_rays
+from .optimiser import Optimiser
+from .pixels import PixelBatch, PixelTable
+from .types import Cameras, Rays
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step measured, as tensors still on the device (a log line moves them).
+
+    loss and its terms as weighted in the sum; squared_error: mean over hit object pixels and channels, colours in
+    [0, 1]; intersection, union: object and hit pixels; hits: rays that hit; clamped: grazing rays in Lemma 1.
+    """
+
+    loss: Tensor
+    colour: Tensor
+    mask: Tensor
+    eikonal: Tensor
+    squared_error: Tensor
+    intersection: Tensor
+    union: Tensor
+    hits: Tensor
+    clamped: Tensor
+
+    def numbers(self) -> dict[str, float]:
+        values = torch.stack([value.detach().double() for value in vars(self).values()]).tolist()
+        return dict(zip(vars(self), values, strict=True))
+
+
+class Trainer:
+    """Holds what changes from step to step; `step` moves it by one."""
+
+    def __init__(self, config: FitConfig, model: Model, pixels: PixelTable, cameras: Cameras) -> None:
+        device = model.geometry.table.device
+        self.config, self.model, self.pixels = config, model, pixels
+        self.cameras = cameras.to(torch.float32, device)
+        self.inverse_intrinsics = torch.linalg.inv(cameras.intrinsics).to(torch.float32).to(device)
+        self.optimiser = Optimiser(model, config.schedule)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.steps_done = 0
+        self.applied = True  # whether the last step moved the parameters
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1]."""
+        return min(self.steps_done / self.config.schedule.steps, 1.0)
+
+    @property
+    def alpha(self) -> float:
+        """LOSS-5 in steps: doubled at equal shares of the run."""
+        doublings = int(self.progress * (self.config.loss.alpha_doublings + 1))
+        return self.config.loss.alpha * 2 ** min(doublings, self.config.loss.alpha_doublings)
+
+    def step(self) -> StepReport:
+        """Draw a batch and move every parameter by it; a non-finite loss or gradient moves nothing (`applied`)."""
+        self._unlock_levels()
+        self._refresh_lattice()
+        self.optimiser.zero_gradients()
+        report = self._losses(self.pixels.draw(self.generator))
+        self.applied = bool(torch.isfinite(report.loss))
+        if self.applied:
+            report.loss.backward()
+            self.applied = self.optimiser.step(self.progress)
+        self.model.field_changed()
+        self.steps_done += 1
+        return report
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later session needs to go on bit by bit: parameters, moments, lattice, random numbers."""
+        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
+        tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
+        return {**tensors, "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from `state()`."""
+        self.model.load_tensors(tensors)
+        self.optimiser.load_state({k.removeprefix("optimiser."): v for k, v in tensors.items() if k.startswith("optimiser.")})
+        self.generator.set_state(tensors["generator"])
+
+    def _unlock_levels(self) -> None:
+        schedule, total = self.config.schedule, self.config.geometry.levels
+        first = min(schedule.first_levels, total)
+        share = self.progress / schedule.levels_unlocked if schedule.levels_unlocked > 0 else 1.0
+        self.model.geometry.active_levels = min(total, first + int(share * (total - first)))
+
+    def _refresh_lattice(self) -> None:
+        proxy = self.config.proxy
+        if self.steps_done % proxy.full_refresh_interval == 0:
+            self.model.lattice.refresh(self.model.sdf)
+        elif self.steps_done % proxy.refresh_interval == 0:
+            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band)
+
+    def _losses(self, batch: PixelBatch) -> StepReport:
+        config, count = self.config.loss, len(batch)
+        origins, directions = generate_rays(
+            self.cameras.quaternions, self.cameras.centres, self.inverse_intrinsics, batch.view, batch.position
+        )
+        rays = Rays(origins, directions)
+        hits = self.model.trace(Rays(origins.detach(), directions.detach()), object_mask=batch.is_object)
+        on_surface = hits.hit & batch.is_object
+
+        surface_rays, depth = rays[on_surface], hits.depth[on_surface]
+        traced = surface_rays.at(depth).detach()
+        silhouette = rays[~on_surface].at(hits.search_depth[~on_surface])
+        sdf = self.model.geometry.sdf(torch.cat([traced, silhouette]))
+        normal = self.model.gradient(traced)
+        points, clamped = surface_points(
+            surface_rays.origins, surface_rays.directions, depth, sdf[: len(traced)], normal, grazing=config.grazing
+        )
+        surface = self.model.geometry.sample(points)
+        predicted = self.model.radiance(points, surface_rays.directions, surface)
+
+        observed = batch.colour[on_surface]
+        colour = colour_loss(predicted, observed, count)
+        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[~on_surface], self.alpha, count)
+        eikonal = config.eikonal_weight * eikonal_loss(self._eikonal_gradients(traced))
+        return StepReport(
+            loss=colour + mask + eikonal,
+            colour=colour,
+            mask=mask,
+            eikonal=eikonal,
+            squared_error=((predicted - observed) ** 2).sum() / (4 * max(observed.numel(), 1)),
+            intersection=on_surface.sum(),
+            union=(hits.hit | batch.is_object).sum(),
+            hits=hits.hit.sum(),
+            clamped=torch.as_tensor(clamped),
+        )
+
+    def _eikonal_gradients(self, traced: Tensor) -> Tensor:
+        """grad f at uniform points of the box and at the traced points (S, 3), shifted (LOSS-3)."""
+        config = self.config.loss
+        box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
+        shift = config.eikonal_jitter * torch.randn(traced.shape, generator=self.generator)
+        return self.model.geometry.sample(torch.cat([box.to(traced.device), traced + shift.to(traced.device)])).gradient
