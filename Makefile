@@ -1,0 +1,63 @@
+# Needs python3 (3.10 to 3.13, with the venv module) and make; everything else is installed into .venv.
+#   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    torch without CUDA: a much smaller download on Linux
+#   make test PYTEST_ARGS="-k march --arch vulkan"                options for pytest
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+TIDR_TEST_DATA ?= $(CURDIR)/../shared/data
+DEMO ?= demo
+PYTEST_ARGS ?=
+export TIDR_TEST_DATA
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --quiet --disable-pip-version-check
+SOURCES := taichi_idr kernels cli tests examples
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check clean
+
+help:
+	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/run/report/index.html"
+	@echo "make test       the tests that take minutes together"
+	@echo "make test-slow  the slow ones too: whole fits, wheel and sdist"
+	@echo "make check      style, types, import contracts"
+	@echo "make clean      remove caches and what was built; .venv and runs stay"
+
+demo: $(VENV)/.stamp
+	$(RUN) -m taichi_idr demo --out "$(DEMO)"
+
+test: $(VENV)/.stamp-dev
+	$(RUN) -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.stamp-dev
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.stamp-dev
+	$(RUN) -m ruff check $(SOURCES)
+	$(RUN) -m pyright --pythonpath $(RUN)
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path "./$(VENV)" -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))" || \
+		{ echo "make: $(PYTHON) is missing or not 3.10 to 3.13 (taichi has no wheels for others); set PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -c "import venv, ensurepip" || \
+		{ echo "make: $(PYTHON) comes without venv; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# With an index of its own, torch is installed before the package, so that no other index can offer it a larger build.
+$(VENV)/.torch: constraints.txt | $(VENV)/bin/pip
+	$(if $(TORCH_INDEX),$(PIP) install --index-url "$(TORCH_INDEX)" -c constraints.txt torch)
+	@touch $@
+
+$(VENV)/.stamp: pyproject.toml constraints.txt $(VENV)/.torch
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	@touch $@
