@@ -37,9 +37,7 @@ def generate_rays(
     """One ray per pixel. Taichi differentiates this kernel in quaternions and centres."""
     for r in range(pixels.shape[0]):
         view = view_index[r]
-        w, u = unit_quaternion(
-            quaternions[view, 0], quaternions[view, 1], quaternions[view, 2], quaternions[view, 3]
-        )
+        w, u = unit_quaternion(quaternions[view, 0], quaternions[view, 1], quaternions[view, 2], quaternions[view, 3])
         d = rotate(w, u, unproject(inverse_intrinsics, view, pixels[r, 0], pixels[r, 1]))
         length = ti.sqrt(d.dot(d))
         for a in ti.static(range(3)):

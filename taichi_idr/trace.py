@@ -162,9 +162,7 @@ def _least(rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf) -
     return least
 
 
-def _ask_between(
-    rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf
-) -> tuple[Tensor, Tensor]:
+def _ask_between(rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf) -> tuple[Tensor, Tensor]:
     """Depths and field values (S, K) at near + fraction (far - near)."""
     depths = near.new_empty(len(near), len(fractions))
     _launch(secant.spread, near.contiguous(), far.contiguous(), fractions, depths)

@@ -36,10 +36,8 @@ def rays_towards(count: int, generator: torch.Generator, *, distance: float = 2.
     return Rays(*(x.to(settings.device, settings.dtype) for x in (origins, directions)))
 
 
-def cameras(
-    views: int, generator: torch.Generator, *, distance: float = 2.5
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Quaternions (V, 4), centres (V, 3) and K^-1 (V, 3, 3) with skew; rotations and lengths of q are arbitrary."""
+def cameras(views: int, generator: torch.Generator, *, distance: float = 2.5) -> tuple[Tensor, Tensor, Tensor]:
+    """Quaternions (V, 4) of arbitrary length, centres (V, 3) and K^-1 (V, 3, 3) with skew."""
     settings = runtime.current()
     quaternions = torch.randn(views, 4, generator=generator, dtype=torch.float64)
     centres = distance * torch.nn.functional.normalize(

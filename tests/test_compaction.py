@@ -19,7 +19,8 @@ def test_equals_twin(count, share, generator, runtime):
 
 
 def test_any_value_but_zero_is_active(runtime):
-    assert active_indices(torch.tensor([0, -1, 7, 0], dtype=torch.int32, device=runtime.device)).tolist() == [1, 2]
+    flags = torch.tensor([0, -1, 7, 0], dtype=torch.int32, device=runtime.device)
+    assert active_indices(flags).tolist() == [1, 2]
 
 
 def test_other_flags_are_refused(runtime):

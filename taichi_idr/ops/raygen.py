@@ -44,9 +44,7 @@ class _GenerateRays(torch.autograd.Function):
         if len(pixels):
             # Each ray gets a camera of its own: no two threads add to one row, and a view's sum has a fixed order.
             own = torch.arange(len(pixels), dtype=torch.int32, device=pixels.device)
-            parameters = [
-                (p[view_index], p.new_zeros(len(pixels), p.shape[1])) for p in (quaternions, centres)
-            ]
+            parameters = [(p[view_index], p.new_zeros(len(pixels), p.shape[1])) for p in (quaternions, centres)]
             outputs = [
                 (torch.empty_like(bar, memory_format=torch.contiguous_format), bar.contiguous().clone())
                 for bar in (origin_bar, direction_bar)

@@ -25,9 +25,7 @@ def trace(
     if object_mask is not None:
         fractions = torch.rand(config.samples, generator=generator, dtype=rays.origins.dtype).tolist()
     rows = []
-    near, far, meets = (
-        bound.tolist() for bound in sphere_bounds(rays.origins, rays.directions, config.radius)
-    )
+    near, far, meets = (bound.tolist() for bound in sphere_bounds(rays.origins, rays.directions, config.radius))
     for r in range(len(rays)):
         ray = rays[r : r + 1]
         if meets[r]:
