@@ -1,0 +1,125 @@
+"""Line charts as inline SVG: no library, no script, readable in any browser."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 34, 44
+COLOURS = ("#2b5fb3", "#c4562f", "#2f8a6b", "#8a5fb0")
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values in [low, high] and the ticks to label; `log` draws powers of ten evenly."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    log: bool = False
+
+    def share(self, value: float) -> float:
+        """0 at `low`, 1 at `high`."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+
+def line_chart(
+    title: str,
+    series: dict[str, Sequence[Point]],
+    *,
+    log: bool = False,
+    below: Callable[[float], str] | None = None,
+) -> str:
+    """An SVG element; points that are not finite (or not positive, for `log`) are left out.
+
+    `below` gives a second line under each label of the x axis. Empty text where nothing can be drawn.
+    """
+    drawn = {name: [point for point in points if _drawable(point, log)] for name, points in series.items()}
+    drawn = {name: points for name, points in drawn.items() if len(points) > 1}
+    if not drawn:
+        return ""
+    xs = [x for points in drawn.values() for x, _ in points]
+    ys = [y for points in drawn.values() for _, y in points]
+    x_axis, y_axis = linear_axis(0.0, max(xs)), log_axis(min(ys), max(ys)) if log else linear_axis(min(ys), max(ys))
+    parts = [*_grid(x_axis, y_axis, below), *_lines(drawn, x_axis, y_axis), *_captions(title, list(drawn))]
+    head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
+    return head + "".join(parts) + "</svg>"
+
+
+def linear_axis(low: float, high: float, wanted: int = 5) -> Axis:
+    """Ticks at 1, 2 or 5 times a power of ten; the axis ends on ticks."""
+    span = max(high - low, 1e-9 * max(abs(high), 1.0))
+    step = min((m * 10.0 ** math.floor(math.log10(span / wanted)) for m in (1, 2, 5, 10)), key=_misfit(span, wanted))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(round(k * step, 12) for k in range(first, max(last, first + 1) + 1))
+    return Axis(ticks[0], ticks[-1], ticks)
+
+
+def log_axis(low: float, high: float) -> Axis:
+    """From power of ten to power of ten."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    last = max(last, first + 1)
+    every = max(1, (last - first) // 5)
+    return Axis(10.0**first, 10.0**last, tuple(10.0**k for k in range(first, last + 1, every)), log=True)
+
+
+def tick_label(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
+
+
+def _misfit(span: float, wanted: int) -> Callable[[float], float]:
+    return lambda step: abs(span / step - wanted)
+
+
+def _drawable(point: Point, log: bool) -> bool:
+    return all(math.isfinite(value) for value in point) and (point[1] > 0 or not log)
+
+
+def _place(x_axis: Axis, y_axis: Axis, point: Point) -> Point:
+    x = LEFT + x_axis.share(point[0]) * (WIDTH - LEFT - RIGHT)
+    y = HEIGHT - BOTTOM - y_axis.share(point[1]) * (HEIGHT - TOP - BOTTOM)
+    return x, y
+
+
+def _grid(x_axis: Axis, y_axis: Axis, below: Callable[[float], str] | None) -> list[str]:
+    parts = []
+    for tick in y_axis.ticks:
+        x, y = _place(x_axis, y_axis, (x_axis.low, tick))
+        parts.append(f'<line class="grid" x1="{x:.1f}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
+        parts.append(f'<text x="{x - 7:.1f}" y="{y + 4:.1f}" text-anchor="end">{tick_label(tick)}</text>')
+    for tick in x_axis.ticks:
+        x, y = _place(x_axis, y_axis, (tick, y_axis.low))
+        parts.append(f'<text x="{x:.1f}" y="{y + 17:.1f}" text-anchor="middle">{tick_label(tick)}</text>')
+        if below:
+            label = html.escape(below(tick))
+            parts.append(f'<text class="second" x="{x:.1f}" y="{y + 32:.1f}" text-anchor="middle">{label}</text>')
+    return parts
+
+
+def _lines(drawn: dict[str, list[Point]], x_axis: Axis, y_axis: Axis) -> list[str]:
+    parts = []
+    for colour, points in zip(_cycled(len(drawn)), drawn.values(), strict=True):
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (_place(x_axis, y_axis, point) for point in points))
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+    return parts
+
+
+def _captions(title: str, names: list[str]) -> list[str]:
+    parts = [f'<text class="title" x="{LEFT}" y="18">{html.escape(title)}</text>']
+    if len(names) > 1:
+        x = float(WIDTH - RIGHT)
+        for colour, name in reversed(list(zip(_cycled(len(names)), names, strict=True))):
+            parts.append(f'<text x="{x:.0f}" y="18" text-anchor="end" fill="{colour}">{html.escape(name)}</text>')
+            x -= 7.2 * len(name) + 12
+    return parts
+
+
+def _cycled(count: int) -> list[str]:
+    return [COLOURS[index % len(COLOURS)] for index in range(count)]
