@@ -28,9 +28,19 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synthetic.make_capture(tmp_path_factory.mktemp("own") / "ewer", **SETTINGS)
 
 
+def arrays(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def picture(file: Path) -> np.ndarray:
+    with Image.open(file) as image:
+        return np.asarray(image)
+
+
 def mask(folder: Path, index: int) -> np.ndarray:
     """(H, W) bool."""
-    return np.asarray(Image.open(folder / "mask" / f"{index:03d}.png")) > 127
+    return picture(folder / "mask" / f"{index:03d}.png") > 127
 
 
 def grown(silhouette: np.ndarray, pixels: int) -> np.ndarray:
@@ -58,19 +68,18 @@ def splatted(world_mat: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def test_the_folder_is_an_idr_capture(capture):
     for folder, count in ((capture, VIEWS), (capture / "heldout", HELDOUT)):
-        cameras = np.load(folder / "cameras.npz", allow_pickle=False)
+        cameras = arrays(folder / "cameras.npz")
         expected = {f"{kind}_mat_{index}" for kind in ("world", "scale") for index in range(count)}
-        assert set(cameras.files) == expected
+        assert set(cameras) == expected
         for index in range(count):
-            photo = Image.open(folder / "image" / f"{index:03d}.png")
-            assert (photo.height, photo.width, photo.mode) == (*SIZE, "RGB")
-            assert set(np.unique(np.asarray(Image.open(folder / "mask" / f"{index:03d}.png")))) == {0, 255}
+            assert picture(folder / "image" / f"{index:03d}.png").shape == (*SIZE, 3)
+            assert set(np.unique(picture(folder / "mask" / f"{index:03d}.png"))) == {0, 255}
 
 
 @pytest.mark.parametrize(("part", "count"), [("", VIEWS), ("heldout", HELDOUT)])
 def test_silhouettes_are_those_of_the_mesh_to_a_pixel(capture, part, count):
     vertices = trimesh.load_mesh(capture / "gt_mesh.ply").vertices
-    cameras = np.load(capture / part / "cameras.npz")
+    cameras = arrays(capture / part / "cameras.npz")
     for index in range(count):
         silhouette, covered = mask(capture / part, index), splatted(cameras[f"world_mat_{index}"], vertices)
         assert not (covered & ~grown(silhouette, 1)).any()
@@ -87,7 +96,7 @@ def test_the_object_fills_the_photos_and_touches_no_border(capture):
 
 def test_photos_are_white_outside_and_lit_and_coloured_inside(capture):
     for index in range(VIEWS):
-        photo = np.asarray(Image.open(capture / "image" / f"{index:03d}.png")).astype(float)
+        photo = picture(capture / "image" / f"{index:03d}.png").astype(float)
         silhouette = mask(capture, index)
         assert np.all(photo[~grown(silhouette, 2)] == 255)
         inside = photo[shrunk(silhouette)]
@@ -116,7 +125,7 @@ def test_vertices_of_the_mesh_lie_on_the_surface():
 
 
 def test_the_world_frame_is_not_the_normalised_one(capture):
-    cameras, mesh = np.load(capture / "cameras.npz"), trimesh.load_mesh(capture / "gt_mesh.ply")
+    cameras, mesh = arrays(capture / "cameras.npz"), trimesh.load_mesh(capture / "gt_mesh.ply")
     T_world_normalised = cameras["scale_mat_0"]
     radii = np.linalg.norm(synthetic.transformed(np.linalg.inv(T_world_normalised), mesh.vertices), axis=1)
     assert 0.6 < radii.max() < 0.9
@@ -124,7 +133,7 @@ def test_the_world_frame_is_not_the_normalised_one(capture):
 
 
 def test_rough_cameras_are_off_by_about_what_they_say(capture):
-    exact, rough = np.load(capture / "cameras.npz"), np.load(capture / "cameras_noisy.npz")
+    exact, rough = arrays(capture / "cameras.npz"), arrays(capture / "cameras_noisy.npz")
     turns, moves = [], []
     for index in range(VIEWS):
         P, Q = exact[f"world_mat_{index}"], rough[f"world_mat_{index}"]
@@ -141,7 +150,7 @@ def centre_of(world_mat: np.ndarray) -> np.ndarray:
 
 
 def test_held_out_cameras_are_others(capture):
-    training, heldout = np.load(capture / "cameras.npz"), np.load(capture / "heldout" / "cameras.npz")
+    training, heldout = arrays(capture / "cameras.npz"), arrays(capture / "heldout" / "cameras.npz")
     for index in range(HELDOUT):
         here = centre_of(heldout[f"world_mat_{index}"])
         apart = [np.linalg.norm(here - centre_of(training[f"world_mat_{other}"])) for other in range(VIEWS)]
