@@ -11,7 +11,7 @@ export TIDR_TEST_DATA
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip --quiet --disable-pip-version-check
+PIP := $(RUN) -m pip --quiet --quiet --disable-pip-version-check
 SOURCES := taichi_idr kernels cli tests examples
 
 .DEFAULT_GOAL := help
