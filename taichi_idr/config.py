@@ -63,8 +63,8 @@ class ProxyConfig(_Frozen):
     """The lattice of signed distances, and what the network does in the intervals that the march reports."""
 
     resolution: int = Field(default=128, ge=16, le=512)
-    refresh_interval: int = Field(default=40, ge=1, description="steps between refreshes of the cells near the surface")
-    full_refresh_interval: int = Field(default=800, ge=1, description="steps between refreshes of the whole lattice")
+    refresh_interval: int = Field(default=40, ge=1, description="steps between refreshes near the surface")
+    full_refresh_interval: int = Field(default=2000, ge=1, description="steps between refreshes of the whole lattice")
     band: float = Field(default=3.0, gt=0, description="cells: lattice points with |f| below this are near the surface")
     margin: float = Field(
         default=0.3, ge=0, description="cells: interpolated values below this are decided by the network"
@@ -76,8 +76,8 @@ class ProxyConfig(_Frozen):
     samples: int = Field(
         default=8, ge=2, description="network samples in a longer interval, or where the secant failed"
     )
-    rounds: int = Field(default=3, ge=1, description="intervals tried along one ray before the exact tracer takes it")
-    polish_iterations: int = Field(default=12, ge=1, description="regula falsi (Illinois) steps at most")
+    rounds: int = Field(default=2, ge=1, description="intervals tried along one ray")
+    polish_iterations: int = Field(default=4, ge=1, description="regula falsi (Illinois) steps in a sampled interval")
 
 
 class LossConfig(_Frozen):
@@ -219,8 +219,10 @@ def _validated(tree: dict[str, Any], error_class: type[TidrError], place: Callab
         where = place(".".join((*groups, leaf)))
         if fault["type"] == "extra_forbidden":
             raise error_class("unknown key", where=where, why=_nearest_name(groups, leaf)) from error
-        why = f"{_shown(fault['input'])}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
-        raise error_class("bad value", where=where, why=why) from error
+        wanted = fault["msg"][0].lower() + fault["msg"][1:]
+        if fault["type"] == "model_type":
+            wanted = f"expected a group of settings; set {leaf}.KEY"
+        raise error_class("bad value", where=where, why=f"{_shown(fault['input'])}: {wanted}") from error
 
 
 def _nearest_name(groups: list[str], leaf: str) -> str:
@@ -230,7 +232,7 @@ def _nearest_name(groups: list[str], leaf: str) -> str:
     siblings = [key for key in known if key.startswith(prefix)]
     near = difflib.get_close_matches(prefix + leaf, siblings, 1)
     near = near or [key for key in known if key.split(".")[-1] == leaf]
-    near = near or difflib.get_close_matches(leaf, known, 1, cutoff=0.0)
+    near = near or difflib.get_close_matches(leaf, [*known, *FitConfig.model_fields], 1, cutoff=0.0)
     return f"the nearest is {near[0]}"
 
 

@@ -14,6 +14,7 @@ from typing import TextIO
 PLAIN_INTERVAL = 5.0  # seconds
 LIVE_INTERVAL = 0.25
 _PACE_WINDOW = 30.0
+_WIDTH_FOR_BAR = 120  # characters
 
 
 @dataclass(frozen=True)
@@ -107,10 +108,10 @@ class Progress:
             f"mask IoU {reading.mask_iou:.3f}",
             f"hits {100 * reading.hits:.0f} %",
         ]
-        if self.steps_per_second > 0:
-            parts.append(f"{self.steps_per_second * self._rays:,.0f} rays/s")
         if self.seconds_left is not None:
             parts.append(f"{_minutes(self.seconds_left)} left")
+        if self.steps_per_second > 0:
+            parts.append(f"{self.steps_per_second * self._rays:,.0f} rays/s")
         if self._live:
             with suppress(OSError, ValueError):
                 self._live.show(reading.step, "  ".join(parts))
@@ -119,15 +120,22 @@ class Progress:
 
 
 class _LiveLine:
-    """A bar by rich, drawn when told to: a drawing thread would take time from a kernel."""
+    """A line by rich, drawn when told to: a drawing thread would take time from a kernel.
+
+    A narrow terminal gets no bar, and as much of the text as there is room for.
+    """
 
     def __init__(self, stream: TextIO, steps: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
+        from rich.table import Column
 
-        columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[readings]}", markup=False))
-        self._progress = RichProgress(*columns, console=Console(file=stream), auto_refresh=False)
+        console = Console(file=stream)
+        template = "{task.completed}/{task.total}  {task.fields[readings]}"
+        text = TextColumn(template, markup=False, table_column=Column(no_wrap=True, overflow="crop"))
+        columns = (BarColumn(20), text) if console.width >= _WIDTH_FOR_BAR else (text,)
+        self._progress = RichProgress(*columns, console=console, auto_refresh=False)
         self._task = self._progress.add_task("", total=steps, readings="starting")
 
     def start(self) -> None:

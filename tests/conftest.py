@@ -7,6 +7,8 @@ double precision; tests are ordered by it, because every change of precision com
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,6 +74,14 @@ def capture_data() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    """The number of a process that has ended."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    return process.pid
 
 
 def _precision_of(item: pytest.Item) -> str:

@@ -1,0 +1,103 @@
+"""The old file or the new one, never a part of either."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taichi_idr import files
+from taichi_idr.errors import CannotCreate, WriteFailed
+
+
+@pytest.fixture
+def small_disk() -> Iterator[int]:
+    """Files of this process may not grow beyond so many bytes: writing fails half way, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield 4096
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    files.atomic_write(path, "old")
+    files.atomic_write(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("ä" * 127)
+    files.atomic_write(path, "x")
+    assert path.read_text() == "x"
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, small_disk: int) -> None:
+    path = tmp_path / "a.bin"
+    files.atomic_write(path, b"old")
+    with pytest.raises(WriteFailed, match=r"^write failed \(.*a\.bin\): File too large, older files are intact; "):
+        files.atomic_write(path, bytes(2 * small_disk))
+    assert path.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EIO], ids=lambda fault: errno.errorcode[fault])
+@pytest.mark.parametrize("call", ["fsync", "open"])
+def test_a_failing_system_call_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    path = tmp_path / "a.bin"
+    files.atomic_write(path, b"old")
+    monkeypatch.setattr(files.os, call, fail)
+    with pytest.raises(WriteFailed) as caught:
+        files.atomic_write(path, b"new")
+    monkeypatch.undo()
+    assert os.strerror(fault) in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_an_error_of_the_writer_passes_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    files.atomic_write(path, b"old")
+    with pytest.raises(ZeroDivisionError), files.replacing(path) as temporary:
+        assert temporary.suffix == ".png"
+        temporary.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_only_dead_processes_lose_their_temporary_files(tmp_path: Path, dead_pid: int) -> None:
+    dead = tmp_path / "sub" / f".tidr-{dead_pid}-0123abcd.tmp.png"
+    alive = tmp_path / f".tidr-{os.getpid()}-0123abcd.tmp"
+    foreign = tmp_path / "notes.tmp"
+    dead.parent.mkdir()
+    for path in (dead, alive, foreign):
+        path.touch()
+    files.remove_stale_temporaries(tmp_path)
+    assert [path.exists() for path in (dead, alive, foreign)] == [False, True, True]
+
+
+def test_a_folder_in_whose_way_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(CannotCreate, match=r"a file is in the way; name a folder$"):
+            files.create_folder(path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(CannotCreate, match=r"^cannot write to folder \(/proc/self/tidr\): .*; choose a folder"):
+        files.create_folder(Path("/proc/self/tidr"))
+    with pytest.raises(CannotCreate):
+        files.create_folder(tmp_path / ("x" * 300))
+    with pytest.raises(CannotCreate):
+        files.create_folder(tmp_path / "nul\0byte")
