@@ -131,7 +131,8 @@ class Scene:
         depth = trace(detached, self.sdf(parameters.detach()), POLISHED).depth
         start = detached.at(depth)
         value = self.sdf(parameters)(start)
-        points, clamped = surface_points(*vars(rays).values(), depth, value, self.normal(start, parameters))
+        normal = self.normal(start, parameters)
+        points, clamped = surface_points(rays.origins, rays.directions, depth, value, normal)
         assert int(clamped) == 0
         return points
 

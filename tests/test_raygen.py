@@ -28,7 +28,8 @@ def batch(generator: torch.Generator, rays: int = RAYS) -> tuple[Tensor, ...]:
 
 def gradients(outputs: tuple[Tensor, ...], inputs: tuple[Tensor, ...], weights: list[Tensor]) -> tuple:
     """Of the weighted sum of all outputs."""
-    return torch.autograd.grad(sum((o * w).sum() for o, w in zip(outputs, weights, strict=True)), inputs)
+    total = torch.stack([(o * w).sum() for o, w in zip(outputs, weights, strict=True)]).sum()
+    return torch.autograd.grad(total, inputs)
 
 
 def test_value_equals_twin(generator):
@@ -112,9 +113,9 @@ def test_directions_have_unit_length_whatever_the_quaternion(generator):
 def test_empty_and_single_batches(generator):
     inputs = batch(generator, rays=1)
     assert generate_rays(*inputs)[1].shape == (1, 3)
-    empty = (*inputs[:3], inputs[3][:0], inputs[4][:0])
-    leaf = empty[0].requires_grad_()
-    origins, directions = generate_rays(*empty)
+    quaternions, centres, inverse, view, pixels = inputs
+    leaf = quaternions.requires_grad_()
+    origins, directions = generate_rays(leaf, centres, inverse, view[:0], pixels[:0])
     (directions.sum() + origins.sum()).backward()
     assert leaf.grad is not None
     assert not leaf.grad.any()

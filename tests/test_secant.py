@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TypeVar
+
 import pytest
 import torch
 from torch import Tensor
@@ -67,7 +70,10 @@ def test_spread_reaches_both_ends(runtime):
     torch.testing.assert_close(depth, torch.stack([torch.linspace(0.5, 2, 5), torch.ones(5)]).to(depth))
 
 
-def cubic(depth: Tensor | float, root: Tensor | float):
+Number = TypeVar("Number", float, Tensor)
+
+
+def cubic(depth: Number, root: Number) -> Number:
     """Falls through zero at `root`, steep on one side: regula falsi keeps one end for long."""
     return (root - depth) * (1 + (depth + 1) ** 2)
 
@@ -85,7 +91,7 @@ def test_trace_10_regula_falsi_equals_twin(iterations, generator, runtime):
         assert (low[:, VALUE] >= 0).all()
         assert (high[:, VALUE] < 0).all()
     for s, exact in enumerate(roots.tolist()):
-        expected = reference.regula_falsi(0.0, 1.0, lambda depth, exact=exact: cubic(depth, exact), iterations)
+        expected = reference.regula_falsi(0.0, 1.0, partial(cubic, root=exact), iterations)
         assert float(root[s, 0]) == pytest.approx(expected, abs=1e-13)
 
 

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import runtime
+from ..config import LossConfig
 from ..kernels import intersection as kernels
 from ..types import Rays
 
-GRAZING = 0.05
+GRAZING: float = LossConfig.model_fields["grazing"].default
 
 
 def surface_points(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..ops.intersection import GRAZING
+
 
 def surface_points(
     origins: Tensor,
@@ -13,7 +15,7 @@ def surface_points(
     sdf_value: Tensor,
     normal: Tensor,
     *,
-    grazing: float = 0.05,
+    grazing: float = GRAZING,
 ) -> tuple[Tensor, Tensor]:
     """x = c + t v with t = t0 - (f(c + t0 v) - stop f) / (n.v0), and the number of clamped rays.
 

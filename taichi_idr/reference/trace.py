@@ -34,9 +34,8 @@ def trace(
         else:
             closest = -float((ray.directions * ray.origins).sum())  # TRACE-13
             rows.append((near[r], closest, HitStatus.OUTSIDE))
-    depth, search_depth, status = zip(*rows, strict=True)
-    floats = [torch.tensor(column, dtype=rays.origins.dtype) for column in (depth, search_depth)]
-    return Hits(*floats, torch.tensor([int(s) for s in status], dtype=torch.int32))
+    depth, search_depth, status = torch.tensor(rows, dtype=rays.origins.dtype).unbind(1)
+    return Hits(depth, search_depth, status.int())
 
 
 def _trace_one(
