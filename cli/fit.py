@@ -40,7 +40,7 @@ def fit(
     note_run(run)
     from taichi_idr.fit import fit_capture
 
-    fit_capture(
+    summary = fit_capture(
         capture,
         out=run,
         preset=preset,
@@ -57,3 +57,6 @@ def fit(
         invert_masks=invert_masks,
         resize_masks=resize_masks,
     )
+    typer.echo(f"run       {summary.run}")
+    typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")
+    typer.echo(f"last step PSNR {summary.psnr_db:.2f} dB where hit, mask IoU {summary.mask_iou:.3f}")

@@ -97,9 +97,14 @@ class TestHelp:
 
 
 class TestArguments:
-    def test_fit_passes_everything_on(self, stand_in: Callable[..., None]) -> None:
+    def test_fit_passes_everything_on(self, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
         seen: dict[str, Any] = {}
-        stand_in("fit", "fit_capture", lambda *arguments, **options: seen.update(options, capture=arguments[0]))
+
+        def fit_capture(capture: Path, **options: Any) -> types.SimpleNamespace:
+            seen.update(options, capture=capture)
+            return types.SimpleNamespace(run=options["out"], steps=5, seconds=61.4, psnr_db=22.414, mask_iou=0.9791)
+
+        stand_in("fit", "fit_capture", fit_capture)
         line = (
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
             "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks"
@@ -122,11 +127,21 @@ class TestArguments:
             "invert_masks": True,
             "resize_masks": True,
         }
+        assert capsys.readouterr().out.splitlines() == [
+            "run       run",
+            "steps     5 in 61 s",
+            "last step PSNR 22.41 dB where hit, mask IoU 0.979",
+        ]
 
     def test_a_run_is_named_after_its_capture(self, stand_in: Callable[..., None]) -> None:
         seen: dict[str, Any] = {}
-        stand_in("fit", "fit_capture", lambda *_, **options: seen.update(options))
-        assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 0
+
+        def fit_capture(_: Path, **options: Any) -> None:
+            seen.update(options)
+            raise errors.Diverged("enough")
+
+        stand_in("fit", "fit_capture", fit_capture)
+        assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
         assert seen["out"] == Path("runs/photos")
         assert {name for name, value in seen.items() if value is None} == {
             "steps", "time_limit", "rays", "downscale", "seed", "threads"
