@@ -1,10 +1,10 @@
 """An ewer: the object of the demo's capture, as one implicit function with procedural colours.
 
 Designed to ask for what the method must do: a twisted, ribbed belly, carved dimples, a loop handle (genus),
-a spout, a scooped mouth that no silhouette shows, colours that follow and that ignore the shape. All of it can
-be seen from outside. z is up; it lies within BOUND of the origin. Parts are joined by the quadratic smooth
-minimum min(a, b) - max(k - |a - b|, 0)^2 / (4 k); outside, the slope of the function stays within SLOPE: a step
-of distance / SLOPE never crosses the surface.
+a spout, a scooped mouth that no silhouette shows, colours that follow and that ignore the shape. All of it
+can be seen from outside. z is up; it lies within BOUND of the origin. Parts are joined by the quadratic
+smooth minimum min(a, b) - max(k - |a - b|, 0)^2 / (4 k); outside, the slope of the function stays within
+SLOPE: a step of distance / SLOPE never crosses the surface.
 
 Argument | shape  | meaning                                         | unit
 points   | (N, 3) | in the object's frame                           | object units

@@ -1,14 +1,15 @@
 """Photos of the ewer by path tracing: soft shadows, interreflection, gloss, anti-aliased edges.
 
 Kajiya, "The Rendering Equation", 1986, with one light sampled at every vertex. The lights are spheres that
-cannot be seen; the sky is a gradient along z that can, except by the ray of the camera, which sees a backdrop.
-A glossy coat lies over a diffuse base: with Schlick's F = F0 + (1 - F0)(1 - n.v)^5 and the mirrored view m,
+cannot be seen; the sky is a gradient along z that can, except by the ray of the camera, which sees a
+backdrop. A glossy coat lies over a diffuse base: with Schlick's F = F0 + (1 - F0)(1 - n.v)^5 and the
+mirrored view m,
     f(l) n.l = F (e + 1)/(2 pi) max(m.l, 0)^e  +  (1 - F) reflectance/pi max(n.l, 0).
 
-Random numbers are a function of (seed, pixel, sample, vertex): at the first vertex additive sequences of low
-discrepancy in the pixel, on the light and in the choice of the next direction, each shifted per pixel; then a
-hash (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020). So a picture does not depend on the order
-of execution. Lights take turns: `samples` is best a multiple of their number.
+Random numbers are a function of (seed, pixel, sample, vertex): at the first vertex additive sequences of
+low discrepancy in the pixel, on the light and in the choice of the next direction, each shifted per pixel;
+then a hash (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020). So a picture does not depend on
+the order of execution. Lights take turns: `samples` is best a multiple of their number.
 
 Argument | shape        | meaning                                                        | unit
 camera   | (4, 3)       | rows 0-2: R K^-1, pixel to direction; row 3: centre; object frame

@@ -116,7 +116,8 @@ def _captions(title: str, names: list[str]) -> list[str]:
     if len(names) > 1:
         x = float(WIDTH - RIGHT)
         for colour, name in reversed(list(zip(_cycled(len(names)), names, strict=True))):
-            parts.append(f'<text x="{x:.0f}" y="18" text-anchor="end" fill="{colour}">{html.escape(name)}</text>')
+            style = f'text-anchor="end" style="fill: {colour}"'
+            parts.append(f'<text x="{x:.0f}" y="18" {style}>{html.escape(name)}</text>')
             x -= 7.2 * len(name) + 12
     return parts
 

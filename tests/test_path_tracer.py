@@ -121,16 +121,12 @@ def test_a_white_ewer_in_a_white_sky_cannot_be_seen():
 
 
 def test_a_coat_creates_no_light():
-    radiance, inside = photo(
-        pixels(24), camera(24), palette=[[1.0] * 3] * 6, coat=(0.05, 60.0), samples=32, bounces=24
-    )
+    radiance, inside = photo(pixels(24), camera(24), palette=[[1.0] * 3] * 6, coat=(0.05, 60.0), samples=32, bounces=24)
     assert 0.9 < float(radiance[inside].mean()) <= 1.0 + FURNACE_NOISE
 
 
 def test_a_black_ewer_without_a_coat_is_black_before_the_backdrop():
-    radiance, inside = photo(
-        pixels(24), camera(24), palette=[[0.0] * 3] * 6, lights=[[0, 3, 3, 0.5, 9, 9, 9]]
-    )
+    radiance, inside = photo(pixels(24), camera(24), palette=[[0.0] * 3] * 6, lights=[[0, 3, 3, 0.5, 9, 9, 9]])
     interior = inside & (radiance.amax(dim=1) < BACKDROP / 16)
     assert interior.sum() > 0.8 * inside.sum()
     assert radiance[interior].abs().max() == 0.0
@@ -170,9 +166,7 @@ def test_a_picture_depends_on_the_seed_and_not_on_the_order(generator):
 def test_silhouettes_agree_with_a_dense_search_along_the_ray():
     view, where = camera(24), pixels(24)
     _, inside = photo(where, view, samples=1, bounces=0)
-    rays = torch.nn.functional.normalize(
-        torch.cat([where, where.new_ones(len(where), 1)], dim=1) @ view[:3].T, dim=1
-    )
+    rays = torch.nn.functional.normalize(torch.cat([where, where.new_ones(len(where), 1)], dim=1) @ view[:3].T, dim=1)
     depths = torch.linspace(2.2, 4.2, 1500).to(where)
     least = torch.stack([distance((view[3] + t * rays).contiguous()) for t in depths]).amin(dim=0)
     clear = least.abs() > 2e-3

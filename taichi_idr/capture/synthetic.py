@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,13 +117,9 @@ def make_capture(
     photos = _Photographer(size, samples, bounces, seed, views + heldout, on_view)
     training = [photos.take(view) for view in _viewpoints(views, size, generator)]
     _write_views(folder, training)
-    _write_cameras(
-        folder / "cameras_noisy.npz", [_roughened(photo.world_mat, generator) for photo in training]
-    )
+    _write_cameras(folder / "cameras_noisy.npz", [_roughened(photo.world_mat, generator) for photo in training])
     if heldout:
-        _write_views(
-            folder / "heldout", [photos.take(view) for view in _viewpoints(heldout, size, generator, 0.5)]
-        )
+        _write_views(folder / "heldout", [photos.take(view) for view in _viewpoints(heldout, size, generator, 0.5)])
     exact_mesh(mesh_resolution).export(folder / "gt_mesh.ply")
     stamp.write_text(json.dumps(settings, indent=1) + "\n")
     return folder
@@ -218,9 +215,7 @@ class _Photographer:
         return radiance, inside
 
 
-def _viewpoints(
-    count: int, size: tuple[int, int], generator: np.random.Generator, shift: float = 0.0
-) -> list[_View]:
+def _viewpoints(count: int, size: tuple[int, int], generator: np.random.Generator, shift: float = 0.0) -> list[_View]:
     """A spiral of even density between the two elevations; hands are not steady, so distance and aim vary."""
     low, high = (math.sin(math.radians(angle)) for angle in _ELEVATIONS)
     golden = math.pi * (3.0 - math.sqrt(5.0))
@@ -268,9 +263,7 @@ def _projection(K: np.ndarray, R_world_camera: np.ndarray, centre: np.ndarray) -
 
 def _roughened(world_mat: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """The same camera, turned and moved by normal errors."""
-    turn = Rotation.from_rotvec(
-        np.radians(ROUGH_DEGREES) / math.sqrt(3.0) * generator.standard_normal(3)
-    ).as_matrix()
+    turn = Rotation.from_rotvec(np.radians(ROUGH_DEGREES) / math.sqrt(3.0) * generator.standard_normal(3)).as_matrix()
     centre = -np.linalg.solve(world_mat[:3, :3], world_mat[:3, 3])
     moved = centre + ROUGH_MILLIMETRES / math.sqrt(3.0) * generator.standard_normal(3)
     return _projection(world_mat[:3, :3] @ turn, np.eye(3), moved)
@@ -288,8 +281,9 @@ def _write_views(folder: Path, photos: list[Photo]) -> None:
 
 
 def _write_cameras(file: Path, world_mats: list[np.ndarray]) -> None:
-    named = {f"world_mat_{index}": matrix for index, matrix in enumerate(world_mats)}
-    np.savez(file, **named, **{f"scale_mat_{index}": scale_mat() for index in range(len(world_mats))})
+    named: dict[str, Any] = {f"world_mat_{index}": matrix for index, matrix in enumerate(world_mats)}
+    named |= {f"scale_mat_{index}": scale_mat() for index in range(len(world_mats))}
+    np.savez(file, **named)
 
 
 def _lattice(half: float, resolution: int) -> np.ndarray:

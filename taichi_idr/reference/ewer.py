@@ -46,9 +46,7 @@ def _spout(p: Tensor) -> Tensor:
     return _smooth_max(rod, -hollow, 0.02)
 
 
-def _segment(
-    p: Tensor, start: list[float], end: list[float], radius_start: float, radius_end: float
-) -> Tensor:
+def _segment(p: Tensor, start: list[float], end: list[float], radius_start: float, radius_end: float) -> Tensor:
     a, b = p.new_tensor(start), p.new_tensor(end)
     s = ((p - a) @ (b - a) / (b - a).square().sum()).clamp(0.0, 1.0)
     return (p - a - s[:, None] * (b - a)).norm(dim=1) - (radius_start + s * (radius_end - radius_start))
