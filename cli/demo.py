@@ -7,18 +7,21 @@ from typing import Annotated
 
 import typer
 
+from .failures import note_run
 from .options import ArchOption, chosen_arch
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for capture, run and report.")] = Path("runs/demo"),
     open_report: Annotated[bool, typer.Option("--open", help="Show the report in a browser.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small, rough one.")] = False,
     arch: ArchOption = "auto",
 ) -> None:
     """Do everything once, on a capture of its own.
 
     An invented object is photographed, fitted, meshed and measured; OUT/report/index.html shows the result.
     """
+    note_run(out)
     from taichi_idr.demo import run_demo
 
-    run_demo(out, open_report=open_report, arch=chosen_arch(arch))
+    run_demo(out, quick=quick, open_report=open_report, arch=chosen_arch(arch))
