@@ -94,13 +94,14 @@ def test_ply_is_read_back_by_another_reader(coloured: meshes.Mesh) -> None:
 
 
 def test_glb_is_read_back_in_linear_light(coloured: meshes.Mesh) -> None:
-    data = io.BytesIO(meshes.glb_bytes(coloured))
-    read = trimesh.load_scene(data, file_type="glb", process=False).to_mesh()
+    scene = trimesh.load_scene(io.BytesIO(meshes.glb_bytes(coloured)), file_type="glb", process=False)
+    (read,) = scene.geometry.values()
     np.testing.assert_allclose(read.vertices, coloured.vertices, rtol=FLOAT32)
     np.testing.assert_array_equal(read.faces, coloured.faces)
     share = coloured.colours / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    np.testing.assert_allclose(read.visual.vertex_attributes["color"][:, :3] / 65535, linear, atol=1 / 65535)
+    colours = read.visual.vertex_attributes["color"][:, :3]
+    np.testing.assert_allclose(colours / 65535, linear, atol=1 / 65535)
 
 
 def test_mesh_without_colours_is_written(coloured: meshes.Mesh) -> None:
