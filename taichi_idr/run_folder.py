@@ -36,11 +36,15 @@ def newest_run(root: Path = RUNS) -> Path:
 
 def open_run(path: Path) -> RunFolder:
     """An existing run. Raises InputMissing without a folder, BadInput if it holds no run."""
-    if not path.exists():
-        raise InputMissing("no such run", where=path, todo="name a folder that tidr fit wrote")
-    if not (path / _CONFIG).is_file():
-        why = f"no {_CONFIG} in it"
-        raise BadInput("not a run", where=path, why=why, todo="name a folder that tidr fit wrote")
+    todo = "name a folder that tidr fit wrote"
+    try:
+        found, is_run = path.exists(), (path / _CONFIG).is_file()
+    except OSError as error:  # no permission, a name too long
+        raise InputMissing("no such run", where=path, why=error.strerror or "", todo=todo) from error
+    if not found:
+        raise InputMissing("no such run", where=path, todo=todo)
+    if not is_run:
+        raise BadInput("not a run", where=path, why=f"no {_CONFIG} in it", todo=todo)
     return RunFolder(path)
 
 
@@ -66,11 +70,10 @@ class RunFolder:
 
     def create(self) -> None:
         """Make the folder, before any work. Raises CannotCreate if it cannot be written or is no run's."""
-        foreign = (self.config_file.exists() or self.metrics_file.exists()) and not self.checkpoints.is_dir()
-        if foreign:
+        create_folder(self.path)
+        if (self.config_file.exists() or self.metrics_file.exists()) and not self.checkpoints.is_dir():
             why = f"its {_CONFIG} or {_METRICS} is not of a run"
             raise CannotCreate("cannot create run", where=self.path, why=why, todo="choose another --out")
-        create_folder(self.path)
         create_folder(self.checkpoints)
 
     @contextmanager

@@ -65,6 +65,13 @@ class TestFolder:
         ):
             open_run(tmp_path)
 
+    def test_a_name_that_no_folder_can_have(self, tmp_path: Path) -> None:
+        path = tmp_path / ("x" * 300)
+        with pytest.raises(InputMissing, match="File name too long; name a folder"):
+            open_run(path)
+        with pytest.raises(CannotCreate, match="File name too long; choose a folder"):
+            RunFolder(path).create()
+
     def test_the_newest_run_is_the_one_written_last(self, run: RunFolder) -> None:
         other = RunFolder(run.path.parent / "teapot")
         other.create()
