@@ -5,7 +5,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 TIDR_TEST_DATA ?= $(CURDIR)/../shared/data
-DEMO ?= demo
+DEMO ?= runs/demo
 PYTEST_ARGS ?=
 export TIDR_TEST_DATA
 
@@ -18,7 +18,7 @@ SOURCES := taichi_idr kernels cli tests examples
 .PHONY: help demo test test-slow check clean
 
 help:
-	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/run/report/index.html"
+	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/report/index.html"
 	@echo "make test       the tests that take minutes together"
 	@echo "make test-slow  the slow ones too: whole fits, wheel and sdist"
 	@echo "make check      style, types, import contracts"

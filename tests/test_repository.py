@@ -1,0 +1,222 @@
+"""The repository itself: layout, links, what is built from it, and documents that say what the program does."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+import taichi_idr
+from taichi_idr.cli.main import app
+from taichi_idr.config import FitConfig, _all_keys
+from taichi_idr.errors import ExitCode
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FLOORS = ("kernels", "taichi_idr", "cli")
+OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "imageio-ffmpeg": "imageio_ffmpeg"}
+
+
+def test_three_floors_and_two_links():
+    for floor in FLOORS:
+        assert (ROOT / floor / "__init__.py").is_file()
+    for link in ("kernels", "cli"):
+        assert (ROOT / "taichi_idr" / link).readlink() == Path("..") / link
+
+
+def test_kernels_import_taichi_and_each_other_only():
+    """The contract of import-linter lists what is forbidden; this one says what is allowed."""
+    for path in (ROOT / "kernels").glob("*.py"):
+        for module in _imported(path):
+            assert module.startswith(".") or (path.name, module) == ("_ti.py", "taichi"), f"{path.name}: {module}"
+
+
+def test_kernels_refuse_another_name():
+    command = [sys.executable, "-c", "import kernels"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "expected 'taichi_idr.kernels'" in result.stderr
+
+
+def test_every_import_is_a_declared_dependency():
+    requirements = [re.split(r"[^\w-]", text, maxsplit=1)[0] for text in _pyproject()["project"]["dependencies"]]
+    declared = {OTHER_NAMES.get(name, name) for name in requirements} | {"taichi_idr", "tomli"}
+    known = declared | set(sys.stdlib_module_names)
+    for path in _floor_sources():
+        for module in _imported(path):
+            assert module.startswith(".") or module.split(".")[0] in known, f"{path.relative_to(ROOT)}: {module}"
+
+
+def test_no_path_of_somebodys_machine():
+    own = re.compile(r"(?<![\w.])/(?:home|root|Users|work|mnt)/\w|[A-Z]:\\Users")
+    for path in _repository_files():
+        if path.suffix in {".py", ".md", ".toml", ".txt", ""} and path.is_file():
+            found = own.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{path.relative_to(ROOT)}: {found.group()}"
+
+
+def test_version_is_said_once_more_in_the_changelog():
+    version = _pyproject()["project"]["version"]
+    assert version == taichi_idr.__version__
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files(document):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8")):
+        if not target.startswith(("http://", "https://")):
+            assert (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documented_commands_exist(document):
+    """Every `tidr COMMAND --option` of the documents is one the program has."""
+    for command, options in _documented_commands(document):
+        known = _options_of(command)
+        assert set(options) <= known, f"tidr {command}: {sorted(set(options) - known)}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documented_settings_exist(document):
+    keys = _all_keys(FitConfig)
+    groups = {key.partition(".")[0] for key in keys if "." in key}
+    text = document.read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)\.(\w+)`", text) + re.findall(r"--set (\w+)\.(\w+)=", text)
+    for group, key in named:
+        if group in groups and key not in ("py", "md"):
+            assert f"{group}.{key}" in keys
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_documented_make_targets_exist(document):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    for target in re.findall(r"(?:`|^)make ([\w-]+)", document.read_text(encoding="utf-8"), re.MULTILINE):
+        assert target in targets
+
+
+def test_exit_codes_are_documented():
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert documented == {int(code) for code in ExitCode}
+
+
+def test_feature_table_names_code_and_tests_that_name_the_feature():
+    """docs/idr.md: the module exists and says the ID, and so does the test."""
+    rows = re.findall(r"^\| ([A-Z]+-\d+) \|.*\| (.*?) \| (.*?) \|$", _text("docs/idr.md"), re.MULTILINE)
+    assert len(rows) > 30
+    for name, modules, tests in rows:
+        for path in re.findall(r"`([\w/]+\.py)`", modules):
+            assert (ROOT / path).is_file(), f"{name}: {path}"
+        for path in re.findall(r"`([\w/]+\.py)`", tests):
+            assert name in _features_named(path), f"{name} is not named in {path}"
+
+
+def test_python_of_the_readme_imports_what_exists():
+    blocks = re.findall(r"```python\n(.*?)```", _text("README.md"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        imports = [node for node in ast.parse(block).body if isinstance(node, ast.ImportFrom | ast.Import)]
+        exec(compile(ast.Module(imports, []), "README.md", "exec"), {})
+
+
+@pytest.mark.slow
+def test_distributions_hold_each_floor_once(tmp_path):
+    pytest.importorskip("build")
+    for path in _repository_files():
+        copy = tmp_path / "tree" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy, follow_symlinks=False)
+    _python("-m", "build", "--no-isolation", "--outdir", tmp_path / "dist", tmp_path / "tree", cwd=tmp_path)
+
+    sources = {str(path.relative_to(ROOT)) for path in _floor_sources()}
+    with tarfile.open(next((tmp_path / "dist").glob("*.tar.gz"))) as archive:
+        assert not [member.name for member in archive if member.issym() or member.islnk()]
+        names = {name.partition("/")[2] for name in archive.getnames() if name.endswith(".py")}
+        assert names - {"setup.py"} == sources
+    wheel = next((tmp_path / "dist").glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".py")]
+        assert sorted(names) == sorted(re.sub("^(kernels|cli)/", r"taichi_idr/\1/", name) for name in sources)
+
+    _python("-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path / "installed", wheel, cwd=tmp_path)
+    code = "import taichi_idr.kernels.raygen as raygen, taichi_idr.cli.main as main; print(raygen.__file__, main.__file__)"
+    for place in _python("-c", code, cwd=tmp_path / "installed").split():
+        assert Path(place).is_relative_to(tmp_path / "installed")
+
+
+def _python(*arguments: str | Path, cwd: Path) -> str:
+    """Standard output of Python in `cwd`, which comes first in its search path for -c."""
+    result = subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def _repository_files() -> list[Path]:
+    """What is committed or about to be."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"not a git checkout: {error}")
+    paths = [ROOT / name for name in sorted(set(listed.split("\0"))) if name]
+    return [path for path in paths if path.is_symlink() or path.is_file()]
+
+
+def _floor_sources() -> Iterator[Path]:
+    links = (ROOT / "taichi_idr" / "kernels", ROOT / "taichi_idr" / "cli")
+    for floor in FLOORS:
+        for path in sorted((ROOT / floor).rglob("*.py")):
+            if not any(link in path.parents for link in links):
+                yield path
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Modules that a file imports anywhere; relative ones keep their dots."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def _pyproject() -> dict:
+    return tomllib.loads(_text("pyproject.toml"))
+
+
+def _text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def _documented_commands(document: Path) -> Iterator[tuple[str, list[str]]]:
+    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    for command, rest in re.findall(r"(?:^|`|-m )(?:tidr|taichi_idr) ([a-z]+)\b([^`\n#]*)", text, re.MULTILINE):
+        yield command, re.findall(r"(?<!\w)--[a-z][\w-]*", rest)
+
+
+def _options_of(command: str) -> set[str]:
+    group = get_command(app)
+    assert command in group.commands, f"no command tidr {command}"  # pyright: ignore[reportAttributeAccessIssue]
+    parameters = [*group.params, *group.commands[command].params]  # pyright: ignore[reportAttributeAccessIssue]
+    return {"--help", *(option for parameter in parameters for option in parameter.opts)}
+
+
+def _features_named(path: str) -> set[str]:
+    """IDs such as TRACE-7 in a file; "TRACE-8 to TRACE-11" names four."""
+    named = set()
+    for family, first, last in re.findall(r"\b([A-Z]+)-(\d+)(?: to \1-(\d+))?", _text(path)):
+        named |= {f"{family}-{number}" for number in range(int(first), int(last or first) + 1)}
+    return named
