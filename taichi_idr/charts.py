@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 460, 260
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 34, 44
+LEFT, RIGHT, TOP, BOTTOM = 56, 26, 34, 44
 COLOURS = ("#2b5fb3", "#c4562f", "#2f8a6b", "#8a5fb0")
 
 Point = tuple[float, float]
