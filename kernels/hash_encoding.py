@@ -102,9 +102,7 @@ def encode(points: array2, table: array2, levels: array2, active: int, value: ar
 
 
 @ti.kernel
-def encode_jacobian(
-    points: array2, table: array2, levels: array2, active: int, value: array2, jacobian: array3
-):
+def encode_jacobian(points: array2, table: array2, levels: array2, active: int, value: array2, jacobian: array3):
     """y and J at every point."""
     count = points.shape[0]
     for task in range(levels.shape[0] * count):

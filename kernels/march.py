@@ -68,7 +68,9 @@ def march(
         guess = far  # and its root
         entry = t  # where the candidate stretch begins
         entered = 0  # whether one has begun
-        outside = 0  # whether a value above the margin has been seen: a search may start inside, behind a tried interval
+        outside = (
+            0  # whether a value above the margin has been seen: a search may start inside, behind a tried interval
+        )
         outcome[r] = CLEAR if meets else OUTSIDE
         for column in ti.static(range(4)):
             interval[r, column] = 0.0

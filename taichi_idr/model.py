@@ -20,7 +20,8 @@ from .run_folder import open_run
 from .types import Cameras, Hits, Rays
 
 VIEWING_RESOLUTION = 256  # lattice for pictures and measurements: twice as fine as in training
-VIEWING_BAND = 3.0
+VIEWING_BAND = 3.0  # cells of the training lattice that are sampled anew on the finer one
+VIEWING_EFFORT = {"widening": 0.5, "rounds": 6, "samples": 16, "polish_iterations": 16, "margin": 0.5}
 
 
 class Model(nn.Module):
@@ -62,9 +63,11 @@ class Model(nn.Module):
 
     def trace(self, rays: Rays, *, object_mask: Tensor | None = None, preview: bool = False) -> Hits:
         """First surface points; in training (object_mask given) and for previews on the coarser training lattice."""
-        lattice = self.lattice if object_mask is not None or preview else self.viewing_lattice()
         tracer, proxy = self.config.tracer, self.config.proxy
-        return trace_proxy(rays, self.sdf, lattice, proxy, tracer, object_mask=object_mask)
+        if object_mask is not None or preview:
+            return trace_proxy(rays, self.sdf, self.lattice, proxy, tracer, object_mask=object_mask)
+        thorough = proxy.model_copy(update=VIEWING_EFFORT)
+        return trace_proxy(rays, self.sdf, self.viewing_lattice(), thorough, tracer)
 
     def viewing_lattice(self) -> ProxyLattice:
         """The lattice for pictures, sampled when first asked for after a change of the field."""

@@ -15,7 +15,9 @@ from .kernels import march as kernels
 from .trace import trace
 from .types import Hits, HitStatus, Rays, Sdf
 
-CHUNK = 65536  # points per evaluation of the field: bounds memory, fits the caches
+CHUNK = 65536  # points per evaluation of the field: bounds memory
+STEEPEST_GUESS = 0.1  # the interpolant's slope along a ray, taken at least this steep, bounds the first secant step
+FLATTEST_SECANT = 0.05  # a secant flatter than this (or rising) keeps the slope before it
 
 
 class ProxyLattice:
@@ -99,14 +101,28 @@ def _first_roots(
                 candidate &= object_mask
         pending, interval = pending[candidate], interval[candidate]
         if len(pending) == 0:
-            return depth, status
-        root, found = _refine(rays[pending], interval, sdf, config, tracer, lattice.cell)
-        depth[pending[found]] = root[found]
-        status[pending[found]] = int(HitStatus.CONVERGED)
+            break
+        root, value = _refine(rays[pending], interval, sdf, config, tracer, lattice.cell)
+        found = torch.isfinite(value)
+        depth[pending] = root
+        status[pending[found]] = int(HitStatus.BRACKETED)
+        status[pending[value.abs() <= tracer.tolerance]] = int(HitStatus.CONVERGED)
         pending, start = pending[~found], interval[~found, kernels.HIGH].contiguous()
-    if len(pending) and object_mask is None:
-        exact = trace(rays[pending], sdf, tracer)
-        depth[pending], status[pending] = exact.depth, exact.status
+    if object_mask is None:
+        unsettled = status == int(HitStatus.BRACKETED)
+        unsettled[pending] = True
+        depth, status = _settle_exactly(unsettled, rays, sdf, tracer, depth, status)
+    return depth, status
+
+
+def _settle_exactly(
+    unsettled: Tensor, rays: Rays, sdf: Sdf, tracer: TracerConfig, depth: Tensor, status: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The exact tracer's word for rays (R,) bool whose rounds ran out or whose root is not within the tolerance."""
+    index = unsettled.nonzero()[:, 0]
+    if len(index):
+        exact = trace(rays[index], sdf, tracer)
+        depth[index], status[index] = exact.depth, exact.status
     return depth, status
 
 
@@ -123,9 +139,7 @@ def _march(
     return interval, outcome
 
 
-def _least_depth(
-    rays: Rays, start: Tensor, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig
-) -> Tensor:
+def _least_depth(rays: Rays, start: Tensor, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig) -> Tensor:
     depth, value = torch.empty_like(start), torch.empty_like(start)
     if len(rays):
         arguments = (rays.origins, rays.directions, start, lattice.values, tracer.radius)
@@ -136,43 +150,48 @@ def _least_depth(
 def _refine(
     rays: Rays, interval: Tensor, sdf: Sdf, config: ProxyConfig, tracer: TracerConfig, cell: float
 ) -> tuple[Tensor, Tensor]:
-    """Root (R,) of the network in each interval and whether there is one.
+    """Root (R,) of the network in each interval and its value there (R,), infinite where there is none.
 
     A short interval in which the interpolant changes sign is entered head-on: the secant method from the interpolant's
     root needs about three evaluations. Long ones graze, and are sampled for the first change of sign.
     """
     low = (interval[:, kernels.LOW] - config.widening * cell).clamp(min=0)
     high = interval[:, kernels.HIGH] + config.widening * cell
-    root, found = low.clone(), torch.zeros_like(low, dtype=torch.bool)
-    head_on = (interval[:, kernels.SLOPE] < 0) & (high - low < config.head_on * cell)
-    for chosen, solve in ((head_on, _secant), (None, _sample)):
-        index = (~found if chosen is None else chosen).nonzero()[:, 0]
-        if len(index):
-            root[index], found[index] = solve(rays[index], interval[index], low[index], high[index], sdf, config, tracer)
-    return root, found
+    root, value = low.clone(), torch.full_like(low, torch.inf)
+    head_on = ((interval[:, kernels.SLOPE] < 0) & (high - low < config.head_on * cell)).nonzero()[:, 0]
+    if len(head_on):
+        part = (rays[head_on], interval[head_on], low[head_on], high[head_on])
+        root[head_on], value[head_on] = _secant(*part, sdf, config.secant_steps, tracer.tolerance)
+    rest = torch.isinf(value).nonzero()[:, 0]
+    if len(rest):
+        root[rest], value[rest] = _sample(rays[rest], low[rest], high[rest], sdf, config, tracer.tolerance)
+    return root, value
 
 
 def _secant(
-    rays: Rays, interval: Tensor, low: Tensor, high: Tensor, sdf: Sdf, config: ProxyConfig, tracer: TracerConfig
+    rays: Rays, interval: Tensor, low: Tensor, high: Tensor, sdf: Sdf, steps: int, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """Secant steps from the interpolant's root; the first one uses the interpolant's slope."""
+    """Secant steps from the interpolant's root; the first one uses the interpolant's slope.
+
+    The value is infinite where they did not arrive within the tolerance, from outside to inside.
+    """
     depth = interval[:, kernels.GUESS].contiguous()
-    slope = interval[:, kernels.SLOPE].clamp(max=-0.1)
+    slope = interval[:, kernels.SLOPE].clamp(max=-STEEPEST_GUESS)
     value = _evaluate(sdf, rays.at(depth))
-    for _ in range(config.secant_steps):
+    for _ in range(steps):
         moved = torch.minimum(torch.maximum(depth - value / slope, low), high)
         value_moved = _evaluate(sdf, rays.at(moved))
         step = moved - depth
         newer = (value_moved - value) / torch.where(step == 0, torch.ones_like(step), step)
-        slope = torch.where((step != 0) & (newer < -0.05), newer, slope)
+        slope = torch.where((step != 0) & (newer < -FLATTEST_SECANT), newer, slope)
         depth, value = moved, value_moved
-    return depth, (value.abs() <= tracer.tolerance) & (slope < 0)
+    return depth, torch.where(value.abs() <= tolerance, value, torch.inf)
 
 
 def _sample(
-    rays: Rays, interval: Tensor, low: Tensor, high: Tensor, sdf: Sdf, config: ProxyConfig, tracer: TracerConfig
+    rays: Rays, low: Tensor, high: Tensor, sdf: Sdf, config: ProxyConfig, tolerance: float
 ) -> tuple[Tensor, Tensor]:
-    """First change of sign among equal samples of [low, high], then `_illinois` in it."""
+    """First change of sign among equal samples of [low, high], then `_illinois` in it; infinite value where none."""
     fraction = torch.linspace(0, 1, config.samples, dtype=low.dtype, device=low.device)
     depths = low[:, None] + fraction * (high - low)[:, None]
     points = rays.origins[:, None] + depths[..., None] * rays.directions[:, None]
@@ -180,41 +199,38 @@ def _sample(
     enters = (values[:, :-1] > 0) & (values[:, 1:] <= 0)
     first = enters.int().argmax(dim=1, keepdim=True)
     found = enters.any(dim=1)
-    root = low.clone()
+    root, value = low.clone(), torch.full_like(low, torch.inf)
     if found.any():
         bracket = [row.gather(1, index)[found, 0] for row in (depths, values) for index in (first, first + 1)]
-        root[found], solved = _illinois(rays[found], *bracket, sdf, tracer.tolerance, config.polish_iterations)
-        found[found.clone()] = solved
-    return root, found
+        root[found], value[found] = _illinois(rays[found], *bracket, sdf, tolerance, config.polish_iterations)
+    return root, value
 
 
 def _illinois(
     rays: Rays, low: Tensor, high: Tensor, f_low: Tensor, f_high: Tensor, sdf: Sdf, tolerance: float, iterations: int
 ) -> tuple[Tensor, Tensor]:
-    """Regula falsi with the Illinois rule on brackets f_low > 0 >= f_high; only unsolved rays are evaluated again.
+    """Regula falsi with the Illinois rule on brackets f_low > 0 >= f_high: roots (R,) and the values there (R,).
 
+    Only unsolved rays are evaluated again.
     Dowell and Jarratt, "A modified regula falsi method", 1971: an end kept twice in a row has its value halved.
     """
-    root = torch.empty_like(low)
-    solved = torch.zeros_like(low, dtype=torch.bool)
+    root, reached = torch.empty_like(low), torch.empty_like(low)
     index = torch.arange(len(low), device=low.device)
     moved_low = torch.full_like(low, torch.nan)  # which end the last step moved: 1 low, 0 high, nan neither
     for _ in range(iterations):
         middle = (low * f_high - high * f_low) / (f_high - f_low).clamp(max=-1e-12)
         value = _evaluate(sdf, rays[index].at(middle))
-        root[index] = middle
-        done = value.abs() <= tolerance
-        solved[index[done]] = True
+        root[index], reached[index] = middle, value
         above = value > 0
         f_high = torch.where(above, torch.where(moved_low == 1, 0.5 * f_high, f_high), value)
         f_low = torch.where(above, value, torch.where(moved_low == 0, 0.5 * f_low, f_low))
         low, high = torch.where(above, middle, low), torch.where(above, high, middle)
-        keep = ~done
+        keep = value.abs() > tolerance
         if not keep.any():
             break
         state = (index, low, high, f_low, f_high, above.to(low.dtype))
         index, low, high, f_low, f_high, moved_low = (x[keep] for x in state)
-    return root, solved
+    return root, reached
 
 
 def _evaluate(sdf: Sdf, points: Tensor) -> Tensor:

@@ -64,7 +64,9 @@ def init(arch: Arch = "cpu", precision: Precision = "float32", threads: int | No
     if _current == wanted:
         return wanted
     if arch == "cuda" and not torch.cuda.is_available():
-        raise Unavailable("backend not available", where="--arch cuda", why="torch finds no CUDA device", todo="use --arch cpu")
+        raise Unavailable(
+            "backend not available", where="--arch cuda", why="torch finds no CUDA device", todo="use --arch cpu"
+        )
     torch.set_num_threads(cores)
     torch.set_flush_denormal(True)  # ti.init does so anyway: results must not depend on the order
     _start_taichi(arch, precision, cores)
@@ -98,7 +100,9 @@ def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
     reads is not copied in: such a kernel must write every element of it, or it comes back with garbage.
     """
     runtime = current()
-    passed = [_checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument for argument in arguments]
+    passed = [
+        _checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument for argument in arguments
+    ]
     with _launch_lock:
         return kernel(*passed)
 
@@ -127,7 +131,9 @@ def available_cores() -> int:
 def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Tensor:
     name = getattr(kernel, "__name__", str(kernel))
     if tensor.device.type != runtime.device.type:
-        raise ValueError(f"{name}: expected a tensor on {runtime.device.type}, got {tensor.device.type}; move it there first")
+        raise ValueError(
+            f"{name}: expected a tensor on {runtime.device.type}, got {tensor.device.type}; move it there first"
+        )
     if tensor.is_floating_point() and tensor.dtype != runtime.dtype:
         raise ValueError(f"{name}: expected {runtime.dtype}, got {tensor.dtype}; convert it or init another precision")
     if not tensor.is_contiguous():
@@ -162,7 +168,9 @@ def _start_taichi(arch: Arch, precision: Precision, cores: int) -> None:
     started = ti.lang.impl.current_cfg().arch
     expected = (ti.x64, ti.arm64) if arch == "cpu" else (getattr(ti, arch),)
     if started not in expected:
-        raise Unavailable("backend not available", where=f"--arch {arch}", why=f"Taichi started {started.name}", todo="use --arch cpu")
+        raise Unavailable(
+            "backend not available", where=f"--arch {arch}", why=f"Taichi started {started.name}", todo="use --arch cpu"
+        )
     if not faulthandler.is_enabled():
         with contextlib.suppress(io.UnsupportedOperation, AttributeError):  # stderr may be no real file
             faulthandler.enable()

@@ -87,7 +87,9 @@ class Trainer:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
         self.model.load_tensors(tensors)
-        self.optimiser.load_state({k.removeprefix("optimiser."): v for k, v in tensors.items() if k.startswith("optimiser.")})
+        self.optimiser.load_state(
+            {k.removeprefix("optimiser."): v for k, v in tensors.items() if k.startswith("optimiser.")}
+        )
         self.generator.set_state(tensors["generator"])
 
     def _unlock_levels(self) -> None:
