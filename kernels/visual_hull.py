@@ -1,0 +1,70 @@
+"""Visual hull by carving: a lattice point stays where (almost) every photo that sees it shows the object there."""
+
+from ._ti import array1, array2, array3, ti
+
+
+@ti.func
+def project(projections: ti.template(), view, p):
+    """(column, row, depth) of a point; column and row are meaningless at depth <= 0."""
+    image = ti.Vector([0.0, 0.0, 0.0])
+    for a in ti.static(range(3)):
+        image[a] = projections[view, a, 3]
+        for b in ti.static(range(3)):
+            image[a] += projections[view, a, b] * p[b]
+    depth = ti.max(image[2], 1e-12)
+    return image[0] / depth, image[1] / depth, image[2]
+
+
+@ti.func
+def lattice_point(index, resolution):
+    """Point of [-1, 1]^3, ends included; z runs fastest."""
+    cells = ti.cast(resolution - 1, float)
+    x = index // (resolution * resolution)
+    y = (index // resolution) % resolution
+    z = index % resolution
+    return 2.0 * ti.Vector([ti.cast(x, float), ti.cast(y, float), ti.cast(z, float)]) / cells - 1.0
+
+
+@ti.kernel
+def visual_hull(
+    words: array1,
+    first_words: array1,
+    sizes: array2,
+    projections: array3,
+    resolution: ti.i32,
+    first: ti.i32,
+    least_seen: float,
+    most_outside: float,
+    occupied: array1,
+):
+    """Carve the lattice points first, first + 1, ... into occupied.
+
+    words        | (B,) int32   | masks, one bit a pixel, row by row, lowest bit first; each view starts a word
+    first_words  | (V,) int32   | where each view starts
+    sizes        | (V, 2) int32 | rows, columns                                            | pixel
+    projections  | (V, 3, 4)    | normalised -> pixel times depth, depth > 0 in front
+    resolution   | scalar       | lattice points along each axis of [-1, 1]^3
+    least_seen   | scalar       | views that must see a point
+    most_outside | scalar       | share of these that may show background there
+    occupied     | (N,) int32   | 1 on the object
+
+    A point behind a camera or beside its photo is unseen by it.
+    """
+    views = sizes.shape[0]
+    for n in range(occupied.shape[0]):
+        p = lattice_point(first + n, resolution)
+        seen = 0
+        outside = 0
+        for view in range(views):
+            # More misses than all views together allow: carved, whatever the others show.
+            if ti.cast(outside, float) <= most_outside * views:
+                column, row, depth = project(projections, view, p)
+                c = ti.floor(column + 0.5)
+                r = ti.floor(row + 0.5)
+                if depth > 0.0 and c >= 0.0 and r >= 0.0 and c < sizes[view, 1] and r < sizes[view, 0]:
+                    pixel = ti.cast(r, ti.i32) * sizes[view, 1] + ti.cast(c, ti.i32)
+                    word = words[first_words[view] + pixel // 32]
+                    seen += 1
+                    outside += 1 - ((word >> (pixel % 32)) & 1)
+        kept = ti.cast(outside, float) <= most_outside * seen and ti.cast(seen, float) >= least_seen
+        occupied[n] = ti.cast(kept, ti.i32)

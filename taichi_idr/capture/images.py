@@ -1,0 +1,203 @@
+"""Photos: which files of a folder are images, and what is in them, decoded strictly."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from ..errors import BadInput, InputMissing
+from ..runtime import available_cores
+
+MIN_SIDE = 16
+MAX_PIXELS = 100_000_000
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+_FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".jp2"}
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
+_WORKERS = 4
+_ORIENTATION = 0x0112
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """`colour` (H, W, 3) uint8 RGB; `alpha` (H, W) uint8 where the file has one, the colour then lies on white.
+
+    `full_size`: width, height of the file. `remarks`: what was odd about it.
+    """
+
+    colour: np.ndarray
+    alpha: np.ndarray | None
+    full_size: tuple[int, int]
+    remarks: tuple[str, ...]
+
+
+def list_images(folder: Path, what: str) -> list[Path]:
+    """The image files of a folder, sorted by name; hidden files and files of other kinds are passed over.
+
+    Raises InputMissing without the folder; BadInput for a kind of image that is not read, or names equal but for case.
+    """
+    if not folder.is_dir():
+        raise InputMissing(f"no {what} folder", where=folder, todo=f"put the {what}s there")
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    except OSError as error:
+        raise BadInput("cannot read folder", where=folder, why=error.strerror or str(error)) from error
+    for path in files:
+        if path.suffix.lower() in _FOREIGN:
+            why = f"{path.suffix} is not supported"
+            raise BadInput("unsupported image", where=path, why=why, todo="convert it to PNG or JPEG")
+    images = [path for path in files if path.suffix.lower() in _SUFFIXES]
+    _refuse_twins(images)
+    return images
+
+
+def read_photos(files: Sequence[Path], *, downscale: int = 1, max_pixels: int = MAX_PIXELS) -> list[Photo]:
+    """Decode photos, each averaged over downscale x downscale pixels; a last incomplete block is dropped.
+
+    Raises BadInput, naming the file: empty, no image, damaged, too large, too small.
+    """
+    return decode_all(lambda path: _read_photo(path, downscale, max_pixels), files)
+
+
+def decode_all(read: Callable[[Path], _T], files: Sequence[Path]) -> list[_T]:
+    """`read` of each file, a few at a time; the first failure in the files' order is raised."""
+    with _strict_pillow(), ThreadPoolExecutor(min(_WORKERS, available_cores())) as pool:
+        futures = [pool.submit(read, path) for path in files]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """A decoded image. Whatever the decoder raises on damaged bytes becomes a BadInput that names the file."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            _check_size(path, image.size, max_pixels)
+            image.load()
+            yield image
+    except (BadInput, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        why = "the file is empty" if path.stat().st_size == 0 else "not an image"
+        raise BadInput("unreadable image", where=path, why=why, todo="replace it by a PNG or JPEG") from error
+    except Exception as error:  # Pillow's plugins raise many kinds on damaged files
+        why = f"damaged or cut short ({error})"
+        raise BadInput("unreadable image", where=path, why=why, todo="replace the file") from error
+
+
+def sixteen_bit(image: Image.Image) -> np.ndarray | None:
+    """The values (H, W) of a 16-bit grey image as int32, None for any other."""
+    return np.asarray(image).astype(np.int32) if image.mode in _SIXTEEN_BIT else None
+
+
+def averaged(image: Image.Image, factor: int) -> Image.Image:
+    """Mean over blocks of factor x factor pixels; a last incomplete block is dropped."""
+    if factor == 1:
+        return image
+    width, height = (side // factor * factor for side in image.size)
+    return image.crop((0, 0, width, height)).reduce(factor)
+
+
+def summarised(remarks: Sequence[tuple[Path, Sequence[str]]]) -> list[str]:
+    """One warning per kind of remark, with the first file and the number of files."""
+    files: dict[str, list[Path]] = {}
+    for path, texts in remarks:
+        for text in texts:
+            files.setdefault(text, []).append(path)
+    return [f"{text} ({paths[0]}{_others(len(paths) - 1)})" for text, paths in files.items()]
+
+
+def _others(count: int) -> str:
+    return f" and {count} more" if count else ""
+
+
+def _refuse_twins(images: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for path in images:
+        twin = seen.setdefault(path.stem.casefold(), path)
+        if twin is not path:
+            raise BadInput("two images of one name", where=path, why=f"{twin.name} is there too", todo="remove one")
+
+
+def _read_photo(path: Path, downscale: int, max_pixels: int) -> Photo:
+    with opened(path, max_pixels) as image:
+        remarks = _remarks(image)
+        colour, alpha = _on_white(image)
+        if min(image.size) // downscale < MIN_SIDE:
+            why = f"{image.width}x{image.height} pixels; downscale {downscale} leaves less than {MIN_SIDE}"
+            raise BadInput("image too small", where=path, why=why, todo="use larger photos or a smaller --downscale")
+        small = None if alpha is None else np.array(averaged(alpha, downscale))
+        return Photo(np.array(averaged(colour, downscale)), small, image.size, remarks)
+
+
+def _on_white(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """RGB and alpha: pixels that let something through lie on white, as rays without a hit render (section 5)."""
+    wide = sixteen_bit(image)
+    if wide is not None:
+        return Image.fromarray(_eight_bit(wide)).convert("RGB"), None
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB"), None
+    rgba = image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    return Image.composite(rgba.convert("RGB"), white, alpha), alpha
+
+
+def _eight_bit(values: np.ndarray) -> np.ndarray:
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("more than 16 bits per pixel")
+    return np.rint(values / 257).astype(np.uint8)
+
+
+def _remarks(image: Image.Image) -> tuple[str, ...]:
+    remarks = []
+    if image.mode in ("1", "L", "LA", "P", "PA", *_SIXTEEN_BIT):
+        remarks.append("grey or palette image converted to RGB")
+    if getattr(image, "n_frames", 1) > 1:
+        remarks.append("only the first page of the image is read")
+    if _orientation(image) not in (0, 1):
+        remarks.append("EXIF orientation ignored: cameras refer to the pixels as stored")
+    return tuple(remarks)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged metadata say nothing about the pixels
+        return 1
+
+
+def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    shape, pixels = f"{size[0]}x{size[1]} pixels", size[0] * size[1]
+    if pixels > max_pixels:
+        todo = "shrink the photos (and the first two rows of the camera matrices)"
+        raise BadInput("image too large", where=path, why=f"{shape}, at most {max_pixels}", todo=todo)
+    if min(size) < MIN_SIDE:
+        todo = "use larger photos"
+        raise BadInput("image too small", where=path, why=f"{shape}, at least {MIN_SIDE} a side", todo=todo)
+
+
+@contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Our own limit on pixels instead of Pillow's, no half-decoded images, no Python warnings about odd metadata."""
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = None, False
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -1,0 +1,120 @@
+"""From a folder to a `Capture`: photos, masks and cameras of the IDR and NeuS formats, checked against each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..cameras import cameras_from_projections, shrunk
+from ..errors import BadInput, InputMissing
+from ..types import Capture
+from .idr import normalised_frame, read_matrices
+from .images import MAX_PIXELS, Photo, list_images, read_photos, summarised
+from .masks import MaskReading, check_masks, read_masks, threshold_mask
+
+CAMERA_FILES = ("cameras.npz", "cameras_sphere.npz")
+FEWEST_VIEWS = 3
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The files of a capture. `masks` is None where photos carry their silhouette as alpha."""
+
+    cameras: Path
+    intrinsics: Path
+    images: list[Path]
+    masks: list[Path] | None
+
+
+def read_capture(
+    folder: Path | str,
+    *,
+    downscale: int = 1,
+    normalize: bool = False,
+    invert_masks: bool = False,
+    resize_masks: bool = False,
+    cameras_file: str | None = None,
+    fewest_views: int = FEWEST_VIEWS,
+    max_pixels: int = MAX_PIXELS,
+) -> Capture:
+    """Read image/, mask/ and cameras.npz or cameras_sphere.npz of a folder (docs/formats).
+
+    Images and masks are sorted by name and paired by position. downscale averages photos and masks over blocks of
+    pixels; normalize finds the object from the masks instead of trusting scale_mat. cameras_file names a file of rough
+    poses: the intrinsics then come from the usual one, if it is there (CAM-6).
+
+    Raises InputMissing: no folder, image/, mask/ or camera file. Raises BadInput for all that is there but wrong.
+    """
+    folder = Path(folder)
+    layout = _find_files(folder, cameras_file, fewest_views)
+    world_mats, T, warnings = _read_cameras(layout)
+    photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels)
+    warnings += summarised([(path, photo.remarks) for path, photo in zip(layout.images, photos, strict=True)])
+    reading = MaskReading(downscale, invert_masks, resize_masks, max_pixels)
+    masks, names = _masks(layout, photos, reading), [path.stem for path in layout.images]
+    warnings += check_masks(names, masks, inverted=invert_masks)
+    cameras = shrunk(cameras_from_projections((world_mats @ T)[:, :3]), downscale)
+    return Capture(folder, names, [photo.colour for photo in photos], masks, cameras, T, tuple(warnings))
+
+
+def _find_files(folder: Path, cameras_file: str | None, fewest_views: int) -> _Layout:
+    if not folder.is_dir():
+        why = "it is a file" if folder.exists() else "there is no such folder"
+        raise InputMissing("no capture", where=folder, why=why, todo="name a folder that holds image/, mask/ and cameras.npz")
+    images = list_images(folder / "image", "image")
+    if len(images) < fewest_views:
+        what = "too few images" if images else "no images"
+        why = f"{len(images)} found, at least {fewest_views} needed"
+        raise BadInput(what, where=folder / "image", why=why, todo="add PNG or JPEG files")
+    usual = next((folder / name for name in CAMERA_FILES if (folder / name).exists()), folder / CAMERA_FILES[0])
+    cameras = folder / cameras_file if cameras_file else usual
+    for path in (cameras,):
+        if not path.is_file():
+            raise InputMissing("no camera file", where=path, todo="add it, in the IDR or NeuS format")
+    return _Layout(cameras, usual if usual.is_file() else cameras, images, _find_masks(folder / "mask", images))
+
+
+def _find_masks(folder: Path, images: Sequence[Path]) -> list[Path] | None:
+    if not folder.is_dir() and all(_has_alpha(path) for path in images):
+        return None
+    masks = list_images(folder, "mask")
+    if len(masks) == len(images):
+        return masks
+    lacking = [path.name for path in images if _number(path) not in {_number(mask) for mask in masks}]
+    why = f"{len(masks)} masks for {len(images)} images"
+    if lacking and len(masks) < len(images):
+        why += f", none for {', '.join(lacking[:5])}{' ...' if len(lacking) > 5 else ''}"
+    raise BadInput("masks and images do not pair", where=folder, why=why, todo="give each image one mask")
+
+
+def _number(path: Path) -> str:
+    """What pairs `image/000007.png` and `mask/007.png`: the last number in the name, or the name."""
+    digits = re.findall(r"\d+", path.stem)
+    return str(int(digits[-1])) if digits else path.stem
+
+
+def _has_alpha(path: Path) -> bool:
+    try:
+        with Image.open(path) as image:
+            return "A" in image.getbands()
+    except Exception:  # what is wrong with the file is said when it is decoded
+        return False
+
+
+def _masks(layout: _Layout, photos: Sequence[Photo], reading: MaskReading) -> list[np.ndarray]:
+    if layout.masks is not None:
+        return read_masks(layout.masks, [photo.full_size for photo in photos], reading)
+    at_hand = MaskReading(1, reading.invert)  # alpha has been averaged with its photo
+    return [threshold_mask(Image.fromarray(photo.alpha), at_hand) for photo in photos if photo.alpha is not None]
+
+
+def _read_cameras(layout: _Layout) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    world_mats, scale_mats = read_matrices(layout.cameras, len(layout.images))
+    T, warnings = normalised_frame(layout.cameras, scale_mats, len(layout.images))
+    assert T is not None
+    return world_mats, T, warnings

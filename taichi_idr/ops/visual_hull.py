@@ -1,0 +1,63 @@
+"""Bridge to the carving of visual hulls (kernels/visual_hull.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import runtime
+from ..cameras import projections
+from ..kernels import visual_hull as kernels
+from ..types import Cameras
+
+POINTS_PER_LAUNCH = 1 << 20
+"""A launch stays well below a second, so that a signal is heard."""
+ROUNDING = 1e-5
+"""Added to counts before they are compared with a share of all views."""
+
+
+def visual_hull(
+    masks: Sequence[np.ndarray],
+    cameras: Cameras,
+    resolution: int,
+    *,
+    min_fraction: float = 0.95,
+    min_seen: float = 0.25,
+) -> Tensor:
+    """Occupancy (res, res, res) bool, indexed x, y, z, of the lattice over [-1, 1]^3, ends included.
+
+    masks: V arrays (H, W) bool. cameras: V, in the frame of the lattice. A point is kept where at least
+    `min_fraction` of the views that see it show the object, and `min_seen` of all views see it (one at least). A view
+    does not see what lies behind it or beside its photo. Not differentiable.
+    """
+    if len(masks) != len(cameras) or not len(masks) or resolution < 2:
+        got = f"{len(masks)} masks, {len(cameras)} cameras, resolution {resolution}"
+        raise ValueError(f"visual_hull: expected a mask per camera and two points per axis, got {got}")
+    settings = runtime.current()
+    words, first_words, sizes = (x.to(settings.device) for x in _packed(masks))
+    matrices = projections(cameras.to(torch.float64)).to(settings.device, settings.dtype).contiguous()
+    least_seen = max(1.0, min_seen * len(masks)) - ROUNDING
+    most_outside = 1 - min_fraction + ROUNDING / len(masks)
+    occupied = torch.zeros(resolution**3, dtype=torch.int32, device=settings.device)
+    for first in range(0, resolution**3, POINTS_PER_LAUNCH):
+        part = occupied[first : first + POINTS_PER_LAUNCH]
+        arrays, numbers = (words, first_words, sizes, matrices), (resolution, first, least_seen, most_outside)
+        runtime.launch(kernels.visual_hull, *arrays, *numbers, part)
+    return (occupied != 0).reshape(resolution, resolution, resolution)
+
+
+def _packed(masks: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+    """Masks as bits in int32 words (B,), each view's first word (V,), rows and columns (V, 2): 32 times smaller."""
+    parts = [_bits(mask) for mask in masks]
+    lengths = np.array([len(part) for part in parts])
+    starts = (np.cumsum(lengths) - lengths).astype(np.int32)
+    sizes = np.array([mask.shape for mask in masks], dtype=np.int32)
+    return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(starts), torch.from_numpy(sizes)
+
+
+def _bits(mask: np.ndarray) -> np.ndarray:
+    packed = np.packbits(np.asarray(mask, dtype=bool).reshape(-1), bitorder="little")
+    return np.pad(packed, (0, -len(packed) % 4)).view("<i4").astype(np.int32)
