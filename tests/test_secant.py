@@ -73,25 +73,27 @@ def test_spread_reaches_both_ends(runtime):
 Number = TypeVar("Number", float, Tensor)
 
 
-def cubic(depth: Number, root: Number) -> Number:
-    """Falls through zero at `root`, steep on one side: regula falsi keeps one end for long."""
-    return (root - depth) * (1 + (depth + 1) ** 2)
+def cubic(depth: Number, root: Number, flattest: float) -> Number:
+    """Falls through zero at `root`, steeper away from `flattest`: regula falsi keeps the steep end."""
+    return (root - depth) * (1 + (depth - flattest) ** 2)
 
 
 @pytest.mark.precision("float64")
 @pytest.mark.parametrize("iterations", [0, 1, 8])
-def test_trace_10_regula_falsi_equals_twin(iterations, generator, runtime):
+@pytest.mark.parametrize("flattest", [-1.0, 2.0], ids=["high stays", "low stays"])
+def test_trace_10_regula_falsi_equals_twin(iterations, flattest, generator, runtime):
+    field = partial(cubic, flattest=flattest)
     roots = torch.rand(30, generator=generator, dtype=torch.float64).to(runtime.device) * 0.8 + 0.1
     ends = [torch.full_like(roots, end) for end in (0.0, 1.0)]
-    low, high = (torch.stack([end, cubic(end, roots)], dim=1) for end in ends)
+    low, high = (torch.stack([end, field(end, roots)], dim=1) for end in ends)
     root = torch.empty(30, 1, device=runtime.device, dtype=torch.float64)
     taichi_runtime.launch(kernels.cross_chord, low, high, root)
     for _ in range(iterations):
-        taichi_runtime.launch(kernels.narrow, cubic(root[:, 0], roots), low, high, root)
+        taichi_runtime.launch(kernels.narrow, field(root[:, 0], roots), low, high, root)
         assert (low[:, VALUE] >= 0).all()
         assert (high[:, VALUE] < 0).all()
     for s, exact in enumerate(roots.tolist()):
-        expected = reference.regula_falsi(0.0, 1.0, partial(cubic, root=exact), iterations)
+        expected = reference.regula_falsi(0.0, 1.0, partial(field, root=exact), iterations)
         assert float(root[s, 0]) == pytest.approx(expected, abs=1e-13)
 
 

@@ -27,6 +27,11 @@ def shallow(points: Tensor) -> Tensor:
     return 0.1 * SHAPES["two_spheres"](points)
 
 
+def curved(points: Tensor) -> Tensor:
+    """Far from linear along a ray, and too small to walk on."""
+    return 0.02 * ((4 * SHAPES["two_spheres"](points)).exp() - 1)
+
+
 FIELDS = {name: SHAPES[name] for name in ("torus", "two_spheres", "rounded_box")}
 FIELDS |= {"steep": steep, "shallow": shallow}
 
@@ -56,6 +61,17 @@ def test_equals_twin(field, training, generator):
     same(ours, reference.trace(rays, FIELDS[field], CONFIG, **options, generator=seeded()))
     present = set(ours.status.tolist())
     assert {HitStatus.OUTSIDE, HitStatus.MISSED} < present
+
+
+@pytest.mark.precision("float64")
+def test_trace_10_number_of_iterations_equals_twin(generator):
+    """In wide brackets of a curved field, where each iteration still changes the root."""
+    rays = rays_towards(50, generator, spread=0.3)
+    config = TracerConfig(samples=8, secant_iterations=2)
+    ours = trace(rays, curved, config)
+    same(ours, reference.trace(rays, curved, config))
+    further = trace(rays, curved, config.model_copy(update={"secant_iterations": 3}))
+    assert (further.depth - ours.depth)[ours.hit].abs().max() > 1e-4
 
 
 def dense_first_root(rays: Rays, samples: int = 4000) -> Tensor:
