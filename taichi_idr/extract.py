@@ -25,6 +25,7 @@ from .meshes import Mesh, Topology
 from .types import Sdf
 
 ROUGH_RESOLUTION = 100  # EVAL-1
+LEAST_RESOLUTION = 8
 BOX_MARGIN = 0.2  # EVAL-1, normalised units on each side
 COARSEST_STEP = 0.025  # normalised units: about the rough lattice's, so that both see the same thin parts
 SLAB_LAYERS = 16  # cells; bounds memory
@@ -127,8 +128,9 @@ def extract_mesh(
 def extract_surface(sdf: Sdf, *, resolution: int, radius: float = 1.0) -> tuple[np.ndarray, np.ndarray, int]:
     """Vertices (V, 3) float64, normalised frame, and faces of the largest body, and how many bodies there
     were."""
-    if resolution < 16:
-        raise UsageError("resolution too small", where=f"--res {resolution}", todo="give at least 16")
+    if resolution < LEAST_RESOLUTION:
+        todo = f"give at least {LEAST_RESOLUTION}"
+        raise UsageError("resolution too small", where=f"--res {resolution}", todo=todo)
     field = _Field(sdf, radius)
     rough = _rough_lattice(radius)
     values = field.on(rough, 1)
