@@ -33,8 +33,8 @@ def visual_hull(
     projections: array3,
     resolution: ti.i32,
     first: ti.i32,
-    least_seen: float,
     most_outside: float,
+    least_inside: float,
     occupied: array1,
 ):
     """Carve the lattice points first, first + 1, ... into occupied.
@@ -44,8 +44,8 @@ def visual_hull(
     sizes        | (V, 2) int32 | rows, columns                                            | pixel
     projections  | (V, 3, 4)    | normalised -> pixel times depth, depth > 0 in front
     resolution   | scalar       | lattice points along each axis of [-1, 1]^3
-    least_seen   | scalar       | views that must see a point
-    most_outside | scalar       | share of these that may show background there
+    most_outside | scalar       | share of the views that see a point that may show background there
+    least_inside | scalar       | views that must show the object there
     occupied     | (N,) int32   | 1 on the object
 
     A point behind a camera or beside its photo is unseen by it.
@@ -53,18 +53,19 @@ def visual_hull(
     views = sizes.shape[0]
     for n in range(occupied.shape[0]):
         p = lattice_point(first + n, resolution)
-        seen = 0
+        inside = 0
         outside = 0
         for view in range(views):
-            # More misses than all views together allow: carved, whatever the others show.
-            if ti.cast(outside, float) <= most_outside * views:
+            # More misses than the views to come could make good: carved.
+            if outside <= most_outside * views and inside + views - view >= least_inside:
                 column, row, depth = project(projections, view, p)
                 c = ti.floor(column + 0.5)
                 r = ti.floor(row + 0.5)
                 if depth > 0.0 and c >= 0.0 and r >= 0.0 and c < sizes[view, 1] and r < sizes[view, 0]:
                     pixel = ti.cast(r, ti.i32) * sizes[view, 1] + ti.cast(c, ti.i32)
                     word = words[first_words[view] + pixel // 32]
-                    seen += 1
-                    outside += 1 - ((word >> (pixel % 32)) & 1)
-        kept = ti.cast(outside, float) <= most_outside * seen and ti.cast(seen, float) >= least_seen
+                    shown = (word >> (pixel % 32)) & 1
+                    inside += shown
+                    outside += 1 - shown
+        kept = outside <= most_outside * (inside + outside) and inside >= least_inside
         occupied[n] = ti.cast(kept, ti.i32)

@@ -69,7 +69,7 @@ def inverse_intrinsics(cameras: Cameras) -> Tensor:
     return torch.linalg.inv(cameras.intrinsics.double()).to(cameras.intrinsics)
 
 
-def shrunk(cameras: Cameras, factor: int) -> Cameras:
+def shrunk(cameras: Cameras, factor: float) -> Cameras:
     """The cameras of photos averaged over blocks of factor x factor pixels: u' = (u + 0.5) / factor - 0.5."""
     shrink = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, factor]]) / factor
     shrink[:2, 2] -= 0.5
@@ -103,17 +103,12 @@ def align_cameras(predicted: Cameras, reference: Cameras) -> np.ndarray:
 def camera_accuracy(predicted: Cameras, reference: Cameras) -> CameraAccuracy:
     """Rotation and centre errors after the best similarity (CAM-9); both sets list the same photos in order."""
     T = align_cameras(predicted, reference)
-    aligned = transform_cameras(T, Cameras(*(x.double() for x in _fields(predicted))))
+    aligned = transform_cameras(T, predicted.to(torch.float64))
     R_aligned, R_reference = (rotation_matrices(c.quaternions.double()).numpy() for c in (aligned, reference))
-    turn = Rotation.from_matrix(R_reference @ R_aligned.transpose(0, 2, 1)).magnitude()
-    degrees = np.degrees(turn)
+    degrees = np.degrees(Rotation.from_matrix(R_reference @ R_aligned.transpose(0, 2, 1)).magnitude())
     apart = np.linalg.norm(aligned.centres.numpy() - reference.centres.double().numpy(), axis=1)
-    numbers = (degrees.mean(), np.median(degrees), apart.mean(), np.median(apart))
-    return CameraAccuracy(*(float(number) for number in numbers), T)
-
-
-def _fields(cameras: Cameras) -> tuple[Tensor, Tensor, Tensor]:
-    return cameras.quaternions, cameras.centres, cameras.intrinsics
+    rotation, centre = (float(degrees.mean()), float(np.median(degrees))), (float(apart.mean()), float(np.median(apart)))
+    return CameraAccuracy(*rotation, *centre, T)
 
 
 def _decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

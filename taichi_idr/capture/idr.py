@@ -51,8 +51,9 @@ def normalised_frame(path: Path, scale_mats: dict[int, np.ndarray], count: int) 
     T = _matrix(scale_mats[0], where, _NORMALIZE)
     _refuse_singular(T[:3, :3], where, _NORMALIZE)
     _check_similarity(T, where)
-    others = [n for n, S in sorted(scale_mats.items()) if S.shape != T.shape or not np.allclose(S, T, rtol=1e-5, atol=1e-6 * abs(T).max())]
-    return T, [f"scale_mats differ ({path}: scale_mat_{others[0]}): scale_mat_0 is used for all views"] if others else []
+    others = [number for number, matrix in sorted(scale_mats.items()) if not _same(matrix, T)]
+    where = f"{path}: scale_mat_{others[0]}" if others else ""
+    return T, [f"scale_mats differ ({where}): scale_mat_0 is used for all views"] if others else []
 
 
 def write_idr_cameras(path: Path, cameras: Cameras, T_world_normalised: np.ndarray) -> None:
@@ -106,6 +107,10 @@ def _refuse_singular(block: np.ndarray, where: str, todo: str = "correct it") ->
     if not values[-1] > SINGULAR * values[0]:
         why = "its left 3x3 block is singular"
         raise BadInput("bad matrix", where=where, why=why, todo=todo)
+
+
+def _same(matrix: np.ndarray, T: np.ndarray) -> bool:
+    return matrix.shape == T.shape and np.allclose(matrix, T, rtol=1e-5, atol=1e-6 * abs(T).max())
 
 
 def _check_similarity(T: np.ndarray, where: str) -> None:

@@ -109,13 +109,13 @@ def averaged(image: Image.Image, factor: int) -> Image.Image:
     return image.crop((0, 0, width, height)).reduce(factor)
 
 
-def summarised(remarks: Sequence[tuple[Path, Sequence[str]]]) -> list[str]:
+def summarised(paths: Sequence[Path], remarks: Sequence[Sequence[str]]) -> list[str]:
     """One warning per kind of remark, with the first file and the number of files."""
     files: dict[str, list[Path]] = {}
-    for path, texts in remarks:
+    for path, texts in zip(paths, remarks, strict=True):
         for text in texts:
             files.setdefault(text, []).append(path)
-    return [f"{text} ({paths[0]}{_others(len(paths) - 1)})" for text, paths in files.items()]
+    return [f"{text} ({found[0]}{_others(len(found) - 1)})" for text, found in files.items()]
 
 
 def _others(count: int) -> str:

@@ -64,7 +64,8 @@ def _read_mask(path: Path, size: tuple[int, int], reading: MaskReading) -> np.nd
         if grey.size != size:
             if not reading.resize:
                 why = f"{grey.width}x{grey.height} pixels, its photo has {size[0]}x{size[1]}"
-                raise BadInput("mask of another size", where=path, why=why, todo="make them equal or use --resize-masks")
+                todo = "make them equal or use --resize-masks"
+                raise BadInput("mask of another size", where=path, why=why, todo=todo)
             grey = grey.resize(size, Image.Resampling.BILINEAR)
         return threshold_mask(grey, reading)
 

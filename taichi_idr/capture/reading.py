@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..cameras import cameras_from_projections, shrunk
+from ..cameras import cameras_from_projections, shrunk, transform_cameras
 from ..errors import BadInput, InputMissing
-from ..types import Capture
+from ..types import Cameras, Capture
 from .idr import normalised_frame, read_matrices
 from .images import MAX_PIXELS, Photo, list_images, read_photos, summarised
+from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask
+from .normalise import check_frame, find_object
 
 CAMERA_FILES = ("cameras.npz", "cameras_sphere.npz")
 FEWEST_VIEWS = 3
@@ -29,6 +31,15 @@ class _Layout:
     intrinsics: Path
     images: list[Path]
     masks: list[Path] | None
+
+
+@dataclass(frozen=True)
+class _CameraFile:
+    """`cameras` in the world frame, for photos of full size; T_world_normalised is None where it must be found."""
+
+    cameras: Cameras
+    T_world_normalised: np.ndarray | None
+    warnings: list[str]
 
 
 def read_capture(
@@ -52,20 +63,26 @@ def read_capture(
     """
     folder = Path(folder)
     layout = _find_files(folder, cameras_file, fewest_views)
-    world_mats, T, warnings = _read_cameras(layout)
+    file = _read_cameras(layout, normalize)
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels)
-    warnings += summarised([(path, photo.remarks) for path, photo in zip(layout.images, photos, strict=True)])
     reading = MaskReading(downscale, invert_masks, resize_masks, max_pixels)
     masks, names = _masks(layout, photos, reading), [path.stem for path in layout.images]
+    warnings = [*file.warnings, *summarised(layout.images, [photo.remarks for photo in photos])]
     warnings += check_masks(names, masks, inverted=invert_masks)
-    cameras = shrunk(cameras_from_projections((world_mats @ T)[:, :3]), downscale)
-    return Capture(folder, names, [photo.colour for photo in photos], masks, cameras, T, tuple(warnings))
+    in_world = shrunk(file.cameras, downscale)
+    warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
+    T = find_object(masks, in_world, names) if file.T_world_normalised is None else file.T_world_normalised
+    cameras = transform_cameras(np.linalg.inv(T), in_world)
+    warnings += check_frame(masks, cameras, names)
+    colours = [photo.colour for photo in photos]
+    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings))
 
 
 def _find_files(folder: Path, cameras_file: str | None, fewest_views: int) -> _Layout:
     if not folder.is_dir():
         why = "it is a file" if folder.exists() else "there is no such folder"
-        raise InputMissing("no capture", where=folder, why=why, todo="name a folder that holds image/, mask/ and cameras.npz")
+        todo = "name a folder that holds image/, mask/ and cameras.npz"
+        raise InputMissing("no capture", where=folder, why=why, todo=todo)
     images = list_images(folder / "image", "image")
     if len(images) < fewest_views:
         what = "too few images" if images else "no images"
@@ -73,9 +90,8 @@ def _find_files(folder: Path, cameras_file: str | None, fewest_views: int) -> _L
         raise BadInput(what, where=folder / "image", why=why, todo="add PNG or JPEG files")
     usual = next((folder / name for name in CAMERA_FILES if (folder / name).exists()), folder / CAMERA_FILES[0])
     cameras = folder / cameras_file if cameras_file else usual
-    for path in (cameras,):
-        if not path.is_file():
-            raise InputMissing("no camera file", where=path, todo="add it, in the IDR or NeuS format")
+    if not cameras.is_file():
+        raise InputMissing("no camera file", where=cameras, todo="add it, in the IDR or NeuS format")
     return _Layout(cameras, usual if usual.is_file() else cameras, images, _find_masks(folder / "mask", images))
 
 
@@ -113,8 +129,12 @@ def _masks(layout: _Layout, photos: Sequence[Photo], reading: MaskReading) -> li
     return [threshold_mask(Image.fromarray(photo.alpha), at_hand) for photo in photos if photo.alpha is not None]
 
 
-def _read_cameras(layout: _Layout) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    world_mats, scale_mats = read_matrices(layout.cameras, len(layout.images))
-    T, warnings = normalised_frame(layout.cameras, scale_mats, len(layout.images))
-    assert T is not None
-    return world_mats, T, warnings
+def _read_cameras(layout: _Layout, normalize: bool) -> _CameraFile:
+    count, path = len(layout.images), layout.cameras
+    world_mats, scale_mats = read_matrices(path, count)
+    T, warnings = (None, []) if normalize else normalised_frame(path, scale_mats, count)
+    cameras = cameras_from_projections(world_mats[:, :3])
+    if layout.intrinsics != path:
+        usual = cameras_from_projections(read_matrices(layout.intrinsics, count)[0][:, :3])
+        cameras = Cameras(cameras.quaternions, cameras.centres, usual.intrinsics)
+    return _CameraFile(cameras, T, warnings)

@@ -25,13 +25,13 @@ def visual_hull(
     resolution: int,
     *,
     min_fraction: float = 0.95,
-    min_seen: float = 0.25,
+    min_inside: float = 0.25,
 ) -> Tensor:
     """Occupancy (res, res, res) bool, indexed x, y, z, of the lattice over [-1, 1]^3, ends included.
 
     masks: V arrays (H, W) bool. cameras: V, in the frame of the lattice. A point is kept where at least
-    `min_fraction` of the views that see it show the object, and `min_seen` of all views see it (one at least). A view
-    does not see what lies behind it or beside its photo. Not differentiable.
+    `min_fraction` of the views that see it show the object there, and `min_inside` of all views do (one at least). A
+    view does not see what lies behind it or beside its photo. Not differentiable.
     """
     if len(masks) != len(cameras) or not len(masks) or resolution < 2:
         got = f"{len(masks)} masks, {len(cameras)} cameras, resolution {resolution}"
@@ -39,12 +39,12 @@ def visual_hull(
     settings = runtime.current()
     words, first_words, sizes = (x.to(settings.device) for x in _packed(masks))
     matrices = projections(cameras.to(torch.float64)).to(settings.device, settings.dtype).contiguous()
-    least_seen = max(1.0, min_seen * len(masks)) - ROUNDING
     most_outside = 1 - min_fraction + ROUNDING / len(masks)
+    least_inside = max(1.0, min_inside * len(masks)) - ROUNDING
     occupied = torch.zeros(resolution**3, dtype=torch.int32, device=settings.device)
     for first in range(0, resolution**3, POINTS_PER_LAUNCH):
         part = occupied[first : first + POINTS_PER_LAUNCH]
-        arrays, numbers = (words, first_words, sizes, matrices), (resolution, first, least_seen, most_outside)
+        arrays, numbers = (words, first_words, sizes, matrices), (resolution, first, most_outside, least_inside)
         runtime.launch(kernels.visual_hull, *arrays, *numbers, part)
     return (occupied != 0).reshape(resolution, resolution, resolution)
 

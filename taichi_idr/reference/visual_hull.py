@@ -18,17 +18,18 @@ def visual_hull(
     resolution: int,
     *,
     min_fraction: float = 0.95,
-    min_seen: float = 0.25,
+    min_inside: float = 0.25,
 ) -> Tensor:
-    """Kept where outside <= (1 - min_fraction) seen, and seen >= min_seen V and 1."""
+    """Kept where outside <= (1 - min_fraction) (inside + outside), and inside >= min_inside V and 1."""
     axis = torch.linspace(-1, 1, resolution, dtype=torch.float64)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(-1, 3)
-    seen, outside = torch.zeros(2, len(points))
+    inside, outside = torch.zeros(2, len(points))
     for view, mask in enumerate(masks):
         sees, shows = _look(torch.from_numpy(mask), cameras[view : view + 1].to(torch.float64), points)
-        seen += sees
+        inside += sees & shows
         outside += sees & ~shows
-    kept = (outside <= (1 - min_fraction) * seen + 1e-5) & (seen >= max(1.0, min_seen * len(masks)) - 1e-5)
+    few_outside = outside <= (1 - min_fraction) * (inside + outside) + 1e-5
+    kept = few_outside & (inside >= max(1.0, min_inside * len(masks)) - 1e-5)
     return kept.reshape(resolution, resolution, resolution)
 
 
