@@ -22,3 +22,9 @@ def eikonal_loss(gradient: Tensor) -> Tensor:
     """LOSS-3: mean (|grad f| - 1)^2 over gradients (N, 3); the root is kept away from zero, where it has no slope."""
     norm = torch.sqrt((gradient * gradient).sum(dim=1) + 1e-12)
     return ((norm - 1) ** 2).sum() / max(len(norm), 1)
+
+
+def smoothness_loss(normals: Tensor, neighbours: Tensor) -> Tensor:
+    """Mean distance of normals (N, 3) at surface points from those close by, both made unit: no square, for creases."""
+    difference = F.normalize(normals, dim=1) - F.normalize(neighbours, dim=1)
+    return torch.sqrt((difference * difference).sum(dim=1) + 1e-6).sum() / max(len(normals), 1)

@@ -68,8 +68,8 @@ def trace_proxy(
 ) -> Hits:
     """First surface point of each ray (R,), and the point of the mask loss; no gradients.
 
-    object_mask (R,) bool: given in training, where a background pixel that is hit searches behind its hit (TRACE-14).
-    Such a hit is used for nothing else: it keeps the interpolant's root and the status BRACKETED.
+    object_mask (R,) bool: given in training, where pixels that are hit search behind their hit (TRACE-14). The hit of a
+    background pixel is used for nothing else: it keeps the interpolant's root and the status BRACKETED.
     """
     with torch.no_grad():
         depth, status = _first_roots(rays, sdf, lattice, config, tracer, object_mask)
@@ -77,7 +77,7 @@ def trace_proxy(
         search_depth = depth.clone()
         searched, start = ~hit, torch.zeros_like(depth)
         if object_mask is not None:
-            searched, start = ~(hit & object_mask), torch.where(hit, depth, start)
+            searched, start = torch.ones_like(hit), torch.where(hit, depth, start)
         search_depth[searched] = _least_depth(rays[searched], start[searched], lattice, config, tracer)
         return Hits(depth, search_depth, status)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .config import FitConfig
-from .losses import colour_loss, eikonal_loss, mask_loss
+from .losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from .model import Model
 from .ops.intersection import surface_points
 from .ops.raygen import generate_rays
@@ -29,6 +29,7 @@ class StepReport:
     colour: Tensor
     mask: Tensor
     eikonal: Tensor
+    smooth: Tensor
     squared_error: Tensor
     intersection: Tensor
     union: Tensor
@@ -114,10 +115,12 @@ class Trainer:
         hits = self.model.trace(Rays(origins.detach(), directions.detach()), object_mask=batch.is_object)
         on_surface = hits.hit & batch.is_object
 
+        in_mask_loss = ~on_surface | config.mask_on_hits
+
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()
-        silhouette = rays[~on_surface].at(hits.search_depth[~on_surface])
-        sdf = self.model.geometry.sdf(torch.cat([traced, silhouette]))
+        least = rays[in_mask_loss].at(hits.search_depth[in_mask_loss])
+        sdf = self.model.geometry.sdf(torch.cat([traced, least]))
         normal = self.model.gradient(traced)
         points, clamped = surface_points(
             surface_rays.origins, surface_rays.directions, depth, sdf[: len(traced)], normal, grazing=config.grazing
@@ -127,13 +130,16 @@ class Trainer:
 
         observed = batch.colour[on_surface]
         colour = colour_loss(predicted, observed, count)
-        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[~on_surface], self.alpha, count)
-        eikonal = config.eikonal_weight * eikonal_loss(self._eikonal_gradients(traced))
+        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], self.alpha, count)
+        box, beside = self._regular_gradients(traced)
+        eikonal = config.eikonal_weight * eikonal_loss(torch.cat([box, beside]))
+        smooth = config.smooth_weight * smoothness_loss(surface.gradient, beside)
         return StepReport(
-            loss=colour + mask + eikonal,
+            loss=colour + mask + eikonal + smooth,
             colour=colour,
             mask=mask,
             eikonal=eikonal,
+            smooth=smooth,
             squared_error=((predicted - observed) ** 2).sum() / (4 * max(observed.numel(), 1)),
             intersection=on_surface.sum(),
             union=(hits.hit | batch.is_object).sum(),
@@ -141,9 +147,11 @@ class Trainer:
             clamped=torch.as_tensor(clamped),
         )
 
-    def _eikonal_gradients(self, traced: Tensor) -> Tensor:
-        """grad f at uniform points of the box and at the traced points (S, 3), shifted (LOSS-3)."""
+    def _regular_gradients(self, traced: Tensor) -> tuple[Tensor, Tensor]:
+        """grad f (E, 3) at uniform points of the box, and (S, 3) beside the traced points (S, 3) (LOSS-3)."""
         config = self.config.loss
         box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
-        shift = config.eikonal_jitter * torch.randn(traced.shape, generator=self.generator)
-        return self.model.geometry.sample(torch.cat([box.to(traced.device), traced + shift.to(traced.device)])).gradient
+        shift = config.surface_jitter * torch.randn(traced.shape, generator=self.generator)
+        points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
+        gradient = self.model.geometry.sample(points).gradient
+        return gradient[: len(box)], gradient[len(box) :]

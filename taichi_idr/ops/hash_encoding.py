@@ -119,4 +119,6 @@ def _check(points: Tensor, table: Tensor, layout: HashLayout, table_gradient: Te
     if table.shape != (layout.rows, FEATURES):
         raise ValueError(f"hash_encoding: expected a table ({layout.rows}, {FEATURES}), got {tuple(table.shape)}")
     if table_gradient is not None and table_gradient.shape != table.shape:
-        raise ValueError(f"hash_encoding: expected table_gradient {tuple(table.shape)}, got {tuple(table_gradient.shape)}")
+        raise ValueError(
+            f"hash_encoding: expected table_gradient {tuple(table.shape)}, got {tuple(table_gradient.shape)}"
+        )

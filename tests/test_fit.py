@@ -1,0 +1,217 @@
+"""The fitting loop on a tiny capture: it learns, goes on where it stopped, and says how it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from taichi_idr.capture.synthetic import make_capture
+from taichi_idr.checkpoint import load_newest
+from taichi_idr.errors import BadInput, Diverged, ExitCode, Stopped
+from taichi_idr.fit import SKIPS_BEFORE_ROLLBACK, fit_capture
+from taichi_idr.interrupts import Interrupts
+from taichi_idr.model import load_run
+from taichi_idr.run_folder import RunFolder
+from taichi_idr.training import Trainer
+
+SMALL = [
+    "geometry.levels=6",
+    "geometry.log2_rows=12",
+    "geometry.finest=64",
+    "geometry.width=16",
+    "radiance.width=16",
+    "proxy.resolution=32",
+    "schedule.rays=256",
+    "schedule.hull_resolution=32",
+    "schedule.hull_steps=60",
+    "loss.eikonal_points=128",
+    "log.metrics_interval=2",
+    "log.checkpoint_interval=10",
+]
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("captures") / "ewer"
+    return make_capture(folder, views=6, heldout=0, size=(64, 64), samples=2, mesh_resolution=32)
+
+
+def fit(capture: Path, out: Path, steps: int = STEPS, more: tuple[str, ...] = (), **options):
+    return fit_capture(capture, out=out, steps=steps, assignments=[*SMALL, *more], threads=1, **options)
+
+
+def curve(run: Path) -> list[tuple[int, float]]:
+    return [(record["step"], record["loss"]) for record in RunFolder(run).read_metrics()]
+
+
+def state(run: Path) -> dict[str, torch.Tensor]:
+    checkpoint = load_newest(RunFolder(run).checkpoints, print)
+    assert checkpoint is not None
+    return checkpoint.tensors
+
+
+@pytest.fixture(scope="module")
+def straight(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of STEPS steps without a stop."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    fit(capture, run)
+    return run
+
+
+def test_the_loss_falls_and_the_silhouette_fits(straight):
+    records = RunFolder(straight).read_metrics()
+    assert [record["step"] for record in records] == list(range(2, STEPS + 1, 2))
+    assert records[-1]["loss"] < 0.6 * records[0]["loss"]
+    assert records[-1]["mask_iou"] > 0.8
+    assert {"psnr_db", "mask", "colour", "eikonal", "hits", "rays_per_second", "seconds"} <= set(records[-1])
+
+
+def test_a_run_holds_what_later_commands_need(straight, capture):
+    loaded = load_run(straight)
+    assert (loaded.step, loaded.capture_folder) == (STEPS, capture.resolve())
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.99, 0.99, 0.99]])
+    assert loaded.model.sdf(points)[1] > 0.2
+    colour = loaded.model.colour(points, torch.tensor([[0.0, 0.0, 1.0]]).repeat(2, 1))
+    assert ((colour >= 0) & (colour <= 1)).all()
+    assert list((straight / "renders" / "preview").glob("*.png"))
+
+
+def test_same_seed_same_curve(straight, capture, tmp_path):
+    """Bit by bit on one thread."""
+    fit(capture, tmp_path / "again")
+    assert curve(tmp_path / "again") == curve(straight)
+
+
+def test_another_seed_another_curve(straight, capture, tmp_path):
+    fit(capture, tmp_path / "other", steps=STEPS, seed=1, time_limit=1e-3)
+    fit(capture, tmp_path / "other", steps=STEPS, seed=1)
+    assert curve(tmp_path / "other") != curve(straight)
+
+
+def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkeypatch):
+    """A signal between two steps: checkpoint, exit code 143, and the next call ends as if nothing had happened."""
+    run, step = tmp_path / "run", Trainer.step
+
+    def step_and_signal(self):
+        report = step(self)
+        if self.steps_done == 13:
+            signal.raise_signal(signal.SIGTERM)
+        return report
+
+    monkeypatch.setattr(Trainer, "step", step_and_signal)
+    with pytest.raises(Stopped) as stopped:
+        fit(capture, run)
+    assert stopped.value.exit_code == ExitCode.STOPPED_BY_SIGTERM
+    monkeypatch.setattr(Trainer, "step", step)
+    fit(capture, run)
+    assert curve(run) == curve(straight)
+    ours, theirs = state(run), state(straight)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_finished_run_is_left_as_it_is(straight, capture):
+    before = curve(straight)
+    assert fit(capture, straight).steps == STEPS
+    assert curve(straight) == before
+
+
+def test_other_settings_are_refused_by_name(straight, capture):
+    with pytest.raises(BadInput, match=r"another loss\.mask_weight, seed"):
+        fit(capture, straight, seed=5, more=("loss.mask_weight=31",))
+
+
+def test_more_steps_go_on_from_the_end(capture, tmp_path):
+    fit(capture, tmp_path / "run", steps=6)
+    assert fit(capture, tmp_path / "run", steps=10).steps == 10
+    assert [step for step, _ in curve(tmp_path / "run")] == [2, 4, 6, 8, 10]
+
+
+def test_fresh_starts_again(capture, tmp_path):
+    fit(capture, tmp_path / "run", steps=6)
+    assert fit(capture, tmp_path / "run", steps=4, fresh=True).steps == 4
+    assert [step for step, _ in curve(tmp_path / "run")] == [2, 4]
+
+
+def test_a_non_finite_step_moves_nothing(capture, tmp_path, monkeypatch, capsys):
+    run, losses = tmp_path / "run", Trainer._losses
+
+    def sometimes_nan(self, batch):
+        report = losses(self, batch)
+        bad = self.steps_done == 3
+        return report if not bad else type(report)(**{**vars(report), "loss": report.loss * torch.nan})
+
+    monkeypatch.setattr(Trainer, "_losses", sometimes_nan)
+    assert fit(capture, run, steps=8).steps == 8
+    assert "step 4: loss or gradient is not finite" in capsys.readouterr().err
+    assert all(torch.isfinite(x).all() for name, x in state(run).items() if name.startswith("model."))
+
+
+def test_a_fit_that_stays_non_finite_ends_diverged(capture, tmp_path, monkeypatch, capsys):
+    """Ten skips, back to the checkpoint at half the rate, ten more, then exit code 76."""
+    losses, tried = Trainer._losses, []
+
+    def nan_from_step_12(self, batch):
+        report = losses(self, batch)
+        tried.append(self.steps_done)
+        return type(report)(**{**vars(report), "loss": report.loss * (torch.nan if self.steps_done >= 11 else 1)})
+
+    monkeypatch.setattr(Trainer, "_losses", nan_from_step_12)
+    with pytest.raises(Diverged):
+        fit(capture, tmp_path / "run", steps=40)
+    assert "back to step 10 at half the learning rate" in capsys.readouterr().err
+    assert len(tried) == 11 + 2 * (SKIPS_BEFORE_ROLLBACK + 1) + 1
+    assert load_newest(RunFolder(tmp_path / "run").checkpoints, print) is not None
+
+
+def test_the_time_limit_ends_a_fit_with_a_checkpoint(capture, tmp_path):
+    summary = fit(capture, tmp_path / "run", time_limit=1e-3)
+    assert summary.steps == 0
+    assert load_newest(RunFolder(tmp_path / "run").checkpoints, print) is not None
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(capture, tmp_path, capsys):
+    run = tmp_path / "run"
+    fit(capture, run, steps=20)
+    newest = max((run / "checkpoints").glob("*.tidr"))
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    assert load_run(run).step == 10
+    assert fit(capture, run, steps=20).steps == 20
+    assert newest.name in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_sigint_stops_the_command_within_five_seconds(capture, tmp_path):
+    command = [sys.executable, "-m", "taichi_idr", "fit", str(capture), "--out", str(tmp_path / "run"), "--arch", "cpu"]
+    command += [part for setting in SMALL for part in ("--set", setting)] + ["--steps", "100000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    deadline = time.monotonic() + 120
+    while not curve(tmp_path / "run") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 5
+    assert process.returncode == ExitCode.STOPPED_BY_SIGINT
+    assert "tidr: error: stopped by SIGINT, checkpoint written" in errors
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert load_run(tmp_path / "run").step >= last["step"]
+
+
+def test_a_signal_before_the_first_step_leaves_no_checkpoint(capture, tmp_path, monkeypatch):
+    monkeypatch.setattr(Interrupts, "pending", signal.SIGINT, raising=False)
+    monkeypatch.setattr(Interrupts, "__init__", lambda self: setattr(self, "_former", {}))
+    with pytest.raises(Stopped, match="before the first step") as stopped:
+        fit(capture, tmp_path / "run")
+    assert stopped.value.exit_code == ExitCode.STOPPED_BY_SIGINT
+    assert not list((tmp_path / "run" / "checkpoints").glob("*.tidr"))
