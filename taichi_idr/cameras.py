@@ -107,8 +107,8 @@ def camera_accuracy(predicted: Cameras, reference: Cameras) -> CameraAccuracy:
     R_aligned, R_reference = (rotation_matrices(c.quaternions.double()).numpy() for c in (aligned, reference))
     degrees = np.degrees(Rotation.from_matrix(R_reference @ R_aligned.transpose(0, 2, 1)).magnitude())
     apart = np.linalg.norm(aligned.centres.numpy() - reference.centres.double().numpy(), axis=1)
-    rotation, centre = (float(degrees.mean()), float(np.median(degrees))), (float(apart.mean()), float(np.median(apart)))
-    return CameraAccuracy(*rotation, *centre, T)
+    numbers = [float(statistic(errors)) for errors in (degrees, apart) for statistic in (np.mean, np.median)]
+    return CameraAccuracy(*numbers[:2], *numbers[2:], alignment=T)
 
 
 def _decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -191,8 +191,8 @@ def _touches(hull: np.ndarray) -> bool:
 
 def _disagreement(shares: np.ndarray, names: Sequence[str]) -> BadInput:
     """The error that names the views with the least agreement."""
-    worst = np.argsort(shares, kind="stable").tolist()
-    low = [names[view] for view in worst if shares[view] < VIEW_AGREEMENT] or [names[worst[0]]]
+    worst = np.argsort(shares, kind="stable")
+    low = [names[int(view)] for view in worst if shares[view] < VIEW_AGREEMENT] or [names[int(worst[0])]]
     why = f"views {', '.join(low[:5])}{' ...' if len(low) > 5 else ''} show the object where the others do not"
     return BadInput("masks disagree", where=f"{len(low)} of {len(names)} views", why=why, todo=_CHECK)
 
