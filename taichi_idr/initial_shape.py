@@ -34,7 +34,7 @@ def hull_distance(occupancy: Tensor) -> Tensor:
         radius = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
         return torch.from_numpy((radius - BALL_RADIUS).astype(np.float32))
     cell = 2 / (m - 1)
-    outward, inward = ndimage.distance_transform_edt(~inside), ndimage.distance_transform_edt(inside)
+    outward, inward = (np.asarray(ndimage.distance_transform_edt(side)) for side in (~inside, inside))
     steps = np.where(inside, 0.5 - inward, outward - 0.5)
     return torch.from_numpy(ndimage.gaussian_filter(steps * cell, 1.0).astype(np.float32))
 

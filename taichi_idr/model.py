@@ -92,8 +92,8 @@ class Model(nn.Module):
 class LoadedRun:
     """A fitted model and what its run knows of the capture.
 
-    cameras: float64, camera -> normalised. T_world_normalised: (4, 4) float64. capture_folder: the photos' folder at the
-    time of the fit. step: steps done.
+    cameras: float64, camera -> normalised. T_world_normalised: (4, 4) float64. capture_folder: the photos' folder at
+    the time of the fit. step: steps done.
     """
 
     run: Path

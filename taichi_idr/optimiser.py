@@ -59,7 +59,7 @@ class Optimiser:
 
     def _finite(self) -> bool:
         gradients = [p.grad for p in self.networks if p.grad is not None]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())  # pyright: ignore[reportPrivateImportUsage]
 
     def state(self) -> dict[str, Tensor]:
         """Moments and counters as named tensors."""

@@ -165,7 +165,7 @@ def _start_taichi(arch: Arch, precision: Precision, cores: int) -> None:
             log_level=ti.ERROR,
             **options,
         )
-    started = ti.lang.impl.current_cfg().arch
+    started = ti.lang.impl.current_cfg().arch  # pyright: ignore[reportOptionalMemberAccess]
     expected = (ti.x64, ti.arm64) if arch == "cpu" else (getattr(ti, arch),)
     if started not in expected:
         raise Unavailable(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -46,12 +48,16 @@ class HashGeometry(nn.Module):
         self.table_gradient = torch.zeros_like(self.table)
         widths = [3 + FEATURES * config.levels, *[config.width] * config.hidden_layers, 1 + config.features]
         self.layers = nn.ModuleList(
-            _linear(inputs, outputs, device, generator) for inputs, outputs in zip(widths, widths[1:], strict=False)
+            _linear(inputs, outputs, device, generator) for inputs, outputs in pairwise(widths)
         )
 
     @property
     def encoding_width(self) -> int:
         return FEATURES * self.config.levels
+
+    @property
+    def _last(self) -> nn.Linear:
+        return cast(nn.Linear, self.layers[-1])
 
     def sdf(self, points: Tensor) -> Tensor:
         """f (N,) at points (N, 3)."""
@@ -61,7 +67,7 @@ class HashGeometry(nn.Module):
         hidden = torch.cat([points, encoding], dim=1)
         for layer in self.layers[:-1]:
             hidden = F.softplus(layer(hidden), beta=self.config.softplus_beta)
-        last = self.layers[-1]
+        last = self._last
         return F.linear(hidden, last.weight[:1], last.bias[:1])[:, 0]
 
     def sample(self, points: Tensor) -> GeometrySample:
@@ -81,9 +87,9 @@ class HashGeometry(nn.Module):
 
     def _gradient(self, slopes: list[Tensor], jacobian: Tensor) -> Tensor:
         """grad f by the chain rule, from the last layer back."""
-        chain = self.layers[-1].weight[0].expand_as(slopes[-1])
+        chain = self._last.weight[0].expand_as(slopes[-1])
         for layer, slope in zip(reversed(self.layers[:-1]), reversed(slopes), strict=True):
-            chain = (chain * slope) @ layer.weight
+            chain = (chain * slope) @ cast(nn.Linear, layer).weight
         through_encoding = torch.bmm(chain[:, None, 3:], jacobian)[:, 0]
         return chain[:, :3] + through_encoding
 
