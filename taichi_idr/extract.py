@@ -22,6 +22,7 @@ from .errors import Diverged, UsageError
 from .files import atomic_write, create_folder
 from .isosurface import SurfaceBuilder
 from .meshes import Mesh, Topology
+from .model import load_run
 from .types import Sdf
 
 ROUGH_RESOLUTION = 100  # EVAL-1
@@ -75,8 +76,6 @@ def mesh_run(run: Path, *, resolution: int = 512, out: Path | None = None, arch:
 
     Raises Diverged when the field has no surface, CannotCreate or WriteFailed for the files.
     """
-    from .model import load_run
-
     writers = _writers(run, out)
     create_folder(next(iter(writers)).parent)
     runtime.init(arch)

@@ -136,6 +136,7 @@ def test_wild_field_still_gives_a_closed_surface() -> None:
 def test_colours_belong_to_their_vertices() -> None:
     T = np.diag([10.0, 10.0, 10.0, 1.0])
     mesh, _ = extract_mesh(ball, resolution=48, T_world_normalised=T, colour=lambda points, _: points + 0.5)
+    assert mesh.colours is not None
     np.testing.assert_allclose(mesh.colours / 255, mesh.vertices / 10 + 0.5, atol=0.5 / 255 + 2e-3)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_largest_body_is_the_one_that_encloses_most() -> None:
 
 
 def test_similarity_moves_vertices_and_turns_normals(coloured: meshes.Mesh) -> None:
-    turn = trimesh.transformations.rotation_matrix(0.7, [1, 2, 3])
+    turn = np.asarray(trimesh.transformations.rotation_matrix(0.7, [1, 2, 3]), np.float64)
     turn[:3, :3] *= 4
     turn[:3, 3] = 1, -2, 3
     moved = meshes.transformed(coloured, turn)
@@ -86,7 +87,7 @@ def test_similarity_moves_vertices_and_turns_normals(coloured: meshes.Mesh) -> N
 
 
 def test_ply_is_read_back_by_another_reader(coloured: meshes.Mesh) -> None:
-    read = trimesh.load(io.BytesIO(meshes.ply_bytes(coloured)), file_type="ply", process=False)
+    read: Any = trimesh.load(io.BytesIO(meshes.ply_bytes(coloured)), file_type="ply", process=False)
     np.testing.assert_allclose(read.vertices, coloured.vertices, rtol=FLOAT32)
     np.testing.assert_array_equal(read.faces, coloured.faces)
     np.testing.assert_array_equal(read.visual.vertex_colors[:, :3], coloured.colours)
@@ -98,6 +99,7 @@ def test_glb_is_read_back_in_linear_light(coloured: meshes.Mesh) -> None:
     (read,) = scene.geometry.values()
     np.testing.assert_allclose(read.vertices, coloured.vertices, rtol=FLOAT32)
     np.testing.assert_array_equal(read.faces, coloured.faces)
+    assert coloured.colours is not None
     share = coloured.colours / 255
     linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
     colours = read.visual.vertex_attributes["color"][:, :3]

@@ -1,0 +1,104 @@
+"""A run whose field is known: a coloured ball, photographed exactly, so that every measurement has a true
+value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from taichi_idr import paths, runtime
+from taichi_idr.cameras import quaternions_from_rotations
+from taichi_idr.capture import write_idr_cameras
+from taichi_idr.config import FitConfig, TracerConfig
+from taichi_idr.model import LoadedRun
+from taichi_idr.pictures import eight_bit
+from taichi_idr.render import render_view
+from taichi_idr.run_folder import RunFolder
+from taichi_idr.trace import trace
+from taichi_idr.types import Cameras, Hits, Rays
+
+RADIUS = 0.5
+HEIGHT, WIDTH = 48, 64
+SCALE, SHIFT = 100.0, (10.0, -20.0, 600.0)
+
+
+class BallModel:
+    """What pictures, meshes and measurements ask of a model."""
+
+    def __init__(self, radius: float = RADIUS) -> None:
+        self.radius = radius
+
+    @property
+    def geometry(self) -> SimpleNamespace:
+        settings = runtime.current()
+        return SimpleNamespace(table=torch.zeros(1, dtype=settings.dtype, device=settings.device))
+
+    def sdf(self, points: Tensor) -> Tensor:
+        return points.norm(dim=1) - self.radius
+
+    def colour(self, points: Tensor, directions: Tensor) -> Tensor:
+        return 0.5 + 0.4 * torch.nn.functional.normalize(points, dim=1)
+
+    def shade(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        return self.colour(points, directions), 2 * points
+
+    def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
+        return trace(rays, self.sdf, TracerConfig())
+
+
+@dataclass(frozen=True)
+class BallRun:
+    folder: Path
+    capture: Path
+    loaded: LoadedRun
+
+
+def make_ball_run(base: Path, radius: float = RADIUS) -> BallRun:
+    """A capture with six photos and two held out of a ball of RADIUS, and a run whose model is a ball of
+    `radius`."""
+    photographed: Any = BallModel()
+    fitted: Any = BallModel(radius)
+    cameras = around(6, elevation=0.4)
+    capture = base / "ball"
+    _photograph(photographed, cameras, capture)
+    _photograph(photographed, around(2, elevation=-0.3), capture / "heldout")
+    folder = RunFolder(base / "run")
+    folder.create()
+    folder.write_config(FitConfig())
+    (folder.checkpoints / "00000001.tidr").write_bytes(b"")
+    loaded = LoadedRun(folder.path, fitted, FitConfig(), cameras, T_world_normalised(), capture, 1, {})
+    return BallRun(folder.path, capture, loaded)
+
+
+def T_world_normalised() -> np.ndarray:
+    T = np.diag([SCALE, SCALE, SCALE, 1.0])
+    T[:3, 3] = SHIFT
+    return T
+
+
+def around(count: int, *, elevation: float, distance: float = 2.5) -> Cameras:
+    """Cameras (float64) on a circle that look at the origin, z upward."""
+    turns = 2 * np.pi * np.arange(count) / count
+    level = np.stack([np.cos(turns), np.sin(turns), np.full(count, np.tan(elevation))], axis=1)
+    centres = distance * np.cos(elevation) * level
+    rotations = np.stack([paths.facing(-centre, np.array([0.0, 0, 1])) for centre in centres])
+    K = torch.tensor([[70.0, 0, (WIDTH - 1) / 2], [0, 70, (HEIGHT - 1) / 2], [0, 0, 1]], dtype=torch.float64)
+    quaternions = quaternions_from_rotations(torch.from_numpy(rotations))
+    return Cameras(quaternions, torch.from_numpy(centres), K.repeat(count, 1, 1))
+
+
+def _photograph(model: Any, cameras: Cameras, folder: Path) -> None:
+    for name in ("image", "mask"):
+        (folder / name).mkdir(parents=True)
+    for view in range(len(cameras)):
+        rendered = render_view(model, cameras[[view]], HEIGHT, WIDTH)
+        Image.fromarray(eight_bit(rendered.colour)).save(folder / "image" / f"{view:03d}.png")
+        Image.fromarray(rendered.hit).save(folder / "mask" / f"{view:03d}.png")
+    write_idr_cameras(folder / "cameras.npz", cameras, T_world_normalised())
