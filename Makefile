@@ -11,7 +11,8 @@ export TIDR_TEST_DATA
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip --quiet --quiet --disable-pip-version-check
+# Compiling what is never imported takes longer than the rest of the installation.
+INSTALL := $(RUN) -m pip --quiet --quiet --disable-pip-version-check install --no-compile -c constraints.txt
 SOURCES := taichi_idr kernels cli tests examples
 
 .DEFAULT_GOAL := help
@@ -51,13 +52,13 @@ $(VENV)/bin/pip:
 
 # With an index of its own, torch is installed before the package, so that no other index can offer it a larger build.
 $(VENV)/.torch: constraints.txt | $(VENV)/bin/pip
-	$(if $(TORCH_INDEX),$(PIP) install --index-url "$(TORCH_INDEX)" -c constraints.txt torch)
+	$(if $(TORCH_INDEX),$(INSTALL) --index-url "$(TORCH_INDEX)" torch)
 	@touch $@
 
 $(VENV)/.stamp: pyproject.toml constraints.txt $(VENV)/.torch
-	$(PIP) install -c constraints.txt -e .
+	$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp
-	$(PIP) install -c constraints.txt -e ".[dev]"
+	$(INSTALL) -e ".[dev]"
 	@touch $@
