@@ -21,7 +21,7 @@ SOURCES := taichi_idr kernels cli tests examples
 help:
 	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/report/index.html"
 	@echo "make test       the tests that take minutes together"
-	@echo "make test-slow  the slow ones too: whole fits, wheel and sdist"
+	@echo "make test-slow  the slow ones too: whole fits"
 	@echo "make check      style, types, import contracts"
 	@echo "make clean      remove caches and what was built; .venv and runs stay"
 
