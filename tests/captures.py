@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +103,18 @@ def edit_images(folder: Path, change: Any) -> None:
     for path in sorted(folder.iterdir()):
         changed = change(np.array(Image.open(path)))
         (changed if isinstance(changed, Image.Image) else Image.fromarray(changed)).save(path)
+
+
+def png_bytes(width: int, height: int, depth: int, data: bytes) -> bytes:
+    """An RGB PNG file: header, the compressed lines in `data`, end."""
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", data), (b"IEND", b"")]
+    packed = [struct.pack(">I", len(part)) + name + part + _crc(name + part) for name, part in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
+def _crc(data: bytes) -> bytes:
+    return struct.pack(">I", zlib.crc32(data))
 
 
 def _look(K: np.ndarray, angle: float, height: float) -> View:

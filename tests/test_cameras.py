@@ -32,7 +32,8 @@ RELATIVE = 1e-8
 @st.composite
 def intrinsics(draw: st.DrawFn) -> np.ndarray:
     focal = 10 ** (3 + draw(UNIT))
-    return np.array([[focal, 0.1 * focal * draw(UNIT), 500 * draw(UNIT)], [0, focal * 1.3, 400 * draw(UNIT)], [0, 0, 1]])
+    skew, column, row = 0.1 * focal * draw(UNIT), 500 * draw(UNIT), 400 * draw(UNIT)
+    return np.array([[focal, skew, column], [0, 1.3 * focal, row], [0, 0, 1]])
 
 
 @st.composite

@@ -13,7 +13,7 @@ from taichi_idr.reference.visual_hull import visual_hull as twin
 from taichi_idr.types import Cameras
 
 FLIPPED = 2e-4
-"""Share of lattice points that single precision puts into the neighbouring pixel; measured at most 4e-5."""
+"""Share of lattice points that single precision may put into the neighbouring pixel; measured on the CPU: none."""
 
 
 def scene(views: int = 12, size: tuple[int, int] = SIZE) -> tuple[list[np.ndarray], Cameras]:

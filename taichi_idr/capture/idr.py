@@ -97,7 +97,7 @@ def _matrix(array: np.ndarray, where: str, todo: str = "correct it") -> np.ndarr
     if not np.isfinite(matrix).all():
         raise BadInput("bad matrix", where=where, why="NaN or infinity in it", todo=todo)
     last = matrix[3]
-    if not abs(last[:3]).max() <= 1e-6 * abs(last[3]):
+    if last[3] == 0 or abs(last[:3]).max() > 1e-6 * abs(last[3]):
         raise BadInput("bad matrix", where=where, why=f"last row {last.tolist()}, expected 0 0 0 1", todo=todo)
     return matrix / last[3]
 

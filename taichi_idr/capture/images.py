@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".jp2"}
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_SIXTEEN_BIT)
 _WORKERS = 4
 _ORIENTATION = 0x0112
 _T = TypeVar("_T")
@@ -80,25 +81,17 @@ def decode_all(read: Callable[[Path], _T], files: Sequence[Path]) -> list[_T]:
 
 @contextmanager
 def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """A decoded image. Whatever the decoder raises on damaged bytes becomes a BadInput that names the file."""
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(path, image.size, max_pixels)
-            image.load()
-            yield image
-    except (BadInput, MemoryError):
-        raise
-    except UnidentifiedImageError as error:
-        why = "the file is empty" if path.stat().st_size == 0 else "not an image"
-        raise BadInput("unreadable image", where=path, why=why, todo="replace it by a PNG or JPEG") from error
-    except Exception as error:  # Pillow's plugins raise many kinds on damaged files
-        why = f"damaged or cut short ({error})"
-        raise BadInput("unreadable image", where=path, why=why, todo="replace the file") from error
+    """A decoded image of one of MODES. Raises BadInput, naming the file: no image, damaged, too large, too small."""
+    with _decoded(path, max_pixels) as image:
+        if image.mode not in MODES:
+            why = f"pixels of mode {image.mode} are not supported"
+            raise BadInput("unsupported image", where=path, why=why, todo="convert it to 8 or 16 bits")
+        yield image
 
 
 def sixteen_bit(image: Image.Image) -> np.ndarray | None:
     """The values (H, W) of a 16-bit grey image as int32, None for any other."""
-    return np.asarray(image).astype(np.int32) if image.mode in _SIXTEEN_BIT else None
+    return np.asarray(image).astype(np.int32).clip(0, 65535) if image.mode in _SIXTEEN_BIT else None
 
 
 def averaged(image: Image.Image, factor: int) -> Image.Image:
@@ -141,13 +134,29 @@ def _read_photo(path: Path, downscale: int, max_pixels: int) -> Photo:
         return Photo(np.array(averaged(colour, downscale)), small, image.size, remarks)
 
 
+def _decoded(path: Path, max_pixels: int) -> Image.Image:
+    try:
+        with ExitStack() as until_whole:
+            image = until_whole.enter_context(Image.open(path, formats=_FORMATS))
+            _check_size(path, image.size, max_pixels)
+            image.load()
+            until_whole.pop_all()
+            return image
+    except (BadInput, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        why = "the file is empty" if path.stat().st_size == 0 else "not an image"
+        raise BadInput("unreadable image", where=path, why=why, todo="replace it by a PNG or JPEG") from error
+    except Exception as error:  # Pillow's plugins raise many kinds on damaged bytes
+        why = f"damaged or cut short ({error})"
+        raise BadInput("unreadable image", where=path, why=why, todo="replace the file") from error
+
+
 def _on_white(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """RGB and alpha: pixels that let something through lie on white, as rays without a hit render (section 5)."""
     wide = sixteen_bit(image)
     if wide is not None:
-        return Image.fromarray(_eight_bit(wide)).convert("RGB"), None
-    if image.mode == "F":
-        raise ValueError("floating-point pixels")
+        return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB"), None
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("RGB"), None
     rgba = image.convert("RGBA")
@@ -156,21 +165,22 @@ def _on_white(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return Image.composite(rgba.convert("RGB"), white, alpha), alpha
 
 
-def _eight_bit(values: np.ndarray) -> np.ndarray:
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("more than 16 bits per pixel")
-    return np.rint(values / 257).astype(np.uint8)
-
-
 def _remarks(image: Image.Image) -> tuple[str, ...]:
     remarks = []
     if image.mode in ("1", "L", "LA", "P", "PA", *_SIXTEEN_BIT):
         remarks.append("grey or palette image converted to RGB")
-    if getattr(image, "n_frames", 1) > 1:
+    if _pages(image) > 1:
         remarks.append("only the first page of the image is read")
     if _orientation(image) not in (0, 1):
         remarks.append("EXIF orientation ignored: cameras refer to the pixels as stored")
     return tuple(remarks)
+
+
+def _pages(image: Image.Image) -> int:
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # damage behind the first page does no harm
+        return 1
 
 
 def _orientation(image: Image.Image) -> int:

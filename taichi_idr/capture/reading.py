@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..cameras import cameras_from_projections, shrunk, transform_cameras
-from ..errors import BadInput, InputMissing
+from ..errors import BadInput, InputMissing, UsageError
 from ..types import Cameras, Capture
 from .idr import normalised_frame, read_matrices
 from .images import MAX_PIXELS, Photo, list_images, read_photos, summarised
@@ -60,8 +60,11 @@ def read_capture(
     poses: the intrinsics then come from the usual one, if it is there (CAM-6).
 
     Raises InputMissing: no folder, image/, mask/ or camera file. Raises BadInput for all that is there but wrong.
+    Raises UsageError for a downscale below 1.
     """
     folder = Path(folder)
+    if downscale < 1:
+        raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
     layout = _find_files(folder, cameras_file, fewest_views)
     file = _read_cameras(layout, normalize)
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels)
