@@ -1,4 +1,4 @@
-"""Meshes of fields with closed forms: accuracy, frame, closedness, economy."""
+"""Meshes of fields with closed forms: accuracy, frame (CAM-10), closedness, economy (EVAL-1)."""
 
 from __future__ import annotations
 
