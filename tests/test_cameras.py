@@ -1,4 +1,4 @@
-"""Projection matrices to cameras and back, changes of frame, and the agreement of two sets of poses."""
+"""Projection matrices to cameras and back (CAM-2, CAM-7), changes of frame, agreement of two sets of poses (CAM-9)."""
 
 from __future__ import annotations
 

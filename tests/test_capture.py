@@ -1,4 +1,4 @@
-"""Reading whole captures: formats, sizes, pixel values, frames."""
+"""Reading whole captures: formats, sizes, pixel values, frames, rough poses (CAM-6)."""
 
 from __future__ import annotations
 
