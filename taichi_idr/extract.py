@@ -285,8 +285,9 @@ def _refine(
     known = np.ones(values.shape, bool)
     stride = lattice.coarse
     while stride > 1:
-        # A point of a cell is at most half its diagonal from a corner.
-        reach = steepness * stride * lattice.step * np.sqrt(3) / 2
+        # A point of a cell is at most half its diagonal from a corner. Half of that is enough for the last
+        # halving, where most of the questions are: what it can lose is thinner than the finest step.
+        reach = steepness * stride * lattice.step * np.sqrt(3) / (2 if stride > 2 else 4)
         wanted = _spread(_cells_near_zero(values, reach), 2)
         finer = np.zeros(wanted.shape, bool)
         finer[::2, ::2, ::2] = known

@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .errors import BadInput, InputMissing
 
+CHUNK = 1 << 17  # faces at a time; bounds the memory of intermediate results
 READABLE = ("ply", "obj", "stl", "off", "glb")
 
 
@@ -78,7 +79,9 @@ def largest_body(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, n
         return vertices, faces, bodies
     of_face = label[faces[:, 0]]
     kept = of_face == np.argmax(np.bincount(of_face, weights=_volumes(vertices, faces), minlength=bodies))
-    used = np.unique(faces[kept])
+    in_use = np.zeros(len(vertices), bool)
+    in_use[faces[kept]] = True
+    used = np.flatnonzero(in_use)
     renumbered = np.zeros(len(vertices), np.int32)
     renumbered[used] = np.arange(len(used), dtype=np.int32)
     return vertices[used], renumbered[faces[kept]], bodies
@@ -95,8 +98,11 @@ def volume(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Outward normals (F, 3) whose length is twice the face's area."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    return np.cross(b - a, c - a)
+    vectors = np.empty((len(faces), 3))
+    for start in range(0, len(faces), CHUNK):
+        a, b, c = (vertices[faces[start : start + CHUNK, k]] for k in range(3))
+        vectors[start : start + CHUNK] = np.cross(b - a, c - a)
+    return vectors
 
 
 def ply_bytes(mesh: Mesh) -> bytes:
@@ -203,8 +209,11 @@ def _parts(faces: np.ndarray, vertex_count: int) -> tuple[int, np.ndarray]:
 
 def _volumes(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Signed volume between each face and the origin."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    return np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+    volumes = np.empty(len(faces))
+    for start in range(0, len(faces), CHUNK):
+        a, b, c = (vertices[faces[start : start + CHUNK, k]] for k in range(3))
+        volumes[start : start + CHUNK] = np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+    return volumes
 
 
 def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
