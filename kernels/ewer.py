@@ -1,7 +1,7 @@
 """An ewer: the object of the demo's capture, as one implicit function with procedural colours.
 
 Designed to ask for what the method must do: a twisted, ribbed belly, carved dimples, a loop handle (genus),
-a spout, a scooped mouth that no silhouette shows, colours that follow and that ignore the shape. All of it
+a spout, a hollow mouth that no silhouette shows, colours that follow and that ignore the shape. All of it
 can be seen from outside. z is up; it lies within BOUND of the origin. Parts are joined by the quadratic
 smooth minimum min(a, b) - max(k - |a - b|, 0)^2 / (4 k); outside, the slope of the function stays within
 SLOPE: a step of distance / SLOPE never crosses the surface.
@@ -63,7 +63,7 @@ def dimple(p, rho):
 
 @ti.func
 def revolved(p):
-    """Belly, neck and foot around the z axis, with ribs, dimples and the scooped mouth.
+    """Belly, neck and foot around the z axis, with ribs, dimples and the floor of the mouth.
 
     Beyond FAR the ornaments, which cost two thirds of the time, are replaced by the most that they can add.
     """
@@ -71,13 +71,13 @@ def revolved(p):
     belly = ti.Vector([q[0], 0.9 * (q[1] + 0.14)]).norm() - 0.45
     neck = segment(q, ti.Vector([0.19, 0.25]), ti.Vector([0.33, 0.66]), 0.06, 0.045)
     foot = segment(q, ti.Vector([0.0, -0.62]), ti.Vector([0.25, -0.62]), 0.05, 0.05)
-    value = ti.min(ti.min(belly, neck), foot) - RIB_HEIGHT - 0.025
+    floor = segment(q, ti.Vector([0.0, 0.4]), ti.Vector([0.2, 0.4]), 0.05, 0.05)
+    value = ti.min(ti.min(belly, neck), ti.min(foot, floor)) - RIB_HEIGHT - 0.05
     if value < FAR:
         band = ti.max(1.0 - ((p[2] + 0.14) / 0.42) ** 2, 0.0)
         ribbed = belly - RIB_HEIGHT * band * band * rib_phase(p)
         solid = smooth_min(smooth_min(ribbed, neck, 0.08), foot, 0.1)
-        scoop = ti.Vector([q[0], q[1] - 0.42]).norm() - 0.19
-        value = smooth_max(smooth_max(solid, -scoop, 0.05), -dimple(p, q[0]), 0.015)
+        value = smooth_max(smooth_min(solid, floor, 0.1), -dimple(p, q[0]), 0.015)
     return value
 
 

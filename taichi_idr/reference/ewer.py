@@ -24,8 +24,8 @@ def _revolved(p: Tensor) -> Tensor:
     neck = _segment(q, [0.19, 0.25], [0.33, 0.66], 0.06, 0.045)
     foot = _segment(q, [0.0, -0.62], [0.25, -0.62], 0.05, 0.05)
     solid = _smooth_min(_smooth_min(belly, neck, 0.08), foot, 0.1)
-    scoop = torch.sqrt(rho**2 + (z - 0.42) ** 2) - 0.19
-    return _smooth_max(_smooth_max(solid, -scoop, 0.05), -_dimple(rho, phi, z), 0.015)
+    floor = _segment(q, [0.0, 0.4], [0.2, 0.4], 0.05, 0.05)
+    return _smooth_max(_smooth_min(solid, floor, 0.1), -_dimple(rho, phi, z), 0.015)
 
 
 def _dimple(rho: Tensor, phi: Tensor, z: Tensor) -> Tensor:
