@@ -23,7 +23,7 @@ from .types import Cameras
 
 Views = Literal["training", "heldout", "orbit"]
 FARTHEST_GREY = 0.15
-STEPS_A_TURN = 6.0  # seconds of film
+SECONDS_A_TURN = 6.0
 
 
 def render_run(
@@ -61,7 +61,7 @@ def render_run(
     if views == "orbit":
         for suffix, film in films.items():
             written.append(base / f"orbit{suffix}.mp4")
-            write_film(written[-1], film, frames_per_second=len(film) / STEPS_A_TURN)
+            write_film(written[-1], film, frames_per_second=len(film) / SECONDS_A_TURN)
             print(f"written   {written[-1]}")
     return written
 
