@@ -64,7 +64,7 @@ class ProxyConfig(_Frozen):
 
     resolution: int = Field(default=128, ge=16, le=512)
     refresh_interval: int = Field(default=40, ge=1, description="steps between refreshes near the surface")
-    full_refresh_interval: int = Field(default=2000, ge=1, description="steps between refreshes of the whole lattice")
+    sweeps: int = Field(default=32, ge=1, description="refreshes in which every other lattice point has its turn")
     band: float = Field(default=3.0, gt=0, description="cells: lattice points with |f| below this are near the surface")
     margin: float = Field(
         default=0.3, ge=0, description="cells: interpolated values below this are decided by the network"

@@ -26,7 +26,7 @@ from .pixels import PixelTable
 from .progress import Progress, Reading
 from .render import render_view
 from .run_folder import RunFolder, default_run
-from .training import StepReport, Trainer
+from .training import StepReport, Trainer, alpha_at
 from .types import Cameras, Capture
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
@@ -80,11 +80,11 @@ def fit_capture(
     folder = RunFolder(out or default_run(capture.resolve().name))
     folder.create()
     with folder.lock(), Interrupts() as interrupts:
-        if fresh:
-            folder.set_aside()
         read = read_capture(capture, downscale=config.downscale, **reading)
         for text in read.warnings:
             warn(text)
+        if fresh:
+            folder.set_aside()
         return _Fit(folder, config, read, reading, interrupts).run()
 
 
@@ -154,10 +154,13 @@ class _Fit:
         """Teach the geometry the visual hull, so that the first step begins near the object."""
         schedule, model = self.config.schedule, self.trainer.model
         model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
+        self._stop_in_setup()
         hull = visual_hull(self.masks, self.cameras, schedule.hull_resolution)
         if not bool(hull.any()):
             warn("the visual hull is empty: the masks contradict each other; starting from a ball")
-        teach_distance(model, hull_distance(hull), schedule, self.trainer.generator, self._stop_in_setup)
+        self._stop_in_setup()
+        distance = hull_distance(hull)
+        teach_distance(model, distance, schedule, self.trainer.generator, self._stop_in_setup)
         self._save()
 
     def _stop_in_setup(self) -> None:
@@ -204,7 +207,10 @@ class _Fit:
             self.recent_psnr.append(record["psnr_db"])
         step = self.trainer.steps_done
         progress.update(Reading(step, record["loss"], record["psnr_db"], record["mask_iou"], record["hits"]))
-        more = {"alpha": self.trainer.alpha, "levels": self.trainer.model.geometry.active_levels}
+        more = {
+            "alpha": alpha_at(self.config.loss, self.trainer.progress),
+            "levels": self.trainer.model.geometry.active_levels,
+        }
         speed = progress.steps_per_second * self.config.schedule.rays
         self.folder.append_metrics(
             {"step": step, "seconds": round(self.seconds, 3), **record, **more, "rays_per_second": round(speed)}

@@ -36,9 +36,16 @@ class ProxyLattice:
         """Sample the field everywhere."""
         self._evaluate(sdf, torch.arange(self.values.numel(), device=self.values.device))
 
-    def refresh_near_surface(self, sdf: Sdf, band: float) -> None:
-        """Sample anew where the known value is below `band` cells: elsewhere no ray is decided."""
-        self._evaluate(sdf, (self.values.view(-1).abs() < band * self.cell).nonzero()[:, 0])
+    def refresh_near_surface(self, sdf: Sdf, band: float, *, sweep: int = 0, sweeps: int = 0) -> None:
+        """Sample anew where the known value is below `band` cells: elsewhere no ray is decided.
+
+        With sweeps > 0 also every sweeps-th other point, those of turn `sweep`: what grows away from the surface (a
+        speck in the air, behind the known one) is found within `sweeps` calls, and the mask loss can remove it.
+        """
+        wanted = self.values.view(-1).abs() < band * self.cell
+        if sweeps:
+            wanted[sweep % sweeps :: sweeps] = True
+        self._evaluate(sdf, wanted.nonzero()[:, 0])
 
     def refined(self, sdf: Sdf, resolution: int, band: float) -> ProxyLattice:
         """A finer lattice: interpolated from this one, then sampled anew near the surface."""

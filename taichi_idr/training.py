@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import FitConfig
+from .config import FitConfig, LossConfig
 from .losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from .model import Model
 from .ops.intersection import surface_points
@@ -59,15 +59,9 @@ class Trainer:
         """Share of the run that is done, in [0, 1]."""
         return min(self.steps_done / self.config.schedule.steps, 1.0)
 
-    @property
-    def alpha(self) -> float:
-        """LOSS-5 in steps: doubled at equal shares of the run."""
-        doublings = int(self.progress * (self.config.loss.alpha_doublings + 1))
-        return self.config.loss.alpha * 2 ** min(doublings, self.config.loss.alpha_doublings)
-
     def step(self) -> StepReport:
         """Draw a batch and move every parameter by it; a non-finite loss or gradient moves nothing (`applied`)."""
-        self._unlock_levels()
+        self.model.geometry.active_levels = levels_at(self.config, self.progress)
         self._refresh_lattice()
         self.optimiser.zero_gradients()
         report = self._losses(self.pixels.draw(self.generator))
@@ -93,21 +87,17 @@ class Trainer:
         )
         self.generator.set_state(tensors["generator"])
 
-    def _unlock_levels(self) -> None:
-        schedule, total = self.config.schedule, self.config.geometry.levels
-        first = min(schedule.first_levels, total)
-        share = self.progress / schedule.levels_unlocked if schedule.levels_unlocked > 0 else 1.0
-        self.model.geometry.active_levels = min(total, first + int(share * (total - first)))
-
     def _refresh_lattice(self) -> None:
         proxy = self.config.proxy
-        if self.steps_done % proxy.full_refresh_interval == 0:
+        turn, rest = divmod(self.steps_done, proxy.refresh_interval)
+        if self.steps_done == 0:
             self.model.lattice.refresh(self.model.sdf)
-        elif self.steps_done % proxy.refresh_interval == 0:
-            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band)
+        elif rest == 0:
+            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band, sweep=turn, sweeps=proxy.sweeps)
 
     def _losses(self, batch: PixelBatch) -> StepReport:
         config, count = self.config.loss, len(batch)
+        alpha = alpha_at(config, self.progress)
         origins, directions = generate_rays(
             self.cameras.quaternions, self.cameras.centres, self.inverse_intrinsics, batch.view, batch.position
         )
@@ -130,7 +120,7 @@ class Trainer:
 
         observed = batch.colour[on_surface]
         colour = colour_loss(predicted, observed, count)
-        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], self.alpha, count)
+        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], alpha, count)
         box, beside = self._regular_gradients(traced)
         eikonal = config.eikonal_weight * eikonal_loss(torch.cat([box, beside]))
         smooth = config.smooth_weight * smoothness_loss(surface.gradient, beside)
@@ -155,3 +145,17 @@ class Trainer:
         points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
         gradient = self.model.geometry.sample(points).gradient
         return gradient[: len(box)], gradient[len(box) :]
+
+
+def alpha_at(loss: LossConfig, progress: float) -> float:
+    """LOSS-5 in steps: doubled at equal shares of the run."""
+    doublings = int(progress * (loss.alpha_doublings + 1))
+    return loss.alpha * 2 ** min(doublings, loss.alpha_doublings)
+
+
+def levels_at(config: FitConfig, progress: float) -> int:
+    """Levels of the encoding that are active, coarse to fine."""
+    schedule, total = config.schedule, config.geometry.levels
+    first = min(schedule.first_levels, total)
+    share = progress / schedule.levels_unlocked if schedule.levels_unlocked > 0 else 1.0
+    return min(total, first + int(share * (total - first)))
