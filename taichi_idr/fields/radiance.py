@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ class Radiance(nn.Module):
         self.config = config
         inputs = 3 + 3 + 3 * (1 + 2 * config.view_frequencies) + geometry_width
         widths = [inputs, *[config.width] * config.hidden_layers, 3]
-        self.layers = nn.ModuleList(_linear(a, b, device, generator) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(_linear(a, b, device, generator) for a, b in pairwise(widths))
 
     def forward(self, points: Tensor, directions: Tensor, geometry: GeometrySample) -> Tensor:
         """Colours (N, 3) at points (N, 3) seen along unit ray directions (N, 3), surface data in `geometry`."""
