@@ -80,7 +80,7 @@ def fit_capture(
     folder = RunFolder(out or default_run(capture.resolve().name))
     folder.create()
     with folder.lock(), Interrupts() as interrupts:
-        read = read_capture(capture, downscale=config.downscale, **reading)
+        read = read_capture(capture, downscale=config.downscale, cameras_file=None, **reading)
         for text in read.warnings:
             warn(text)
         if fresh:

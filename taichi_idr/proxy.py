@@ -80,12 +80,12 @@ def trace_proxy(
     """
     with torch.no_grad():
         depth, status = _first_roots(rays, sdf, lattice, config, tracer, object_mask)
-        hit = status >= int(HitStatus.BRACKETED)
-        search_depth = depth.clone()
-        searched, start = ~hit, torch.zeros_like(depth)
         if object_mask is not None:
-            searched, start = torch.ones_like(hit), torch.where(hit, depth, start)
-        search_depth[searched] = _least_depth(rays[searched], start[searched], lattice, config, tracer)
+            start = torch.where(status >= int(HitStatus.BRACKETED), depth, 0.0)
+            search_depth, value = _least(rays, start, lattice, config, tracer)
+            return Hits(depth, search_depth, status, value)
+        search_depth, missed = depth.clone(), status < int(HitStatus.BRACKETED)
+        search_depth[missed], _ = _least(rays[missed], torch.zeros_like(depth[missed]), lattice, config, tracer)
         return Hits(depth, search_depth, status)
 
 
@@ -146,12 +146,15 @@ def _march(
     return interval, outcome
 
 
-def _least_depth(rays: Rays, start: Tensor, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig) -> Tensor:
+def _least(
+    rays: Rays, start: Tensor, lattice: ProxyLattice, config: ProxyConfig, tracer: TracerConfig
+) -> tuple[Tensor, Tensor]:
+    """Depth (R,) and value (R,) of kernels.least_along."""
     depth, value = torch.empty_like(start), torch.empty_like(start)
     if len(rays):
         arguments = (rays.origins, rays.directions, start, lattice.values, tracer.radius)
         runtime.launch(kernels.least_along, *arguments, config.least_step * lattice.cell, depth, value)
-    return depth
+    return depth, value
 
 
 def _refine(
@@ -208,8 +211,10 @@ def _sample(
     found = enters.any(dim=1)
     root, value = low.clone(), torch.full_like(low, torch.inf)
     if found.any():
-        bracket = [row.gather(1, index)[found, 0] for row in (depths, values) for index in (first, first + 1)]
-        root[found], value[found] = _illinois(rays[found], *bracket, sdf, tolerance, config.polish_iterations)
+        ends = (row.gather(1, index)[found, 0] for row in (depths, values) for index in (first, first + 1))
+        before, after, f_before, f_after = ends
+        solved = _illinois(rays[found], before, after, f_before, f_after, sdf, tolerance, config.polish_iterations)
+        root[found], value[found] = solved
     return root, value
 
 
