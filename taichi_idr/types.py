@@ -65,11 +65,13 @@ class Hits:
     depth: (R,) distance along the unit ray to the first surface point; meaningless where `hit` is false.
     search_depth: (R,) where f is least on the searched interval: the point of the mask loss (TRACE-9, 13, 14).
     status: (R,) int32 of HitStatus.
+    search_value: (R,) about what f is at search_depth, from the tracer that knows it without asking the field.
     """
 
     depth: Tensor
     search_depth: Tensor
     status: Tensor
+    search_value: Tensor | None = None
 
     @property
     def hit(self) -> Tensor:
