@@ -289,6 +289,13 @@ def test_one_foreign_mask_is_a_warning_that_names_it(tmp_path):
     assert len(warnings) == 1 and "009" in warnings[0]
 
 
+def test_an_object_that_just_leaves_the_sphere_is_a_warning(folder):
+    smaller = scale_mat() @ np.diag([0.68, 0.68, 0.68, 1.0])
+    edit_cameras(folder, **{f"scale_mat_{index}": smaller for index in range(VIEWS)})
+    warnings = read_capture(folder).warnings
+    assert len(warnings) == 1 and "unit sphere" in warnings[0] and "--normalize" in warnings[0]
+
+
 def test_cameras_written_are_read_again(folder, tmp_path):
     capture = read_capture(folder)
     turned = scale_mat()

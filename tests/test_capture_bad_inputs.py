@@ -14,7 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from captures import SIZE, VIEWS, edit_cameras, edit_images, make_capture, png_bytes, scale_mat, viewpoints
+from captures import (
+    ORIGIN,
+    SCALE,
+    SIZE,
+    VIEWS,
+    edit_cameras,
+    edit_images,
+    make_capture,
+    png_bytes,
+    scale_mat,
+    viewpoints,
+)
 from PIL import Image
 
 from taichi_idr.capture import read_capture
@@ -197,6 +208,11 @@ CASES: dict[str, tuple[Fault, type[TidrError], str]] = {
         with_all_scales(scale_mat() @ np.diag([0.5, 0.5, 0.5, 1])),
         BadInput,
         r"^object outside the unit sphere \(scale_mat_0\): [\d.]+ % of the object's pixels .*--normalize",
+    ),
+    "object half outside": (
+        with_all_scales(changed(scale_mat(), r0c3=ORIGIN[0] - 0.7 * SCALE)),
+        BadInput,
+        r"^object outside the unit sphere \(scale_mat_0\)",
     ),
     "object elsewhere": (
         with_all_scales(changed(scale_mat(), r0c3=300.0)),

@@ -73,13 +73,14 @@ def _read_mask(path: Path, size: tuple[int, int], reading: MaskReading) -> np.nd
 def _grey(image: Image.Image) -> Image.Image:
     """8-bit grey: 16 bits are scaled, masks of 0 and 1 (or of 8-bit values in 16) are stretched."""
     wide = sixteen_bit(image)
-    values = np.asarray(image.convert("RGB").convert("L")) if wide is None else wide
+    grey = image if image.mode == "L" else image.convert("RGB").convert("L")
+    values = np.asarray(grey) if wide is None else wide
     largest = int(values.max())
     if largest > 255:
-        values = values / 257
+        values = np.rint(values / 257)
     elif largest == 1:
         values = values * 255
-    return Image.fromarray(np.rint(values).astype(np.uint8))
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _rim(mask: np.ndarray) -> np.ndarray:

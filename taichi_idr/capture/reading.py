@@ -74,9 +74,10 @@ def read_capture(
     warnings += check_masks(names, masks, inverted=invert_masks)
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
+    found = file.T_world_normalised is None
     T = find_object(masks, in_world, names) if file.T_world_normalised is None else file.T_world_normalised
     cameras = transform_cameras(np.linalg.inv(T), in_world)
-    warnings += check_frame(masks, cameras, names)
+    warnings += check_frame(masks, cameras, names, found=found)
     colours = [photo.colour for photo in photos]
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings))
 
