@@ -1,0 +1,102 @@
+"""The archive reader runs nothing, believes no header, and reads what numpy writes."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from taichi_idr.capture.npz import MEMBER_BYTES, read_npz
+from taichi_idr.errors import BadInput
+
+
+def archive(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, data in members.items():
+            file.writestr(name + ".npy", data)
+    return path
+
+
+def npy(shape: str, payload: bytes, descr: str = "'<f8'") -> bytes:
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}".ljust(117).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + payload
+
+
+HEADERS = {
+    "too much": npy("(1000000000000,)", b"x" * 64),
+    "beyond memory": npy("(2000000000, 4)", b"x" * 64),
+    "negative": npy("(-1, -8)", b"x" * 64),
+    "negative length": npy("(-8,)", b"x" * 64),
+    "too little": npy("(2, 2)", b"x" * 64),
+    "no tuple": npy("'oops'", b"x" * 64),
+    "code": npy("__import__('os').getcwd()", b"x" * 64),
+    "deep": npy("(" * 5000, b""),
+    "odd type": npy("(8,)", b"x" * 64, "'<zz'"),
+    "no header": b"\x93NUMPY\x09\x00",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_headers_are_not_believed(tmp_path, header):
+    with pytest.raises(BadInput, match=r"^bad array \(.*evil\.npz: world_mat_0\)"):
+        read_npz(archive(tmp_path / "evil.npz", world_mat_0=HEADERS[header]))
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path):
+    path = archive(tmp_path / "bomb.npz", world_mat_0=npy("(41943040,)", bytes(8 * 41943040)))
+    assert path.stat().st_size < 1e6
+    started = time.monotonic()
+    with pytest.raises(BadInput, match=f"world_mat_0.*at most {MEMBER_BYTES}"):
+        read_npz(path)
+    assert time.monotonic() - started < 0.5
+
+
+def test_a_bomb_that_lies_about_its_size_is_not_unpacked(tmp_path):
+    payload = npy("(10,)", bytes(40 << 20))
+    path = archive(tmp_path / "bomb.npz", world_mat_0=payload)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", len(payload)), struct.pack("<I", 208)))
+    with pytest.raises(BadInput):
+        read_npz(path)
+
+
+def test_members_with_a_folder_in_their_name_are_ignored(tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:
+        for name in ("../../evil.npy", "/tmp/evil.npy", "..\\evil.npy", "readme.txt"):
+            file.writestr(name, b"not an array")
+        file.writestr("good.npy", npy("(2,)", np.array([1.0, 2.0]).tobytes()))
+    assert {key: array.tolist() for key, array in read_npz(tmp_path / "odd.npz").items()} == {"good": [1.0, 2.0]}
+
+
+def test_other_compressions_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd.npz", "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("good.npy", npy("(2,)", bytes(16)))
+    with pytest.raises(BadInput, match="unusual compression"):
+        read_npz(tmp_path / "odd.npz")
+
+
+def test_archives_cut_or_flipped_anywhere_are_refused_or_whole(tmp_path):
+    path = tmp_path / "cameras.npz"
+    expected = {f"world_mat_{index}": np.random.default_rng(index).normal(size=(4, 4)) for index in range(3)}
+    np.savez_compressed(path, **expected)
+    data = path.read_bytes()
+    for position in range(0, len(data), 7):
+        for damaged in (data[:position], data[:position] + bytes([data[position] ^ 0x10]) + data[position + 1 :]):
+            path.write_bytes(damaged)
+            try:
+                found = read_npz(path)
+            except BadInput:
+                continue
+            assert all(np.array_equal(array, expected[key]) for key, array in found.items() if key in expected)
+
+
+def test_what_numpy_writes_is_read(tmp_path):
+    columns_first = np.asfortranarray(np.arange(12.0).reshape(3, 4))
+    arrays = {"a": columns_first, "b": np.float32(2.5), "c": np.arange(3, dtype=">i2")}
+    np.savez(tmp_path / "x.npz", **arrays)  # pyright: ignore[reportArgumentType]
+    found = read_npz(tmp_path / "x.npz")
+    assert all(np.array_equal(found[key], array) for key, array in arrays.items())
