@@ -64,8 +64,8 @@ class ProxyConfig(_Frozen):
 
     resolution: int = Field(default=128, ge=16, le=512)
     refresh_interval: int = Field(default=40, ge=1, description="steps between refreshes near the surface")
-    sweeps: int = Field(default=32, ge=1, description="refreshes in which every other lattice point has its turn")
-    band: float = Field(default=3.0, gt=0, description="cells: lattice points with |f| below this are near the surface")
+    sweeps: int = Field(default=64, ge=1, description="refreshes in which every other lattice point has its turn")
+    band: float = Field(default=2.5, gt=0, description="cells: lattice points with |f| below this are near the surface")
     margin: float = Field(
         default=0.3, ge=0, description="cells: interpolated values below this are decided by the network"
     )
@@ -86,9 +86,8 @@ class LossConfig(_Frozen):
     mask_weight: float = Field(default=30.0, ge=0)
     eikonal_weight: float = Field(default=0.1, ge=0)
     eikonal_points: int = Field(default=1024, ge=0, description="uniform points in the box per step")
-    surface_jitter: float = Field(default=0.02, gt=0, description="standard deviation of the points beside the surface")
-    smooth_weight: float = Field(default=0.0, ge=0, description="normals of neighbouring surface points")
-    mask_on_hits: bool = Field(default=True, description="mask loss on object pixels that are hit, too")
+    surface_jitter: float = Field(default=0.01, gt=0, description="standard deviation of the points beside the surface")
+    smooth_weight: float = Field(default=0.03, ge=0, description="normals of neighbouring surface points")
     alpha: float = Field(default=50.0, gt=0, description="sharpness of the mask's logistic")
     alpha_doublings: int = Field(default=5, ge=0)
     grazing: float = Field(default=0.05, gt=0, lt=1, description="least |n.v| in Lemma 1's denominator")

@@ -14,7 +14,10 @@ from .ops.intersection import surface_points
 from .ops.raygen import generate_rays
 from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
-from .types import Cameras, Rays
+from .types import Cameras, Hits, Rays
+
+
+MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ class Trainer:
         hits = self.model.trace(Rays(origins.detach(), directions.detach()), object_mask=batch.is_object)
         on_surface = hits.hit & batch.is_object
 
-        in_mask_loss = ~on_surface | config.mask_on_hits
+        in_mask_loss = _undecided(hits, batch.is_object, MASK_SATURATION / alpha)
 
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()
@@ -145,6 +148,17 @@ class Trainer:
         points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
         gradient = self.model.geometry.sample(points).gradient
         return gradient[: len(box)], gradient[len(box) :]
+
+
+def _undecided(hits: Hits, is_object: Tensor, reach: float) -> Tensor:
+    """Rays (R,) bool whose mask loss has a slope: least value on the wrong side of zero or within `reach` of it.
+
+    Object pixels that are hit are among them (the paper leaves them out): only they hold an outline against the
+    background pixels beside it, which push it inwards.
+    """
+    value = hits.search_value
+    inward = torch.where(is_object, -value, value)
+    return inward < reach
 
 
 def alpha_at(loss: LossConfig, progress: float) -> float:
