@@ -32,7 +32,7 @@ class DemoSize:
 
 
 FULL = DemoSize(
-    views=24, heldout=4, size=(320, 320), samples=12, steps=2000, rays=2048, mesh_resolution=256, film_frames=48
+    views=24, heldout=4, size=(320, 320), samples=9, steps=2000, rays=2048, mesh_resolution=256, film_frames=36
 )
 QUICK = DemoSize(views=8, heldout=3, size=(96, 96), samples=6, steps=150, rays=512, mesh_resolution=64, film_frames=8)
 

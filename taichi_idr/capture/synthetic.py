@@ -51,7 +51,7 @@ _COAT = [0.05, 60.0]
 _PIXELS_PER_LAUNCH = 16384
 _FOCAL = 1.62
 _DISTANCE = 3.3
-_ELEVATIONS = (-38.0, 72.0)
+_ELEVATIONS = (-38.0, 78.0)
 
 
 @dataclass(frozen=True)
@@ -216,12 +216,15 @@ class _Photographer:
 
 
 def _viewpoints(count: int, size: tuple[int, int], generator: np.random.Generator, shift: float = 0.0) -> list[_View]:
-    """A spiral of even density between the two elevations; hands are not steady, so distance and aim vary."""
-    low, high = (math.sin(math.radians(angle)) for angle in _ELEVATIONS)
+    """A spiral in even steps of elevation, so that a third of the photos look into the mouth.
+
+    Hands are not steady: distance and aim vary.
+    """
+    low, high = (math.radians(angle) for angle in _ELEVATIONS)
     golden = math.pi * (3.0 - math.sqrt(5.0))
     views = []
     for index in range(count):
-        rise = low + (high - low) * (index + 0.5) / count
+        rise = math.sin(low + (high - low) * (index + 0.5) / count)
         turn = golden * (index + shift) + 2.0 * shift
         level = math.sqrt(1.0 - rise * rise)
         direction = np.array([level * math.cos(turn), level * math.sin(turn), rise])
