@@ -16,7 +16,6 @@ from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
 from .types import Cameras, Hits, Rays
 
-
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
@@ -157,6 +156,8 @@ def _undecided(hits: Hits, is_object: Tensor, reach: float) -> Tensor:
     background pixels beside it, which push it inwards.
     """
     value = hits.search_value
+    if value is None:
+        return torch.ones_like(is_object)
     inward = torch.where(is_object, -value, value)
     return inward < reach
 
