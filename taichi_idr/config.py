@@ -40,10 +40,10 @@ class TracerConfig(_Frozen):
 class GeometryConfig(_Frozen):
     """SDF field: hash grid and a small Softplus network (preset `fast`)."""
 
-    levels: int = Field(default=14, ge=1, le=32)
+    levels: int = Field(default=10, ge=1, le=32)
     coarsest: int = Field(default=16, ge=2, description="cells along [-1, 1] of the first level")
     finest: int = Field(default=1024, ge=2, le=1200, description="and of the last")
-    log2_rows: int = Field(default=17, ge=8, le=24, description="rows of a hashed level")
+    log2_rows: int = Field(default=16, ge=8, le=24, description="rows of a hashed level")
     table_scale: float = Field(default=1e-4, gt=0, description="features start uniform in +- this")
     width: int = Field(default=64, ge=8)
     hidden_layers: int = Field(default=2, ge=1)
@@ -62,9 +62,9 @@ class RadianceConfig(_Frozen):
 class ProxyConfig(_Frozen):
     """The lattice of signed distances, and what the network does in the intervals that the march reports."""
 
-    resolution: int = Field(default=128, ge=16, le=512)
+    resolution: int = Field(default=96, ge=16, le=512)
     refresh_interval: int = Field(default=40, ge=1, description="steps between refreshes near the surface")
-    sweeps: int = Field(default=64, ge=1, description="refreshes in which every other lattice point has its turn")
+    sweeps: int = Field(default=24, ge=1, description="refreshes in which every other lattice point has its turn")
     band: float = Field(default=2.5, gt=0, description="cells: lattice points with |f| below this are near the surface")
     margin: float = Field(
         default=0.3, ge=0, description="cells: interpolated values below this are decided by the network"
@@ -85,7 +85,7 @@ class LossConfig(_Frozen):
 
     mask_weight: float = Field(default=30.0, ge=0)
     eikonal_weight: float = Field(default=0.1, ge=0)
-    eikonal_points: int = Field(default=1024, ge=0, description="uniform points in the box per step")
+    eikonal_points: int = Field(default=512, ge=0, description="uniform points in the box per step")
     surface_jitter: float = Field(default=0.01, gt=0, description="standard deviation of the points beside the surface")
     smooth_weight: float = Field(default=0.03, ge=0, description="normals of neighbouring surface points")
     alpha: float = Field(default=50.0, gt=0, description="sharpness of the mask's logistic")
@@ -96,7 +96,7 @@ class LossConfig(_Frozen):
 class ScheduleConfig(_Frozen):
     """Steps, batches and learning rates."""
 
-    steps: int = Field(default=6000, ge=1)
+    steps: int = Field(default=4000, ge=1)
     rays: int = Field(default=2048, ge=1)
     views_per_step: int = Field(default=32, ge=1)
     table_rate: float = Field(default=5e-3, gt=0)

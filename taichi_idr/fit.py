@@ -73,7 +73,7 @@ def fit_capture(
     config = make_config(
         preset, assignments or [], schedule=schedule, time_limit=time_limit, downscale=downscale, seed=seed
     )
-    reading = {"normalize": normalize, "invert_masks": invert_masks, "resize_masks": resize_masks}
+    reading: dict[str, Any] = {"normalize": normalize, "invert_masks": invert_masks, "resize_masks": resize_masks}
     runtime.init(arch, threads=threads)
     if not capture.is_dir():
         read_capture(capture)  # says what is wrong before a run folder is made
@@ -123,7 +123,10 @@ class _Fit:
             self.folder.rewind_metrics(checkpoint.step)
         self.folder.write_config(self.config)
         schedule, trainer = self.config.schedule, self.trainer
-        with Progress(schedule.steps, schedule.rays, time_limit=self.config.time_limit) as progress:
+        with (
+            runtime.small_batches(),
+            Progress(schedule.steps, schedule.rays, time_limit=self.config.time_limit) as progress,
+        ):
             while trainer.steps_done < schedule.steps and not self._out_of_time():
                 self._step(progress)
                 if self.interrupts.pending:
@@ -160,7 +163,10 @@ class _Fit:
             warn("the visual hull is empty: the masks contradict each other; starting from a ball")
         self._stop_in_setup()
         distance = hull_distance(hull)
-        teach_distance(model, distance, schedule, self.trainer.generator, self._stop_in_setup)
+        if bool(hull.any()):
+            model.bound_by_hull(distance)
+        with runtime.small_batches():
+            teach_distance(model, distance, schedule, self.trainer.generator, self._stop_in_setup)
         self._save()
 
     def _stop_in_setup(self) -> None:
@@ -181,7 +187,7 @@ class _Fit:
             self._log(report, progress)
         if step % log.preview_interval == 0:
             self._preview()
-        if step % log.checkpoint_interval == 0:
+        if step % log.checkpoint_interval == 0 and not self.skipped:
             self._save()
 
     def _skip(self) -> None:

@@ -17,6 +17,7 @@ from .config import ScheduleConfig
 from .losses import eikonal_loss
 from .model import Model
 from .optimiser import Optimiser
+from .proxy import interpolate
 
 BATCH = 4096
 NEAR_SHARE = 0.75  # of the points of a batch lie near the hull's surface
@@ -57,7 +58,7 @@ def teach_distance(
     error = torch.zeros(())
     for step in range(schedule.hull_steps):
         points = _draw(surface, generator)
-        target = _interpolate(distance, points).to(device)
+        target = interpolate(distance, points).to(device)
         sample = model.geometry.sample(points.to(device))
         error = (sample.sdf - target).abs().mean()
         optimiser.zero_gradients()
@@ -74,9 +75,3 @@ def _draw(surface: Tensor, generator: torch.Generator) -> Tensor:
     chosen = chosen + NEAR_SPREAD * torch.randn(near, 3, generator=generator)
     anywhere = torch.rand(BATCH - near, 3, generator=generator) * 2 - 1
     return torch.cat([chosen, anywhere]).clamp(-1, 1)
-
-
-def _interpolate(lattice: Tensor, points: Tensor) -> Tensor:
-    """Trilinear values (N,) of a lattice indexed x, y, z."""
-    grid = points.flip(1)[None, None, None]  # grid_sample wants the last axis first
-    return torch.nn.functional.grid_sample(lattice[None, None], grid, align_corners=True)[0, 0, 0, 0]

@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from . import runtime
 from .checkpoint import load_newest
-from .config import FitConfig
+from .config import FitConfig, ProxyConfig
 from .errors import BadInput, warn
 from .fields.geometry import HashGeometry
 from .fields.radiance import Radiance
-from .proxy import CHUNK, ProxyLattice, trace_proxy
+from .proxy import CHUNK, ProxyLattice, interpolate, trace_proxy
 from .run_folder import open_run
 from .types import Cameras, Hits, Rays
 
+HULL_MARGIN = 2.0  # cells of the hull's lattice by which its stairs and smoothing may err
+NO_HULL = -10.0  # a distance that bounds nothing
 VIEWING_RESOLUTION = 256  # lattice for pictures and measurements: twice as fine as in training
 VIEWING_BAND = 3.0  # cells of the training lattice that are sampled anew on the finer one
 VIEWING_EFFORT = {"widening": 0.5, "rounds": 6, "samples": 16, "polish_iterations": 16, "margin": 0.5}
@@ -29,18 +31,30 @@ class Model(nn.Module):
 
     def __init__(self, config: FitConfig, device: torch.device, generator: torch.Generator | None = None) -> None:
         super().__init__()
+        self.hull: Tensor
         generator = generator or torch.Generator().manual_seed(config.seed)
         self.config = config
         self.geometry = HashGeometry(config.geometry, device, generator)
         z_and_encoding = config.geometry.features + self.geometry.encoding_width
         self.radiance = Radiance(config.radiance, z_and_encoding, device, generator)
         self.lattice = ProxyLattice(config.proxy.resolution, device)
+        hull = torch.full((config.schedule.hull_resolution,) * 3, NO_HULL, device=device)
+        self.register_buffer("hull", hull)
         self._viewing: ProxyLattice | None = None
 
     @torch.no_grad()
     def sdf(self, points: Tensor) -> Tensor:
-        """f (N,) at points (N, 3) of the normalised frame."""
-        return torch.cat([self.geometry.sdf(part) for part in points.split(CHUNK)])
+        """f (N,) at points (N, 3) of the normalised frame; at least the distance from the grown visual hull.
+
+        No photo can show a surface outside the hull: a speck that the network leaves there is not part of the object.
+        """
+        parts = [torch.maximum(self.geometry.sdf(part), self._hull_bound(part)) for part in points.split(CHUNK)]
+        return torch.cat(parts)
+
+    def bound_by_hull(self, distance: Tensor) -> None:
+        """Signed distance (H, H, H) from the visual hull, H = schedule.hull_resolution."""
+        self.hull.copy_(distance)
+        self.field_changed()
 
     @torch.no_grad()
     def gradient(self, points: Tensor) -> Tensor:
@@ -66,8 +80,11 @@ class Model(nn.Module):
         tracer, proxy = self.config.tracer, self.config.proxy
         if object_mask is not None or preview:
             return trace_proxy(rays, self.sdf, self.lattice, proxy, tracer, object_mask=object_mask)
-        thorough = proxy.model_copy(update=VIEWING_EFFORT)
-        return trace_proxy(rays, self.sdf, self.viewing_lattice(), thorough, tracer)
+        return trace_proxy(rays, self.sdf, self.viewing_lattice(), self.thorough_proxy(), tracer)
+
+    def thorough_proxy(self) -> ProxyConfig:
+        """The proxy's settings for pictures and measurements, where no ray may be given up."""
+        return self.config.proxy.model_copy(update=VIEWING_EFFORT)
 
     def viewing_lattice(self) -> ProxyLattice:
         """The lattice for pictures, sampled when first asked for after a change of the field."""
@@ -76,6 +93,10 @@ class Model(nn.Module):
             coarse.refresh(self.sdf)
             self._viewing = coarse.refined(self.sdf, VIEWING_RESOLUTION, VIEWING_BAND)
         return self._viewing
+
+    def _hull_bound(self, points: Tensor) -> Tensor:
+        """Distance (N,) from the hull grown by HULL_MARGIN cells."""
+        return interpolate(self.hull, points) - HULL_MARGIN * 2 / (len(self.hull) - 1)
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""

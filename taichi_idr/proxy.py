@@ -64,6 +64,13 @@ class ProxyLattice:
                 flat[part] = sdf(corner.to(flat.dtype) * self.cell - 1)
 
 
+def interpolate(lattice: Tensor, points: Tensor) -> Tensor:
+    """Trilinear values (N,) at points (N, 3) of a lattice (M, M, M) over [-1, 1]^3, indexed x, y, z."""
+    grid = points.flip(1)[None, None, None]  # grid_sample wants the last axis first
+    values = torch.nn.functional.grid_sample(lattice[None, None], grid, align_corners=True, padding_mode="border")
+    return values[0, 0, 0, 0]
+
+
 def trace_proxy(
     rays: Rays,
     sdf: Sdf,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .cameras import shrunk, transform_cameras
-from .capture.reading import FEWEST_VIEWS, read_capture
+from .cameras import shrunk
+from .capture.reading import read_capture
 from .errors import InputMissing
 from .model import LoadedRun
 from .types import Cameras, Capture
@@ -59,13 +59,11 @@ def heldout_views(
     folder = loaded.capture_folder / HELDOUT
     if not folder.is_dir():
         return None
-    capture = _read(loaded, folder, downscale or loaded.config.downscale)
-    T_capture_normalised = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised
-    T = np.linalg.solve(T_capture_normalised, capture.T_world_normalised)
-    return RunViews(capture, transform_cameras(T, capture.cameras))
+    T = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised
+    factor = downscale or loaded.config.downscale
+    capture = _read(loaded, folder, factor, T_world_normalised=T, fewest_views=1)
+    return RunViews(capture, capture.cameras)
 
 
-def _read(loaded: LoadedRun, folder: Path, factor: int) -> Capture:
-    options: dict[str, Any] = dict(loaded.reading)
-    fewest = 1 if folder.name == HELDOUT else FEWEST_VIEWS
-    return read_capture(folder, downscale=factor, fewest_views=fewest, **options)
+def _read(loaded: LoadedRun, folder: Path, factor: int, **more: Any) -> Capture:
+    return read_capture(folder, downscale=factor, **loaded.reading, **more)

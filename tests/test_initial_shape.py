@@ -74,3 +74,16 @@ def test_a_taught_ball_is_rendered_as_a_ball(generator):
     part = render_view(model, camera, 40, 40, within=within)
     assert part.hit.sum() == 4
     np.testing.assert_allclose(part.colour[20, 20], view.colour[20, 20], atol=1e-5)
+
+
+def test_nothing_outside_the_grown_hull(generator):
+    """The network alone may say what it likes there; inside the hull it is not touched."""
+    model = small_model()
+    points = 2 * torch.rand(500, 3, generator=generator).to(model.hull.device) - 1
+    alone = model.sdf(points)
+    distance = hull_distance(grid(model.config.schedule.hull_resolution).norm(dim=-1) < RADIUS)
+    model.bound_by_hull(distance)
+    bounded, radius = model.sdf(points), points.norm(dim=1)
+    far, deep = radius > RADIUS + 4 * CELL, radius < RADIUS - 0.3
+    assert (bounded[far] > 0).all()
+    assert torch.equal(bounded[deep & (alone > -0.2)], alone[deep & (alone > -0.2)])

@@ -50,6 +50,7 @@ def read_capture(
     invert_masks: bool = False,
     resize_masks: bool = False,
     cameras_file: str | None = None,
+    T_world_normalised: np.ndarray | None = None,
     fewest_views: int = FEWEST_VIEWS,
     max_pixels: int = MAX_PIXELS,
 ) -> Capture:
@@ -57,7 +58,8 @@ def read_capture(
 
     Images and masks are sorted by name and paired by position. downscale averages photos and masks over blocks of
     pixels; normalize finds the object from the masks instead of trusting scale_mat. cameras_file names a file of rough
-    poses: the intrinsics then come from the usual one, if it is there (CAM-6).
+    poses: the intrinsics then come from the usual one, if it is there (CAM-6). T_world_normalised (4, 4) is a frame
+    known from elsewhere: it is taken as it is, whatever the file or the masks say.
 
     Raises InputMissing: no folder, image/, mask/ or camera file. Raises BadInput for all that is there but wrong.
     Raises UsageError for a downscale below 1.
@@ -74,10 +76,12 @@ def read_capture(
     warnings += check_masks(names, masks, inverted=invert_masks)
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
-    found = file.T_world_normalised is None
-    T = find_object(masks, in_world, names) if file.T_world_normalised is None else file.T_world_normalised
+    T, found = T_world_normalised, file.T_world_normalised is None
+    if T is None:
+        T = find_object(masks, in_world, names) if file.T_world_normalised is None else file.T_world_normalised
     cameras = transform_cameras(np.linalg.inv(T), in_world)
-    warnings += check_frame(masks, cameras, names, found=found)
+    if T_world_normalised is None:
+        warnings += check_frame(masks, cameras, names, found=found)
     colours = [photo.colour for photo in photos]
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings))
 

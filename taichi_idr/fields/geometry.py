@@ -47,9 +47,7 @@ class HashGeometry(nn.Module):
         self.table = nn.Parameter((table * config.table_scale).to(device))
         self.table_gradient = torch.zeros_like(self.table)
         widths = [3 + FEATURES * config.levels, *[config.width] * config.hidden_layers, 1 + config.features]
-        self.layers = nn.ModuleList(
-            _linear(inputs, outputs, device, generator) for inputs, outputs in pairwise(widths)
-        )
+        self.layers = nn.ModuleList(_linear(inputs, outputs, device, generator) for inputs, outputs in pairwise(widths))
 
     @property
     def encoding_width(self) -> int:
