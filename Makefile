@@ -13,16 +13,17 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 # Compiling what is never imported takes longer than the rest of the installation.
 INSTALL := $(RUN) -m pip --quiet --quiet --disable-pip-version-check install --no-compile -c constraints.txt
-SOURCES := taichi_idr kernels cli tests examples
+SOURCES := taichi_idr kernels cli tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check clean
+.PHONY: help demo test test-slow check bench clean
 
 help:
 	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/report/index.html"
 	@echo "make test       the tests that take minutes together"
 	@echo "make test-slow  the slow ones too: whole fits"
 	@echo "make check      style, types, import contracts"
+	@echo "make bench      kernels beside their plain torch twins: ratios of one run"
 	@echo "make clean      remove caches and what was built; .venv and runs stay"
 
 demo: $(VENV)/.stamp
@@ -38,6 +39,9 @@ check: $(VENV)/.stamp-dev
 	$(RUN) -m ruff check $(SOURCES)
 	$(RUN) -m pyright --pythonpath $(RUN)
 	$(VENV)/bin/lint-imports
+
+bench: $(VENV)/.stamp-dev
+	$(RUN) benchmarks/kernels_against_twins.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
