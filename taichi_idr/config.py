@@ -108,6 +108,7 @@ class ScheduleConfig(_Frozen):
     decay_floor: float = Field(default=0.02, ge=0, le=1)
     first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
     levels_unlocked: float = Field(default=0.5, ge=0, le=1, description="share of the steps after which all are")
+    outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")
     uniform_share: float = Field(
         default=0.1, ge=0, le=1, description="pixels from the whole photo, not the object's surroundings"
     )

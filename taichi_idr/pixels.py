@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from .config import ScheduleConfig
 from .types import Capture
+
+OUTLINE_REACH = 2  # pixels on each side
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,16 @@ class PixelTable:
         self.objects = torch.cat([torch.from_numpy(mask.reshape(-1)) for mask in capture.masks]).to(device)
         boxes = [_surroundings(mask, schedule.surround) for mask in capture.masks]
         self.boxes = torch.tensor(boxes, device=device)  # (V, 4) first row, first column, rows, columns
+        outlines = [torch.from_numpy(_outline(mask)) for mask in capture.masks]
+        self.outlines = torch.cat(outlines).to(device)  # indices within their view, one view after the other
+        self.outline_counts = torch.tensor([len(part) for part in outlines], device=device)
+        self.outline_offsets = torch.cumsum(self.outline_counts, dim=0) - self.outline_counts
 
     def draw(self, generator: torch.Generator) -> PixelBatch:
         """The same number of pixels from each of `views_per_step` random views.
 
-        Most fall into the object's surroundings, the share `uniform_share` anywhere in the photo.
+        The share `outline_share` lies on both sides of the silhouette, `uniform_share` anywhere in the photo, the rest
+        in the object's surroundings.
         """
         count, views = self.schedule.rays, min(self.schedule.views_per_step, len(self.sizes), self.schedule.rays)
         chosen = torch.randperm(len(self.sizes), generator=generator)[:views]
@@ -51,10 +59,21 @@ class PixelTable:
         box = torch.where((where < self.schedule.uniform_share)[:, None], whole[view], self.boxes[view])
         row = box[:, 0] + (row_draw * box[:, 2]).long().minimum(box[:, 2] - 1)
         column = box[:, 1] + (column_draw * box[:, 3]).long().minimum(box[:, 3] - 1)
+        row, column = self._on_outlines(view, where, row_draw, row, column)
         index = self.offsets[view] + row * self.sizes[view, 1] + column
         colour = self.colours[index].float() / 127.5 - 1
         position = torch.stack([column, row], dim=1).float()
         return PixelBatch(view.int(), position, colour, self.objects[index])
+
+    def _on_outlines(
+        self, view: Tensor, where: Tensor, draw: Tensor, row: Tensor, column: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Rows and columns (R,), moved onto the outline of their view for the share `outline_share` of the pixels."""
+        counts, width = self.outline_counts[view], self.sizes[view, 1]
+        chosen = (where > 1 - self.schedule.outline_share) & (counts > 0)
+        place = self.outline_offsets[view] + (draw * counts).long().minimum(counts - 1)
+        index = self.outlines[place.clamp(0, max(len(self.outlines) - 1, 0))] if len(self.outlines) else place
+        return torch.where(chosen, index // width, row), torch.where(chosen, index % width, column)
 
     def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
@@ -62,6 +81,13 @@ class PixelTable:
         span = slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
         photo = self.colours[span].cpu().numpy().reshape(height, width, 3).astype(np.float32) / 255
         return photo, self.objects[span].cpu().numpy().reshape(height, width)
+
+
+def _outline(mask: np.ndarray) -> np.ndarray:
+    """Flat indices of the pixels within OUTLINE_REACH steps of the border between object and background."""
+    grown = ndimage.binary_dilation(mask, iterations=OUTLINE_REACH)
+    shrunk = ndimage.binary_erosion(mask, iterations=OUTLINE_REACH, border_value=1)
+    return np.flatnonzero(grown & ~shrunk)
 
 
 def _surroundings(mask: np.ndarray, reach: float) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ import torch
 
 from taichi_idr.config import FitConfig, ScheduleConfig
 from taichi_idr.losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
-from taichi_idr.pixels import PixelTable
+from taichi_idr.pixels import PixelBatch, PixelTable
 from taichi_idr.types import Cameras, Capture
 
 
@@ -94,6 +94,26 @@ def test_most_pixels_lie_around_the_object(generator):
     near = (batch.position[:, 0] - 10.5).abs().maximum((batch.position[:, 1] - 12.5).abs()) < 7
     assert 0.9 < near.float().mean() < 0.97
     assert batch.is_object.float().mean() > 0.25
+
+
+def test_a_share_of_the_pixels_lies_on_the_outline(generator):
+    schedule = ScheduleConfig(rays=2000, views_per_step=2, uniform_share=0, outline_share=0.5, surround=1.0)
+    batch = PixelTable(striped_capture(), schedule, torch.device("cpu")).draw(generator)
+    without = PixelTable(striped_capture(), schedule.model_copy(update={"outline_share": 0}), torch.device("cpu"))
+    assert _share_on_outline(batch) > 0.3 + _share_on_outline(without.draw(generator))
+
+
+def _share_on_outline(batch: PixelBatch) -> float:
+    across, down = (batch.position[:, 0] - 10.5).abs(), (batch.position[:, 1] - 12.5).abs()
+    return float(((across.maximum(down) < 5) & (across.maximum(down) > 1)).float().mean())
+
+
+def test_views_without_an_outline_are_drawn_from(generator):
+    capture = striped_capture()
+    for mask in capture.masks:
+        mask[:] = True
+    batch = PixelTable(capture, ScheduleConfig(rays=100), torch.device("cpu")).draw(generator)
+    assert batch.is_object.all()
 
 
 def test_photo_gives_the_view_back():
