@@ -17,12 +17,16 @@ OUTLINE_REACH = 2  # pixels on each side
 
 @dataclass(frozen=True)
 class PixelBatch:
-    """R pixels: view (R,) int32, position (R, 2) as u, v; colour (R, 3) in [-1, 1]; is_object (R,) bool."""
+    """R pixels: view (R,) int32, position (R, 2) as u, v; colour (R, 3) in [-1, 1]; is_object (R,) bool.
+
+    typical (R,) bool: drawn from an area, not from the outline, where photo and rendering differ most.
+    """
 
     view: Tensor
     position: Tensor
     colour: Tensor
     is_object: Tensor
+    typical: Tensor
 
     def __len__(self) -> int:
         return len(self.view)
@@ -59,21 +63,19 @@ class PixelTable:
         box = torch.where((where < self.schedule.uniform_share)[:, None], whole[view], self.boxes[view])
         row = box[:, 0] + (row_draw * box[:, 2]).long().minimum(box[:, 2] - 1)
         column = box[:, 1] + (column_draw * box[:, 3]).long().minimum(box[:, 3] - 1)
-        row, column = self._on_outlines(view, where, row_draw, row, column)
+        on_outline = (where > 1 - self.schedule.outline_share) & (self.outline_counts[view] > 0)
+        on_row, on_column = self._outline_places(view[on_outline], row_draw[on_outline])
+        row[on_outline], column[on_outline] = on_row, on_column
         index = self.offsets[view] + row * self.sizes[view, 1] + column
         colour = self.colours[index].float() / 127.5 - 1
         position = torch.stack([column, row], dim=1).float()
-        return PixelBatch(view.int(), position, colour, self.objects[index])
+        return PixelBatch(view.int(), position, colour, self.objects[index], ~on_outline)
 
-    def _on_outlines(
-        self, view: Tensor, where: Tensor, draw: Tensor, row: Tensor, column: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Rows and columns (R,), moved onto the outline of their view for the share `outline_share` of the pixels."""
-        counts, width = self.outline_counts[view], self.sizes[view, 1]
-        chosen = (where > 1 - self.schedule.outline_share) & (counts > 0)
-        place = self.outline_offsets[view] + (draw * counts).long().minimum(counts - 1)
-        index = self.outlines[place.clamp(0, max(len(self.outlines) - 1, 0))] if len(self.outlines) else place
-        return torch.where(chosen, index // width, row), torch.where(chosen, index % width, column)
+    def _outline_places(self, view: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and columns (N,) on the outlines of views (N,), by random numbers draw (N,) in [0, 1)."""
+        counts = self.outline_counts[view]
+        index = self.outlines[self.outline_offsets[view] + (draw * counts).long().minimum(counts - 1)]
+        return index // self.sizes[view, 1], index % self.sizes[view, 1]
 
     def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""

@@ -24,7 +24,8 @@ class StepReport:
     """What one step measured, as tensors still on the device (a log line moves them).
 
     loss and its terms as weighted in the sum; squared_error: mean over hit object pixels and channels, colours in
-    [0, 1]; intersection, union: object and hit pixels; hits: rays that hit; clamped: grazing rays in Lemma 1.
+    [0, 1]; intersection, union: object and hit pixels, both without the pixels drawn from outlines; hits: rays that
+    hit; clamped: grazing rays in Lemma 1.
     """
 
     loss: Tensor
@@ -132,9 +133,9 @@ class Trainer:
             mask=mask,
             eikonal=eikonal,
             smooth=smooth,
-            squared_error=((predicted - observed) ** 2).sum() / (4 * max(observed.numel(), 1)),
-            intersection=on_surface.sum(),
-            union=(hits.hit | batch.is_object).sum(),
+            squared_error=_mean_square((predicted - observed)[batch.typical[on_surface]]) / 4,
+            intersection=(on_surface & batch.typical).sum(),
+            union=((hits.hit | batch.is_object) & batch.typical).sum(),
             hits=hits.hit.sum(),
             clamped=torch.as_tensor(clamped),
         )
@@ -147,6 +148,10 @@ class Trainer:
         points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
         gradient = self.model.geometry.sample(points).gradient
         return gradient[: len(box)], gradient[len(box) :]
+
+
+def _mean_square(difference: Tensor) -> Tensor:
+    return (difference * difference).sum() / max(difference.numel(), 1)
 
 
 def _undecided(hits: Hits, is_object: Tensor, reach: float) -> Tensor:
