@@ -89,7 +89,7 @@ def _outline(mask: np.ndarray) -> np.ndarray:
     """Flat indices of the pixels within OUTLINE_REACH steps of the border between object and background."""
     grown = ndimage.binary_dilation(mask, iterations=OUTLINE_REACH)
     shrunk = ndimage.binary_erosion(mask, iterations=OUTLINE_REACH, border_value=1)
-    return np.flatnonzero(grown & ~shrunk)
+    return np.flatnonzero(np.logical_and(grown, np.logical_not(shrunk)))
 
 
 def _surroundings(mask: np.ndarray, reach: float) -> tuple[int, int, int, int]:
