@@ -25,8 +25,7 @@ pytestmark = pytest.mark.slow
 POLISHED = TracerConfig(tolerance=1e-6, sphere_tracing_iterations=40, samples=200, secant_iterations=16)
 AGREEMENT = 0.999  # of object pixels, silhouettes and inner contours included
 SAME_DEPTH = 1e-4  # where |n.v| >= 0.5
-# A fit of 600 steps is still rough, with several roots close together along some rays: measured 1.8 and 2.6 % apart, and
-# 0.01 % on a fit with default settings.
+# A fit of 600 steps is still rough: measured 1.8 and 2.6 % apart, and 0.01 % on a fit with default settings.
 ROUGH_SHARE = 0.05
 
 
