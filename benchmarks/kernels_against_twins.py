@@ -21,7 +21,7 @@ from taichi_idr import runtime  # before torch: it sets how OpenMP threads wait
 import torch  # isort: skip
 from torch import Tensor  # isort: skip
 
-from taichi_idr.config import GeometryConfig  # isort: skip
+from taichi_idr.config import HashGeometryConfig  # isort: skip
 from taichi_idr.kernels import march as march_kernels  # isort: skip
 from taichi_idr.ops.hash_encoding import HashLayout, hash_encoding, hash_encoding_jacobian  # isort: skip
 from taichi_idr.ops.sphere_bounds import sphere_bounds  # isort: skip
@@ -80,7 +80,7 @@ def main() -> None:
 
 def hash_cases(count: int) -> list[Case]:
     """Value, value and Jacobian, and the adjoint of both to points and table, at the sizes of preset `fast`."""
-    settings, config = runtime.current(), GeometryConfig()
+    settings, config = runtime.current(), HashGeometryConfig()
     layout = HashLayout.build(config.levels, config.coarsest, config.finest, config.log2_rows, settings.device)
     generator = torch.Generator().manual_seed(0)
     points = (torch.rand(count, 3, generator=generator) * 2 - 1).to(settings.device).requires_grad_()

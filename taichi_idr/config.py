@@ -9,9 +9,9 @@ import difflib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import BadInput, TidrError, UsageError
 
@@ -37,8 +37,8 @@ class TracerConfig(_Frozen):
     secant_iterations: int = Field(default=8, ge=0)
 
 
-class GeometryConfig(_Frozen):
-    """SDF field: hash grid and a small Softplus network (preset `fast`)."""
+class HashGeometryConfig(_Frozen):
+    """SDF field of preset `fast`: hash grid and a small Softplus network."""
 
     levels: int = Field(default=10, ge=1, le=32)
     coarsest: int = Field(default=16, ge=2, description="cells along [-1, 1] of the first level")
@@ -51,12 +51,27 @@ class GeometryConfig(_Frozen):
     softplus_beta: float = Field(default=100.0, gt=0)
 
 
+class MlpGeometryConfig(_Frozen):
+    """SDF field of preset `idr`: positional encoding and a deep Softplus network (NET-1 to NET-5)."""
+
+    position_frequencies: int = Field(default=6, ge=0, description="octaves of the encoding; 0 is none")
+    encoding: Literal["code", "paper"] = Field(default="code", description="as released (NET-1) or as printed (NET-2)")
+    width: int = Field(default=512, ge=8)
+    hidden_layers: int = Field(default=8, ge=1)
+    skip_layer: int = Field(default=4, ge=0, description="layer that sees the encoded point again; 0 is none")
+    features: int = Field(default=256, ge=0, description="z: what the renderer gets beside point, normal and view")
+    softplus_beta: float = Field(default=100.0, gt=0)
+    initial_bias: float = Field(default=0.6, gt=0, description="of the last layer: size of the starting ball (NET-4)")
+    initialisation: Literal["geometric", "random"] = "geometric"
+
+
 class RadianceConfig(_Frozen):
-    """Neural renderer M(x, n, v, z, encoding) -> colour in [-1, 1]."""
+    """Neural renderer M(x, n, v, z, encoding) -> colour in [-1, 1]; modes leave out an input (NET-7)."""
 
     width: int = Field(default=128, ge=8)
     hidden_layers: int = Field(default=3, ge=1)
     view_frequencies: int = Field(default=4, ge=0, description="NET-1 on the view direction")
+    mode: Literal["idr", "no_view_dir", "no_normal"] = "idr"
 
 
 class ProxyConfig(_Frozen):
@@ -93,6 +108,17 @@ class LossConfig(_Frozen):
     grazing: float = Field(default=0.05, gt=0, lt=1, description="least |n.v| in Lemma 1's denominator")
 
 
+class CamerasConfig(_Frozen):
+    """Poses: as given, or trained with the shape (CAM-4, CAM-5)."""
+
+    train: bool = False
+    parameters: Literal["object", "centre"] = Field(
+        default="object", description="beside the quaternion: the origin seen from the camera, or the camera's centre"
+    )
+    quaternion_rate: float = Field(default=3e-3, gt=0)
+    place_rate: float = Field(default=1.5e-3, gt=0)
+
+
 class ScheduleConfig(_Frozen):
     """Steps, batches and learning rates."""
 
@@ -127,28 +153,67 @@ class LogConfig(_Frozen):
     checkpoint_interval: int = Field(default=1000, ge=1)
 
 
-class FitConfig(_Frozen):
-    """All settings of a fit."""
+def _listed(value: Any) -> Any:
+    """`--set` writes a list as 1,2,3."""
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
-    preset: Literal["fast"] = "fast"
+
+Epochs = Annotated[tuple[int, ...], BeforeValidator(_listed)]
+
+
+class EpochScheduleConfig(_Frozen):
+    """Section 5 of the method: one photo a step, an epoch shows each once; counted in epochs as published."""
+
+    epochs: int = Field(default=2001, ge=1)
+    steps: int | None = Field(default=None, ge=1, description="all epochs squeezed into so many; unset: as published")
+    rays: int = Field(default=2048, ge=1)
+    rate: float = Field(default=1e-4, gt=0)
+    rate_epochs: Epochs = Field(default=(1000, 1500), description="epochs at which the rate falls")
+    rate_decay: float = Field(default=0.5, gt=0, le=1)
+    alpha_epochs: Epochs = Field(default=(250, 500, 750, 1000, 1250), description="LOSS-5: alpha doubles")
+
+
+class FitConfig(_Frozen):
+    """What all presets have in common."""
+
+    preset: str
     seed: int = Field(default=0, ge=0)
     downscale: int = Field(default=1, ge=1, le=32)
     time_limit: float | None = Field(
         default=None, gt=0, description="seconds after which the fit ends with a checkpoint"
     )
-    geometry: GeometryConfig = GeometryConfig()
     radiance: RadianceConfig = RadianceConfig()
     tracer: TracerConfig = TracerConfig()
-    proxy: ProxyConfig = ProxyConfig()
     loss: LossConfig = LossConfig()
-    schedule: ScheduleConfig = ScheduleConfig()
+    cameras: CamerasConfig = CamerasConfig()
     log: LogConfig = LogConfig()
 
 
-PRESETS: dict[str, FitConfig] = {"fast": FitConfig()}
+class FastConfig(FitConfig):
+    """All settings of preset `fast`."""
+
+    preset: Literal["fast"] = "fast"
+    geometry: HashGeometryConfig = HashGeometryConfig()
+    proxy: ProxyConfig = ProxyConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
 
 
-def make_config(preset: str, assignments: list[str], **settings: Any) -> FitConfig:
+class IdrConfig(FitConfig):
+    """All settings of preset `idr`: the paper's, and its released code's where they differ."""
+
+    preset: Literal["idr"] = "idr"
+    geometry: MlpGeometryConfig = MlpGeometryConfig()
+    radiance: RadianceConfig = RadianceConfig(width=512, hidden_layers=4)
+    loss: LossConfig = LossConfig(mask_weight=100, eikonal_points=1024, smooth_weight=0)
+    cameras: CamerasConfig = CamerasConfig(parameters="centre", quaternion_rate=1e-4, place_rate=1e-4)
+    schedule: EpochScheduleConfig = EpochScheduleConfig()
+
+
+Settings = FastConfig | IdrConfig
+PRESETS: dict[str, Settings] = {"fast": FastConfig(), "idr": IdrConfig()}
+
+
+def make_config(preset: str, assignments: list[str], **settings: Any) -> Settings:
     """A preset, changed by `--set` assignments, then by `settings` (top-level keys and groups; None means unset).
 
     Raises UsageError for an unknown preset or key (with the nearest name) and for a value out of range.
@@ -167,7 +232,7 @@ def config_to_toml(config: FitConfig) -> str:
     return tomli_w.dumps(_without_none(config.model_dump()))
 
 
-def config_from_toml(text: str, path: Path) -> FitConfig:
+def config_from_toml(text: str, path: Path) -> Settings:
     """The settings in `text`, read from `path`. Raises BadInput: no TOML, unknown key (nearest name), bad value."""
     try:
         tree = tomllib.loads(text)
@@ -211,30 +276,34 @@ def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: _without_none(value) if isinstance(value, dict) else value for key, value in kept.items()}
 
 
-def _validated(tree: dict[str, Any], error_class: type[TidrError], place: Callable[[str], str]) -> FitConfig:
+def _validated(tree: dict[str, Any], error_class: type[TidrError], place: Callable[[str], str]) -> Settings:
     """The first fault is reported, by its full key."""
+    preset = PRESETS.get(str(tree.get("preset", "fast")))
+    if preset is None:
+        why = f"{_shown(tree['preset'])}: expected {' or '.join(PRESETS)}"
+        raise error_class("bad value", where=place("preset"), why=why)
     try:
-        return FitConfig.model_validate(tree)
+        return type(preset).model_validate(tree)
     except ValidationError as error:
         fault = error.errors()[0]
         *groups, leaf = [str(part) for part in fault["loc"]]
         where = place(".".join((*groups, leaf)))
         if fault["type"] == "extra_forbidden":
-            raise error_class("unknown key", where=where, why=_nearest_name(groups, leaf)) from error
+            raise error_class("unknown key", where=where, why=_nearest_name(type(preset), groups, leaf)) from error
         wanted = fault["msg"][0].lower() + fault["msg"][1:]
         if fault["type"] == "model_type":
             wanted = f"expected a group of settings; set {leaf}.KEY"
         raise error_class("bad value", where=where, why=f"{_shown(fault['input'])}: {wanted}") from error
 
 
-def _nearest_name(groups: list[str], leaf: str) -> str:
+def _nearest_name(model: type[FitConfig], groups: list[str], leaf: str) -> str:
     """Look in the same group first, then in all."""
-    known = _all_keys(FitConfig)
+    known = _all_keys(model)
     prefix = "".join(f"{group}." for group in groups)
     siblings = [key for key in known if key.startswith(prefix)]
     near = difflib.get_close_matches(prefix + leaf, siblings, 1)
     near = near or [key for key in known if key.split(".")[-1] == leaf]
-    near = near or difflib.get_close_matches(leaf, [*known, *FitConfig.model_fields], 1, cutoff=0.0)
+    near = near or difflib.get_close_matches(leaf, [*known, *model.model_fields], 1, cutoff=0.0)
     return f"the nearest is {near[0]}"
 
 

@@ -10,23 +10,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from . import __version__, runtime
 from .capture import read_capture
 from .checkpoint import Checkpoint, load_newest, save_checkpoint
-from .config import FitConfig, make_config
+from .config import FastConfig, Settings, make_config
 from .errors import BadInput, CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
 from .files import create_folder
-from .initial_shape import hull_distance, teach_distance
 from .interrupts import Interrupts
-from .model import Model
-from .ops.visual_hull import visual_hull
 from .pictures import view_strip, write_png
-from .pixels import PixelTable
 from .progress import Progress, Reading
 from .render import render_view
 from .run_folder import RunFolder, default_run
-from .training import StepReport, Trainer, alpha_at
+from .training import StepReport, Trainer
+from .training_fast import FastTrainer
 from .types import Cameras, Capture
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
@@ -92,21 +90,13 @@ class _Fit:
     """One session of a fit: what the loop carries beside the trainer."""
 
     def __init__(
-        self, folder: RunFolder, config: FitConfig, capture: Capture, reading: dict[str, bool], interrupts: Interrupts
+        self, folder: RunFolder, config: Settings, capture: Capture, reading: dict[str, bool], interrupts: Interrupts
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
         device = runtime.current().device
         self.identity = _identity(capture, reading)
-        self.frame = {
-            "cameras.quaternions": capture.cameras.quaternions,
-            "cameras.centres": capture.cameras.centres,
-            "cameras.intrinsics": capture.cameras.intrinsics,
-            "T_world_normalised": torch.from_numpy(np.ascontiguousarray(capture.T_world_normalised)),
-        }
-        self.trainer = Trainer(
-            config, Model(config, device), PixelTable(capture, config.schedule, device), capture.cameras
-        )
-        self.masks, self.cameras = capture.masks, capture.cameras
+        self.capture = capture
+        self.trainer = make_trainer(config, capture, device)
         self.seconds_before, self.started = 0.0, time.monotonic()
         self.best_psnr, self.recent_psnr = -math.inf, []
         self.skipped, self.rolled_back = 0, False
@@ -122,12 +112,12 @@ class _Fit:
             self._restore(checkpoint)
             self.folder.rewind_metrics(checkpoint.step)
         self.folder.write_config(self.config)
-        schedule, trainer = self.config.schedule, self.trainer
+        trainer, rays = self.trainer, self.config.schedule.rays
         with (
             runtime.small_batches(),
-            Progress(schedule.steps, schedule.rays, time_limit=self.config.time_limit) as progress,
+            Progress(trainer.total_steps, rays, time_limit=self.config.time_limit) as progress,
         ):
-            while trainer.steps_done < schedule.steps and not self._out_of_time():
+            while trainer.steps_done < trainer.total_steps and not self._out_of_time():
                 self._step(progress)
                 if self.interrupts.pending:
                     self._save()
@@ -154,19 +144,8 @@ class _Fit:
         return limit is not None and time.monotonic() - self.started > limit
 
     def _start(self) -> None:
-        """Teach the geometry the visual hull, so that the first step begins near the object."""
-        schedule, model = self.config.schedule, self.trainer.model
-        model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
-        self._stop_in_setup()
-        hull = visual_hull(self.masks, self.cameras, schedule.hull_resolution)
-        if not bool(hull.any()):
-            warn("the visual hull is empty: the masks contradict each other; starting from a ball")
-        self._stop_in_setup()
-        distance = hull_distance(hull)
-        if bool(hull.any()):
-            model.bound_by_hull(distance)
         with runtime.small_batches():
-            teach_distance(model, distance, schedule, self.trainer.generator, self._stop_in_setup)
+            self.trainer.start(self.capture, self._stop_in_setup)
         self._save()
 
     def _stop_in_setup(self) -> None:
@@ -183,7 +162,7 @@ class _Fit:
         else:
             self._skip()
         step = trainer.steps_done
-        if step % log.metrics_interval == 0 or step == self.config.schedule.steps:
+        if step % log.metrics_interval == 0 or step == trainer.total_steps:
             self._log(report, progress)
         if step % log.preview_interval == 0:
             self._preview()
@@ -201,7 +180,7 @@ class _Fit:
             todo = "lower schedule.table_rate and schedule.network_rate with --set and --fresh"
             raise Diverged("the fit diverged", where=self.folder.path, why="losses stay non-finite", todo=todo)
         self._restore(checkpoint)
-        self.trainer.optimiser.rate_scale *= 0.5
+        self.trainer.halve_rates()
         self.skipped, self.rolled_back = 0, True
         self.folder.rewind_metrics(checkpoint.step)
         warn(f"back to step {checkpoint.step} at half the learning rate")
@@ -213,11 +192,7 @@ class _Fit:
             self.recent_psnr.append(record["psnr_db"])
         step = self.trainer.steps_done
         progress.update(Reading(step, record["loss"], record["psnr_db"], record["mask_iou"], record["hits"]))
-        more = {
-            "alpha": alpha_at(self.config.loss, self.trainer.progress),
-            "levels": self.trainer.model.geometry.active_levels,
-        }
-        speed = progress.steps_per_second * self.config.schedule.rays
+        more, speed = self.trainer.scheduled(), progress.steps_per_second * self.config.schedule.rays
         self.folder.append_metrics(
             {"step": step, "seconds": round(self.seconds, 3), **record, **more, "rays_per_second": round(speed)}
         )
@@ -225,11 +200,11 @@ class _Fit:
     def _preview(self) -> None:
         """photo | render | normals of one view after the other, into renders/."""
         pixels = self.trainer.pixels
-        view = (self.trainer.steps_done // self.config.log.preview_interval) % len(self.masks)
+        view = (self.trainer.steps_done // self.config.log.preview_interval) % len(self.capture)
         photo, _ = pixels.photo(view)
         every = max(1, math.ceil(max(photo.shape[:2]) / PREVIEW_PIXELS))
         small = photo[::every, ::every]
-        camera = _every_nth_pixel(self.cameras[[view]], every)
+        camera = _every_nth_pixel(self.trainer.poses.cameras()[[view]], every)
         rendered = render_view(self.trainer.model, camera, *small.shape[:2], preview=True)
         path = self.folder.renders / "preview" / f"{self.trainer.steps_done:08d}_view{view:03d}.png"
         try:
@@ -244,7 +219,7 @@ class _Fit:
         psnr = float(np.mean(self.recent_psnr)) if self.recent_psnr else -math.inf
         best = psnr > self.best_psnr
         self.best_psnr, self.recent_psnr = max(psnr, self.best_psnr), []
-        tensors = {**self.frame, **trainer.state()}
+        tensors = {**self._frame(), **trainer.state()}
         metadata = {
             "version": __version__,
             "config": self.config.model_dump(),
@@ -253,6 +228,16 @@ class _Fit:
             **self.identity,
         }
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, metadata, best=best)
+
+    def _frame(self) -> dict[str, Tensor]:
+        """What later commands need beside the model: the cameras as they are now and the frame they live in."""
+        cameras = self.trainer.poses.cameras()
+        return {
+            "cameras.quaternions": cameras.quaternions,
+            "cameras.centres": cameras.centres,
+            "cameras.intrinsics": cameras.intrinsics,
+            "T_world_normalised": torch.from_numpy(np.ascontiguousarray(self.capture.T_world_normalised)),
+        }
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.trainer.load_state(checkpoint.tensors)
@@ -270,6 +255,13 @@ class _Fit:
             why = "it was fitted with another " + ", ".join(sorted(differing))
             todo = "use the same settings, another --out, or --fresh"
             raise BadInput("cannot go on with this run", where=self.folder.path, why=why, todo=todo)
+
+
+def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Trainer:
+    """The trainer of a preset."""
+    if isinstance(config, FastConfig):
+        return FastTrainer(config, capture, device)
+    raise NotImplementedError(config.preset)
 
 
 def _identity(capture: Capture, reading: dict[str, bool]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .config import ScheduleConfig
 from .losses import eikonal_loss
-from .model import Model
+from .model import FastModel
 from .optimiser import Optimiser
 from .proxy import interpolate
 
@@ -41,7 +41,7 @@ def hull_distance(occupancy: Tensor) -> Tensor:
 
 
 def teach_distance(
-    model: Model,
+    model: FastModel,
     distance: Tensor,
     schedule: ScheduleConfig,
     generator: torch.Generator,
@@ -51,7 +51,7 @@ def teach_distance(
 
     between_steps is called after each step and may raise, to stop.
     """
-    device = model.geometry.table.device
+    device = model.device
     optimiser = Optimiser(model, schedule)
     cell = 2 / (distance.shape[0] - 1)
     surface = (distance.abs() < 1.5 * cell).nonzero() * cell - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from . import runtime
 from .checkpoint import load_newest
-from .config import FitConfig, ProxyConfig
+from .config import FastConfig, FitConfig, ProxyConfig
 from .errors import BadInput, warn
 from .fields.geometry import HashGeometry
 from .fields.radiance import Radiance
@@ -26,10 +27,64 @@ VIEWING_BAND = 3.0  # cells of the training lattice that are sampled anew on the
 VIEWING_EFFORT = {"widening": 0.5, "rounds": 6, "samples": 16, "polish_iterations": 16, "margin": 0.5}
 
 
-class Model(nn.Module):
-    """SDF and renderer; the methods without `forward` in their way keep no graph and work in chunks."""
+class Model(nn.Module, ABC):
+    """SDF and renderer; what pictures, meshes and measurements ask of them keeps no graph and works in chunks."""
 
-    def __init__(self, config: FitConfig, device: torch.device, generator: torch.Generator | None = None) -> None:
+    config: FitConfig
+    geometry: HashGeometry
+    radiance: Radiance
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    @torch.no_grad()
+    def sdf(self, points: Tensor) -> Tensor:
+        """f (N,) at points (N, 3) of the normalised frame."""
+        return torch.cat([self.geometry.sdf(part) for part in points.split(CHUNK)])
+
+    @torch.no_grad()
+    def gradient(self, points: Tensor) -> Tensor:
+        """grad f (N, 3), not normalised."""
+        return torch.cat([self.geometry.sample(part).gradient for part in points.split(CHUNK)])
+
+    @torch.no_grad()
+    def colour(self, points: Tensor, directions: Tensor) -> Tensor:
+        """Colours (N, 3) in [0, 1] of surface points seen along unit ray directions (N, 3)."""
+        return self.shade(points, directions)[0]
+
+    @torch.no_grad()
+    def shade(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """Colours (N, 3) in [0, 1] and grad f (N, 3) at surface points (N, 3)."""
+        parts = []
+        for place, direction in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
+            sample = self.geometry.sample(place)
+            parts.append(((self.radiance(place, direction, sample) + 1) / 2, sample.gradient))
+        return torch.cat([colour for colour, _ in parts]), torch.cat([gradient for _, gradient in parts])
+
+    @abstractmethod
+    def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
+        """First surface points; those of previews may be rougher."""
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Parameters (`model.*`) of a checkpoint."""
+        self.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        self.field_changed()
+
+    def field_changed(self) -> None:
+        """Forget what was derived from an older field."""
+
+
+class FastModel(Model):
+    """Preset `fast`: hash grid, small networks, and the lattice that proposes where the surface is."""
+
+    config: FastConfig
+
+    def __init__(self, config: FastConfig, device: torch.device, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.hull: Tensor
         generator = generator or torch.Generator().manual_seed(config.seed)
@@ -56,31 +111,17 @@ class Model(nn.Module):
         self.hull.copy_(distance)
         self.field_changed()
 
-    @torch.no_grad()
-    def gradient(self, points: Tensor) -> Tensor:
-        """grad f (N, 3), not normalised."""
-        return torch.cat([self.geometry.sample(part).gradient for part in points.split(CHUNK)])
-
-    @torch.no_grad()
-    def colour(self, points: Tensor, directions: Tensor) -> Tensor:
-        """Colours (N, 3) in [0, 1] of surface points seen along unit ray directions (N, 3)."""
-        return self.shade(points, directions)[0]
-
-    @torch.no_grad()
-    def shade(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """Colours (N, 3) in [0, 1] and grad f (N, 3) at surface points (N, 3)."""
-        parts = []
-        for place, direction in zip(points.split(CHUNK), directions.split(CHUNK), strict=True):
-            sample = self.geometry.sample(place)
-            parts.append(((self.radiance(place, direction, sample) + 1) / 2, sample.gradient))
-        return torch.cat([colour for colour, _ in parts]), torch.cat([gradient for _, gradient in parts])
-
-    def trace(self, rays: Rays, *, object_mask: Tensor | None = None, preview: bool = False) -> Hits:
-        """First surface points; in training (object_mask given) and for previews on the coarser training lattice."""
+    def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
+        """First surface points; for previews on the coarser training lattice."""
         tracer, proxy = self.config.tracer, self.config.proxy
-        if object_mask is not None or preview:
-            return trace_proxy(rays, self.sdf, self.lattice, proxy, tracer, object_mask=object_mask)
+        if preview:
+            return trace_proxy(rays, self.sdf, self.lattice, proxy, tracer)
         return trace_proxy(rays, self.sdf, self.viewing_lattice(), self.thorough_proxy(), tracer)
+
+    def trace_training(self, rays: Rays, object_mask: Tensor) -> Hits:
+        """First surface points and the mask loss's points on the training lattice."""
+        config = self.config
+        return trace_proxy(rays, self.sdf, self.lattice, config.proxy, config.tracer, object_mask=object_mask)
 
     def thorough_proxy(self) -> ProxyConfig:
         """The proxy's settings for pictures and measurements, where no ray may be given up."""
@@ -89,7 +130,7 @@ class Model(nn.Module):
     def viewing_lattice(self) -> ProxyLattice:
         """The lattice for pictures, sampled when first asked for after a change of the field."""
         if self._viewing is None:
-            coarse = ProxyLattice(self.config.proxy.resolution, self.geometry.table.device)
+            coarse = ProxyLattice(self.config.proxy.resolution, self.device)
             coarse.refresh(self.sdf)
             self._viewing = coarse.refined(self.sdf, VIEWING_RESOLUTION, VIEWING_BAND)
         return self._viewing
@@ -100,13 +141,18 @@ class Model(nn.Module):
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""
-        self.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        super().load_tensors(tensors)
         self.lattice.values.copy_(tensors["lattice"])
-        self.field_changed()
 
     def field_changed(self) -> None:
-        """Forget what was derived from an older field."""
         self._viewing = None
+
+
+def make_model(config: FitConfig, device: torch.device) -> Model:
+    """The untrained model of a preset."""
+    if isinstance(config, FastConfig):
+        return FastModel(config, device)
+    raise NotImplementedError(config.preset)
 
 
 @dataclass(frozen=True)
@@ -134,7 +180,7 @@ def load_run(run: Path) -> LoadedRun:
     checkpoint = load_newest(folder.checkpoints, warn)
     if checkpoint is None:
         raise BadInput("no checkpoint", where=folder.checkpoints, why="the fit has not saved one", todo="fit again")
-    model, tensors = Model(config, runtime.current().device), checkpoint.tensors
+    model, tensors = make_model(config, runtime.current().device), checkpoint.tensors
     try:
         model.load_tensors(tensors)
         cameras = Cameras(*(tensors[f"cameras.{name}"] for name in ("quaternions", "centres", "intrinsics")))

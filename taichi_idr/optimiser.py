@@ -10,7 +10,7 @@ from torch import Tensor
 from . import runtime
 from .config import ScheduleConfig
 from .kernels.sparse_adam import sparse_adam
-from .model import Model
+from .model import FastModel
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
@@ -19,7 +19,7 @@ EPSILON = 1e-12
 class Optimiser:
     """One step over all parameters of a model."""
 
-    def __init__(self, model: Model, schedule: ScheduleConfig) -> None:
+    def __init__(self, model: FastModel, schedule: ScheduleConfig) -> None:
         self.schedule = schedule
         self.table = model.geometry.table
         self.table_gradient = model.geometry.table_gradient

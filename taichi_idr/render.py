@@ -54,10 +54,9 @@ def render_view(
 @torch.no_grad()
 def camera_rays(model: Model, camera: Cameras, pixels: Tensor) -> Rays:
     """Rays (R,) of one camera through pixels (R, 2) u, v, on the model's device."""
-    table = model.geometry.table
     camera = camera.to(torch.float64)
     inverse = torch.linalg.inv(camera.intrinsics)
-    move = {"dtype": table.dtype, "device": table.device}
-    view = torch.zeros(len(pixels), dtype=torch.int32, device=table.device)
+    move = {"dtype": model.dtype, "device": model.device}
+    view = torch.zeros(len(pixels), dtype=torch.int32, device=model.device)
     parts = (camera.quaternions.to(**move), camera.centres.to(**move), inverse.to(**move))
     return Rays(*generate_rays(*parts, view, pixels.to(**move).contiguous()))

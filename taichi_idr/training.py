@@ -1,22 +1,19 @@
-"""One training step: rays, hits, losses, gradients (sections 3 to 5 of the method)."""
+"""What every preset's trainer is to the loop, and what its steps report."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from .config import FitConfig, LossConfig
-from .losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
+from .config import FitConfig
 from .model import Model
-from .ops.intersection import surface_points
-from .ops.raygen import generate_rays
-from .optimiser import Optimiser
-from .pixels import PixelBatch, PixelTable
-from .types import Cameras, Hits, Rays
-
-MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
+from .pixels import PixelTable
+from .poses import Poses
+from .types import Capture
 
 
 @dataclass(frozen=True)
@@ -44,138 +41,52 @@ class StepReport:
         return dict(zip(vars(self), values, strict=True))
 
 
-class Trainer:
+class Trainer(ABC):
     """Holds what changes from step to step; `step` moves it by one."""
 
-    def __init__(self, config: FitConfig, model: Model, pixels: PixelTable, cameras: Cameras) -> None:
-        device = model.geometry.table.device
-        self.config, self.model, self.pixels = config, model, pixels
-        self.cameras = cameras.to(torch.float32, device)
-        self.inverse_intrinsics = torch.linalg.inv(cameras.intrinsics).to(torch.float32).to(device)
-        self.optimiser = Optimiser(model, config.schedule)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.steps_done = 0
-        self.applied = True  # whether the last step moved the parameters
+    config: FitConfig
+    model: Model
+    pixels: PixelTable
+    poses: Poses
+    total_steps: int
+    steps_done = 0
+    applied = True  # whether the last step moved the parameters
 
     @property
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
-        return min(self.steps_done / self.config.schedule.steps, 1.0)
+        return min(self.steps_done / self.total_steps, 1.0)
 
+    @abstractmethod
+    def start(self, capture: Capture, between: Callable[[], None]) -> None:
+        """What comes before the first step; `between` is called often and may raise, to stop."""
+
+    @abstractmethod
     def step(self) -> StepReport:
         """Draw a batch and move every parameter by it; a non-finite loss or gradient moves nothing (`applied`)."""
-        self.model.geometry.active_levels = levels_at(self.config, self.progress)
-        self._refresh_lattice()
-        self.optimiser.zero_gradients()
-        report = self._losses(self.pixels.draw(self.generator))
-        self.applied = bool(torch.isfinite(report.loss))
-        if self.applied:
-            report.loss.backward()
-            self.applied = self.optimiser.step(self.progress)
-        self.model.field_changed()
-        self.steps_done += 1
-        return report
 
+    @abstractmethod
+    def halve_rates(self) -> None:
+        """Go on with half the learning rates."""
+
+    @abstractmethod
+    def scheduled(self) -> dict[str, float]:
+        """What the schedules say now, for the log."""
+
+    @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """All that a later session needs to go on bit by bit: parameters, moments, lattice, random numbers."""
-        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
-        tensors = {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-        return {**tensors, "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
+        """All that a later session needs to go on bit by bit: parameters, moments, random numbers."""
 
+    @abstractmethod
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
-        self.model.load_tensors(tensors)
-        self.optimiser.load_state(
-            {k.removeprefix("optimiser."): v for k, v in tensors.items() if k.startswith("optimiser.")}
-        )
-        self.generator.set_state(tensors["generator"])
-
-    def _refresh_lattice(self) -> None:
-        proxy = self.config.proxy
-        turn, rest = divmod(self.steps_done, proxy.refresh_interval)
-        if self.steps_done == 0:
-            self.model.lattice.refresh(self.model.sdf)
-        elif rest == 0:
-            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band, sweep=turn, sweeps=proxy.sweeps)
-
-    def _losses(self, batch: PixelBatch) -> StepReport:
-        config, count = self.config.loss, len(batch)
-        alpha = alpha_at(config, self.progress)
-        origins, directions = generate_rays(
-            self.cameras.quaternions, self.cameras.centres, self.inverse_intrinsics, batch.view, batch.position
-        )
-        rays = Rays(origins, directions)
-        hits = self.model.trace(Rays(origins.detach(), directions.detach()), object_mask=batch.is_object)
-        on_surface = hits.hit & batch.is_object
-
-        in_mask_loss = _undecided(hits, batch.is_object, MASK_SATURATION / alpha)
-
-        surface_rays, depth = rays[on_surface], hits.depth[on_surface]
-        traced = surface_rays.at(depth).detach()
-        least = rays[in_mask_loss].at(hits.search_depth[in_mask_loss])
-        sdf = self.model.geometry.sdf(torch.cat([traced, least]))
-        normal = self.model.gradient(traced)
-        points, clamped = surface_points(
-            surface_rays.origins, surface_rays.directions, depth, sdf[: len(traced)], normal, grazing=config.grazing
-        )
-        surface = self.model.geometry.sample(points)
-        predicted = self.model.radiance(points, surface_rays.directions, surface)
-
-        observed = batch.colour[on_surface]
-        colour = colour_loss(predicted, observed, count)
-        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], alpha, count)
-        box, beside = self._regular_gradients(traced)
-        eikonal = config.eikonal_weight * eikonal_loss(torch.cat([box, beside]))
-        smooth = config.smooth_weight * smoothness_loss(surface.gradient, beside)
-        return StepReport(
-            loss=colour + mask + eikonal + smooth,
-            colour=colour,
-            mask=mask,
-            eikonal=eikonal,
-            smooth=smooth,
-            squared_error=_mean_square((predicted - observed)[batch.typical[on_surface]]) / 4,
-            intersection=(on_surface & batch.typical).sum(),
-            union=((hits.hit | batch.is_object) & batch.typical).sum(),
-            hits=hits.hit.sum(),
-            clamped=torch.as_tensor(clamped),
-        )
-
-    def _regular_gradients(self, traced: Tensor) -> tuple[Tensor, Tensor]:
-        """grad f (E, 3) at uniform points of the box, and (S, 3) beside the traced points (S, 3) (LOSS-3)."""
-        config = self.config.loss
-        box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
-        shift = config.surface_jitter * torch.randn(traced.shape, generator=self.generator)
-        points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
-        gradient = self.model.geometry.sample(points).gradient
-        return gradient[: len(box)], gradient[len(box) :]
 
 
-def _mean_square(difference: Tensor) -> Tensor:
-    return (difference * difference).sum() / max(difference.numel(), 1)
+def prefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`{"a": x}` -> `{"part.a": x}`."""
+    return {f"{part}.{name}": value for name, value in tensors.items()}
 
 
-def _undecided(hits: Hits, is_object: Tensor, reach: float) -> Tensor:
-    """Rays (R,) bool whose mask loss has a slope: least value on the wrong side of zero or within `reach` of it.
-
-    Object pixels that are hit are among them (the paper leaves them out): only they hold an outline against the
-    background pixels beside it, which push it inwards.
-    """
-    value = hits.search_value
-    if value is None:
-        return torch.ones_like(is_object)
-    inward = torch.where(is_object, -value, value)
-    return inward < reach
-
-
-def alpha_at(loss: LossConfig, progress: float) -> float:
-    """LOSS-5 in steps: doubled at equal shares of the run."""
-    doublings = int(progress * (loss.alpha_doublings + 1))
-    return loss.alpha * 2 ** min(doublings, loss.alpha_doublings)
-
-
-def levels_at(config: FitConfig, progress: float) -> int:
-    """Levels of the encoding that are active, coarse to fine."""
-    schedule, total = config.schedule, config.geometry.levels
-    first = min(schedule.first_levels, total)
-    share = progress / schedule.levels_unlocked if schedule.levels_unlocked > 0 else 1.0
-    return min(total, first + int(share * (total - first)))
+def unprefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse of `prefixed`; other parts are left out."""
+    return {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}

@@ -53,6 +53,9 @@ class Rays:
     def __getitem__(self, index: Tensor | slice) -> Rays:
         return Rays(self.origins[index], self.directions[index])
 
+    def detach(self) -> Rays:
+        return Rays(self.origins.detach(), self.directions.detach())
+
     def at(self, depth: Tensor) -> Tensor:
         """Points (R, 3) at `depth` (R,)."""
         return self.origins + depth[:, None] * self.directions

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch import Tensor
 from taichi_idr import paths, runtime
 from taichi_idr.cameras import quaternions_from_rotations
 from taichi_idr.capture import write_idr_cameras
-from taichi_idr.config import FitConfig, TracerConfig
+from taichi_idr.config import FastConfig, TracerConfig
 from taichi_idr.model import LoadedRun
 from taichi_idr.pictures import eight_bit
 from taichi_idr.render import render_view
@@ -36,9 +35,12 @@ class BallModel:
         self.radius = radius
 
     @property
-    def geometry(self) -> SimpleNamespace:
-        settings = runtime.current()
-        return SimpleNamespace(table=torch.zeros(1, dtype=settings.dtype, device=settings.device))
+    def dtype(self) -> torch.dtype:
+        return runtime.current().dtype
+
+    @property
+    def device(self) -> torch.device:
+        return runtime.current().device
 
     def sdf(self, points: Tensor) -> Tensor:
         return points.norm(dim=1) - self.radius
@@ -71,9 +73,9 @@ def make_ball_run(base: Path, radius: float = RADIUS) -> BallRun:
     _photograph(photographed, around(2, elevation=-0.3), capture / "heldout")
     folder = RunFolder(base / "run")
     folder.create()
-    folder.write_config(FitConfig())
+    folder.write_config(FastConfig())
     (folder.checkpoints / "00000001.tidr").write_bytes(b"")
-    loaded = LoadedRun(folder.path, fitted, FitConfig(), cameras, T_world_normalised(), capture, 1, {})
+    loaded = LoadedRun(folder.path, fitted, FastConfig(), cameras, T_world_normalised(), capture, 1, {})
     return BallRun(folder.path, capture, loaded)
 
 

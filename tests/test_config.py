@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from taichi_idr.config import FitConfig, config_from_toml, config_to_toml, make_config, parse_assignments
+from taichi_idr.config import FastConfig, config_from_toml, config_to_toml, make_config, parse_assignments
 from taichi_idr.errors import BadInput, UsageError
 
 FILE = Path("runs/skull/config.toml")
@@ -16,23 +16,23 @@ FILE = Path("runs/skull/config.toml")
 def test_assignments_change_a_copy() -> None:
     config = make_config("fast", ["loss.mask_weight=7.5", "schedule.steps = 12", "time_limit=none"], seed=4)
     assert (config.loss.mask_weight, config.schedule.steps, config.seed, config.time_limit) == (7.5, 12, 4, None)
-    assert make_config("fast", []) == FitConfig()
+    assert make_config("fast", []) == FastConfig()
 
 
 def test_a_value_of_none_leaves_the_default() -> None:
     config = make_config("fast", ["schedule.rays=99"], seed=None, schedule={"steps": 5, "rays": None})
-    assert (config.seed, config.schedule.steps, config.schedule.rays) == (FitConfig().seed, 5, 99)
+    assert (config.seed, config.schedule.steps, config.schedule.rays) == (FastConfig().seed, 5, 99)
 
 
 def test_every_setting_survives_the_file() -> None:
     config = make_config("fast", ["geometry.levels=3", "time_limit=1.5"])
     assert config_from_toml(config_to_toml(config), FILE) == config
-    assert config_from_toml(config_to_toml(FitConfig()), FILE) == FitConfig()
+    assert config_from_toml(config_to_toml(FastConfig()), FILE) == FastConfig()
 
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        FitConfig().seed = 3  # pyright: ignore[reportAttributeAccessIssue]
+        FastConfig().seed = 3  # pyright: ignore[reportAttributeAccessIssue]
 
 
 MESSAGES = {

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.config import GeometryConfig, RadianceConfig
+from taichi_idr.config import HashGeometryConfig, RadianceConfig
 from taichi_idr.fields.encodings import positional_encoding
 from taichi_idr.fields.geometry import HashGeometry
 from taichi_idr.fields.radiance import Radiance
 
-SMALL = GeometryConfig(
+SMALL = HashGeometryConfig(
     levels=3, coarsest=4, finest=16, log2_rows=10, table_scale=0.1, width=8, features=2, softplus_beta=20.0
 )
 POINTS = 6
@@ -51,7 +51,7 @@ def test_positional_encoding_has_the_input_first_and_no_pi():
 
 def test_hidden_layers_start_with_their_deviation(generator):
     """NET-4: N(0, sqrt(2 / outputs)), no bias."""
-    field = HashGeometry(GeometryConfig(log2_rows=10, width=128), torch.device("cpu"), generator)
+    field = HashGeometry(HashGeometryConfig(log2_rows=10, width=128), torch.device("cpu"), generator)
     for layer in field.layers[:-1]:
         assert isinstance(layer, torch.nn.Linear)
         assert layer.weight.detach().std().item() == pytest.approx(math.sqrt(2 / 128), rel=0.05)

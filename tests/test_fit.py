@@ -20,7 +20,7 @@ from taichi_idr.fit import SKIPS_BEFORE_ROLLBACK, fit_capture
 from taichi_idr.interrupts import Interrupts
 from taichi_idr.model import load_run
 from taichi_idr.run_folder import RunFolder
-from taichi_idr.training import Trainer
+from taichi_idr.training_fast import FastTrainer
 
 SMALL = [
     "geometry.levels=6",
@@ -100,7 +100,7 @@ def test_another_seed_another_curve(straight, capture, tmp_path):
 
 def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkeypatch):
     """A signal between two steps: checkpoint, exit code 143, and the next call ends as if nothing had happened."""
-    run, step = tmp_path / "run", Trainer.step
+    run, step = tmp_path / "run", FastTrainer.step
 
     def step_and_signal(self):
         report = step(self)
@@ -108,11 +108,11 @@ def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkey
             signal.raise_signal(signal.SIGTERM)
         return report
 
-    monkeypatch.setattr(Trainer, "step", step_and_signal)
+    monkeypatch.setattr(FastTrainer, "step", step_and_signal)
     with pytest.raises(Stopped) as stopped:
         fit(capture, run)
     assert stopped.value.exit_code == ExitCode.STOPPED_BY_SIGTERM
-    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(FastTrainer, "step", step)
     fit(capture, run)
     assert curve(run) == curve(straight)
     ours, theirs = state(run), state(straight)
@@ -143,14 +143,14 @@ def test_fresh_starts_again(capture, tmp_path):
 
 
 def test_a_non_finite_step_moves_nothing(capture, tmp_path, monkeypatch, capsys):
-    run, losses = tmp_path / "run", Trainer._losses
+    run, losses = tmp_path / "run", FastTrainer._losses
 
     def sometimes_nan(self, batch):
         report = losses(self, batch)
         bad = self.steps_done == 3
         return report if not bad else type(report)(**{**vars(report), "loss": report.loss * torch.nan})
 
-    monkeypatch.setattr(Trainer, "_losses", sometimes_nan)
+    monkeypatch.setattr(FastTrainer, "_losses", sometimes_nan)
     assert fit(capture, run, steps=8).steps == 8
     assert "step 4: loss or gradient is not finite" in capsys.readouterr().err
     assert all(torch.isfinite(x).all() for name, x in state(run).items() if name.startswith("model."))
@@ -158,14 +158,14 @@ def test_a_non_finite_step_moves_nothing(capture, tmp_path, monkeypatch, capsys)
 
 def test_a_fit_that_stays_non_finite_ends_diverged(capture, tmp_path, monkeypatch, capsys):
     """Ten skips, back to the checkpoint at half the rate, ten more, then exit code 76."""
-    losses, tried = Trainer._losses, []
+    losses, tried = FastTrainer._losses, []
 
     def nan_from_step_12(self, batch):
         report = losses(self, batch)
         tried.append(self.steps_done)
         return type(report)(**{**vars(report), "loss": report.loss * (torch.nan if self.steps_done >= 11 else 1)})
 
-    monkeypatch.setattr(Trainer, "_losses", nan_from_step_12)
+    monkeypatch.setattr(FastTrainer, "_losses", nan_from_step_12)
     with pytest.raises(Diverged):
         fit(capture, tmp_path / "run", steps=40)
     assert "back to step 10 at half the learning rate" in capsys.readouterr().err

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.config import FitConfig
+from taichi_idr.config import FastConfig
 from taichi_idr.initial_shape import BALL_RADIUS, hull_distance, teach_distance
-from taichi_idr.model import Model
+from taichi_idr.model import FastModel
 from taichi_idr.render import render_view
 from taichi_idr.types import Cameras
 
@@ -45,10 +45,10 @@ def test_teaching_may_be_stopped(generator):
         teach_distance(model, hull_distance(grid(HULL).norm(dim=-1) < RADIUS), model.config.schedule, generator, stop)
 
 
-def small_model() -> Model:
+def small_model() -> FastModel:
     small = {"levels": 5, "log2_rows": 11, "finest": 48, "width": 32}
-    config = FitConfig.model_validate({"geometry": small, "proxy": {"resolution": 48}})
-    return Model(config, taichi_runtime.current().device)
+    config = FastConfig.model_validate({"geometry": small, "proxy": {"resolution": 48}})
+    return FastModel(config, taichi_runtime.current().device)
 
 
 def test_a_taught_ball_is_rendered_as_a_ball(generator):

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.config import FitConfig, ScheduleConfig
+from taichi_idr.config import FastConfig, ScheduleConfig
 from taichi_idr.kernels.sparse_adam import sparse_adam
-from taichi_idr.model import Model
+from taichi_idr.model import FastModel
 from taichi_idr.optimiser import BETAS, EPSILON, Optimiser, rate_factor
 from taichi_idr.reference import sparse_adam as reference
 
@@ -16,10 +16,10 @@ ROWS = 700
 SINGLE = 1e-6
 
 
-def small_model() -> Model:
+def small_model() -> FastModel:
     settings = {"levels": 4, "log2_rows": 8, "finest": 32, "width": 8, "features": 2}
-    config = FitConfig.model_validate({"geometry": settings, "proxy": {"resolution": 16}, "radiance": {"width": 8}})
-    return Model(config, taichi_runtime.current().device)
+    config = FastConfig.model_validate({"geometry": settings, "proxy": {"resolution": 16}, "radiance": {"width": 8}})
+    return FastModel(config, taichi_runtime.current().device)
 
 
 def sparse_gradient(generator: torch.Generator) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
 
 
 def test_saved_state_goes_on_as_if_nothing_had_happened():
-    def step(model: Model, optimiser: Optimiser) -> None:
+    def step(model: FastModel, optimiser: Optimiser) -> None:
         points = torch.linspace(-0.5, 0.5, 30, device=optimiser.table.device).reshape(10, 3)
         optimiser.zero_gradients()
         model.geometry.sdf(points).square().sum().backward()

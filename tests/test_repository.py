@@ -17,7 +17,7 @@ from typer.main import get_command
 
 import taichi_idr
 from taichi_idr.cli.main import app
-from taichi_idr.config import FitConfig, _all_keys
+from taichi_idr.config import FastConfig, _all_keys
 from taichi_idr.errors import ExitCode
 
 if sys.version_info >= (3, 11):
@@ -90,7 +90,7 @@ def test_documented_commands_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documented_settings_exist(document):
-    keys = _all_keys(FitConfig)
+    keys = _all_keys(FastConfig)
     groups = {key.partition(".")[0] for key in keys if "." in key}
     text = document.read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)`", text) + re.findall(r"--set (\w+)\.(\w+)=", text)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from taichi_idr.config import FitConfig, ScheduleConfig
+from taichi_idr.config import FastConfig, ScheduleConfig
 from taichi_idr.losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from taichi_idr.pixels import PixelBatch, PixelTable
 from taichi_idr.types import Cameras, Capture
@@ -125,9 +125,9 @@ def test_photo_gives_the_view_back():
 
 def test_loss_5_doubles_alpha_in_steps():
     """LOSS-5: 50, doubled five times, ends at 1600; levels of the encoding awake from coarse to fine."""
-    from taichi_idr.training import alpha_at, levels_at
+    from taichi_idr.training_fast import alpha_at, levels_at
 
-    config = FitConfig()
+    config = FastConfig()
     assert [alpha_at(config.loss, p) for p in (0.0, 0.17, 0.99, 1.0)] == [50, 100, 1600, 1600]
     assert levels_at(config, 0.0) == config.schedule.first_levels
     assert levels_at(config, config.schedule.levels_unlocked) == config.geometry.levels

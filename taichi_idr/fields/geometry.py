@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import GeometryConfig
+from ..config import HashGeometryConfig
 from ..ops.hash_encoding import FEATURES, HashLayout, hash_encoding, hash_encoding_jacobian
 
 
@@ -38,7 +38,7 @@ class HashGeometry(nn.Module):
     `active_levels` is set from outside (coarse to fine). `table_gradient` collects the table's gradient over a step.
     """
 
-    def __init__(self, config: GeometryConfig, device: torch.device, generator: torch.Generator) -> None:
+    def __init__(self, config: HashGeometryConfig, device: torch.device, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
         self.layout = HashLayout.build(config.levels, config.coarsest, config.finest, config.log2_rows, device)

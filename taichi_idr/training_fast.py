@@ -1,0 +1,169 @@
+"""The trainer of preset `fast`: many views a step, lattice, coarse-to-fine levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .config import FastConfig, LossConfig
+from .errors import warn
+from .initial_shape import hull_distance, teach_distance
+from .losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
+from .model import FastModel
+from .ops.intersection import surface_points
+from .ops.visual_hull import visual_hull
+from .optimiser import Optimiser
+from .pixels import PixelBatch, PixelTable
+from .poses import Poses
+from .training import StepReport, Trainer, prefixed, unprefixed
+from .types import Capture, Hits
+
+MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
+
+
+class FastTrainer(Trainer):
+    """Sections 3 to 5 of the method, with the changes that docs/decisions 0005 to 0009 give reasons for."""
+
+    config: FastConfig
+    model: FastModel
+
+    def __init__(self, config: FastConfig, capture: Capture, device: torch.device) -> None:
+        self.config, self.total_steps = config, config.schedule.steps
+        self.model = FastModel(config, device)
+        self.pixels = PixelTable(capture, config.schedule, device)
+        self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
+        self.optimiser = Optimiser(self.model, config.schedule)
+        self.generator = torch.Generator().manual_seed(config.seed)
+
+    def start(self, capture: Capture, between: Callable[[], None]) -> None:
+        """Teach the geometry the visual hull, so that the first step begins near the object."""
+        schedule, model = self.config.schedule, self.model
+        model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
+        between()
+        hull = visual_hull(capture.masks, capture.cameras, schedule.hull_resolution)
+        if not bool(hull.any()):
+            warn("the visual hull is empty: the masks contradict each other; starting from a ball")
+        between()
+        distance = hull_distance(hull)
+        if bool(hull.any()):
+            model.bound_by_hull(distance)
+        teach_distance(model, distance, schedule, self.generator, between)
+
+    def step(self) -> StepReport:
+        self.model.geometry.active_levels = levels_at(self.config, self.progress)
+        self._refresh_lattice()
+        self.optimiser.zero_gradients()
+        report = self._losses(self.pixels.draw(self.generator))
+        self.applied = bool(torch.isfinite(report.loss))
+        if self.applied:
+            report.loss.backward()
+            self.applied = self.optimiser.step(self.progress)
+        self.model.field_changed()
+        self.steps_done += 1
+        return report
+
+    def halve_rates(self) -> None:
+        self.optimiser.rate_scale *= 0.5
+
+    def scheduled(self) -> dict[str, float]:
+        return {"alpha": alpha_at(self.config.loss, self.progress), "levels": self.model.geometry.active_levels}
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later session needs to go on bit by bit: parameters, moments, lattice, poses, random numbers."""
+        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
+        tensors = {name: value for part, values in parts.items() for name, value in prefixed(part, values).items()}
+        return {**tensors, "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_tensors(tensors)
+        self.optimiser.load_state(unprefixed("optimiser", tensors))
+        self.generator.set_state(tensors["generator"])
+
+    def _refresh_lattice(self) -> None:
+        proxy = self.config.proxy
+        turn, rest = divmod(self.steps_done, proxy.refresh_interval)
+        if self.steps_done == 0:
+            self.model.lattice.refresh(self.model.sdf)
+        elif rest == 0:
+            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band, sweep=turn, sweeps=proxy.sweeps)
+
+    def _losses(self, batch: PixelBatch) -> StepReport:
+        config, count = self.config.loss, len(batch)
+        alpha = alpha_at(config, self.progress)
+        rays = self.poses.rays(batch.view, batch.position)
+        hits = self.model.trace_training(rays.detach(), batch.is_object)
+        on_surface = hits.hit & batch.is_object
+
+        in_mask_loss = _undecided(hits, batch.is_object, MASK_SATURATION / alpha)
+
+        surface_rays, depth = rays[on_surface], hits.depth[on_surface]
+        traced = surface_rays.at(depth).detach()
+        least = rays[in_mask_loss].at(hits.search_depth[in_mask_loss])
+        sdf = self.model.geometry.sdf(torch.cat([traced, least]))
+        normal = self.model.gradient(traced)
+        points, clamped = surface_points(
+            surface_rays.origins, surface_rays.directions, depth, sdf[: len(traced)], normal, grazing=config.grazing
+        )
+        surface = self.model.geometry.sample(points)
+        predicted = self.model.radiance(points, surface_rays.directions, surface)
+
+        observed = batch.colour[on_surface]
+        colour = colour_loss(predicted, observed, count)
+        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], alpha, count)
+        box, beside = self._regular_gradients(traced)
+        eikonal = config.eikonal_weight * eikonal_loss(torch.cat([box, beside]))
+        smooth = config.smooth_weight * smoothness_loss(surface.gradient, beside)
+        return StepReport(
+            loss=colour + mask + eikonal + smooth,
+            colour=colour,
+            mask=mask,
+            eikonal=eikonal,
+            smooth=smooth,
+            squared_error=_mean_square((predicted - observed)[batch.typical[on_surface]]) / 4,
+            intersection=(on_surface & batch.typical).sum(),
+            union=((hits.hit | batch.is_object) & batch.typical).sum(),
+            hits=hits.hit.sum(),
+            clamped=torch.as_tensor(clamped),
+        )
+
+    def _regular_gradients(self, traced: Tensor) -> tuple[Tensor, Tensor]:
+        """grad f (E, 3) at uniform points of the box, and (S, 3) beside the traced points (S, 3) (LOSS-3)."""
+        config = self.config.loss
+        box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
+        shift = config.surface_jitter * torch.randn(traced.shape, generator=self.generator)
+        points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
+        gradient = self.model.geometry.sample(points).gradient
+        return gradient[: len(box)], gradient[len(box) :]
+
+
+def _mean_square(difference: Tensor) -> Tensor:
+    return (difference * difference).sum() / max(difference.numel(), 1)
+
+
+def _undecided(hits: Hits, is_object: Tensor, reach: float) -> Tensor:
+    """Rays (R,) bool whose mask loss has a slope: least value on the wrong side of zero or within `reach` of it.
+
+    Object pixels that are hit are among them (the paper leaves them out): only they hold an outline against the
+    background pixels beside it, which push it inwards.
+    """
+    value = hits.search_value
+    if value is None:
+        return torch.ones_like(is_object)
+    inward = torch.where(is_object, -value, value)
+    return inward < reach
+
+
+def alpha_at(loss: LossConfig, progress: float) -> float:
+    """LOSS-5 in steps: doubled at equal shares of the run."""
+    doublings = int(progress * (loss.alpha_doublings + 1))
+    return loss.alpha * 2 ** min(doublings, loss.alpha_doublings)
+
+
+def levels_at(config: FastConfig, progress: float) -> int:
+    """Levels of the encoding that are active, coarse to fine."""
+    schedule, total = config.schedule, config.geometry.levels
+    first = min(schedule.first_levels, total)
+    share = progress / schedule.levels_unlocked if schedule.levels_unlocked > 0 else 1.0
+    return min(total, first + int(share * (total - first)))
