@@ -164,19 +164,39 @@ def read_mesh(path: Path) -> Mesh:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in READABLE:
         raise BadInput("not a mesh", where=path, why=f"expected one of {', '.join(READABLE)}", todo="convert it")
+    vertices, faces = _parse(_file_bytes(path), kind, path)
+    if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
+        why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"
+        raise BadInput("unusable mesh", where=path, why=why, todo="repair or re-export it")
+    return make_mesh(vertices, faces)
+
+
+def read_points(path: Path) -> np.ndarray:
+    """Points (N, 3) float64 of a PLY file, with or without faces. Raises InputMissing, BadInput."""
+    import trimesh
+
+    data = _file_bytes(path)
+    try:
+        loaded: Any = trimesh.load(io.BytesIO(data), file_type="ply", process=False)
+        points = np.asarray(loaded.vertices, np.float64).reshape(-1, 3)
+    except Exception as error:  # as in _parse
+        raise BadInput("unreadable points", where=path, why=f"ply reader: {error}", todo="re-export them") from error
+    if len(points) == 0 or not np.isfinite(points).all():
+        raise BadInput("unusable points", where=path, why="there are none, or some are not finite")
+    return points
+
+
+def _file_bytes(path: Path) -> bytes:
+    """The whole file, once a PLY header has been found not to promise more than it holds."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise InputMissing("mesh not found", where=path, todo="check the path") from error
     except OSError as error:
         raise BadInput("mesh cannot be read", where=path, why=str(error.strerror)) from error
-    if kind == "ply":
+    if path.suffix.lower() == ".ply":
         _check_counts(data, path)
-    vertices, faces = _parse(data, kind, path)
-    if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
-        why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"
-        raise BadInput("unusable mesh", where=path, why=why, todo="repair or re-export it")
-    return make_mesh(vertices, faces)
+    return data
 
 
 def _parse(data: bytes, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
