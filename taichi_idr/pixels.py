@@ -9,10 +9,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from .config import ScheduleConfig
+from .config import EpochScheduleConfig, ScheduleConfig
 from .types import Capture
 
 OUTLINE_REACH = 2  # pixels on each side
+EPOCHS_PER_SEED = 1 << 20  # no two fits of neighbouring seeds share an epoch's draws
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,37 @@ class PixelBatch:
         return len(self.view)
 
 
-class PixelTable:
+class Photos:
     """All pixels of all views, one after the other, row by row; 8 bit as in the files."""
 
-    def __init__(self, capture: Capture, schedule: ScheduleConfig, device: torch.device) -> None:
-        self.schedule = schedule
+    def __init__(self, capture: Capture, device: torch.device) -> None:
         self.device = device
         self.sizes = torch.tensor([mask.shape for mask in capture.masks], device=device)  # (V, 2) height, width
         self.offsets = torch.cumsum(self.sizes.prod(dim=1), dim=0) - self.sizes.prod(dim=1)
         self.colours = torch.cat([torch.from_numpy(image.reshape(-1, 3)) for image in capture.images]).to(device)
         self.objects = torch.cat([torch.from_numpy(mask.reshape(-1)) for mask in capture.masks]).to(device)
+
+    def batch(self, view: Tensor, row: Tensor, column: Tensor, typical: Tensor) -> PixelBatch:
+        """The pixels at row, column (R,) of views (R,)."""
+        index = self.offsets[view] + row * self.sizes[view, 1] + column
+        colour = self.colours[index].float() / 127.5 - 1
+        position = torch.stack([column, row], dim=1).float()
+        return PixelBatch(view.int(), position, colour, self.objects[index], typical)
+
+    def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
+        height, width = self.sizes[view].tolist()
+        span = slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
+        photo = self.colours[span].cpu().numpy().reshape(height, width, 3).astype(np.float32) / 255
+        return photo, self.objects[span].cpu().numpy().reshape(height, width)
+
+
+class PixelTable(Photos):
+    """Batches from many views at once, most of them around the object."""
+
+    def __init__(self, capture: Capture, schedule: ScheduleConfig, device: torch.device) -> None:
+        super().__init__(capture, device)
+        self.schedule = schedule
         boxes = [_surroundings(mask, schedule.surround) for mask in capture.masks]
         self.boxes = torch.tensor(boxes, device=device)  # (V, 4) first row, first column, rows, columns
         outlines = [torch.from_numpy(_outline(mask)) for mask in capture.masks]
@@ -66,10 +88,7 @@ class PixelTable:
         on_outline = (where > 1 - self.schedule.outline_share) & (self.outline_counts[view] > 0)
         on_row, on_column = self._outline_places(view[on_outline], row_draw[on_outline])
         row[on_outline], column[on_outline] = on_row, on_column
-        index = self.offsets[view] + row * self.sizes[view, 1] + column
-        colour = self.colours[index].float() / 127.5 - 1
-        position = torch.stack([column, row], dim=1).float()
-        return PixelBatch(view.int(), position, colour, self.objects[index], ~on_outline)
+        return self.batch(view, row, column, ~on_outline)
 
     def _outline_places(self, view: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns (N,) on the outlines of views (N,), by random numbers draw (N,) in [0, 1)."""
@@ -77,12 +96,40 @@ class PixelTable:
         index = self.outlines[self.outline_offsets[view] + (draw * counts).long().minimum(counts - 1)]
         return index // self.sizes[view, 1], index % self.sizes[view, 1]
 
-    def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
-        """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
-        height, width = self.sizes[view].tolist()
-        span = slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
-        photo = self.colours[span].cpu().numpy().reshape(height, width, 3).astype(np.float32) / 255
-        return photo, self.objects[span].cpu().numpy().reshape(height, width)
+
+class EpochPixels(Photos):
+    """One view a step (section 5 of the method): an epoch shows each once, in random order.
+
+    The pixels are drawn without replacement once per epoch. Views of equal size share them; each other size has a draw
+    of its own. An epoch's draws follow from seed and epoch alone: a resumed fit needs no record of them.
+    """
+
+    def __init__(self, capture: Capture, schedule: EpochScheduleConfig, seed: int, device: torch.device) -> None:
+        super().__init__(capture, device)
+        self.rays, self.seed = schedule.rays, seed
+        self._epoch = -1
+        self._order: list[int] = []
+        self._places: dict[tuple[int, int], Tensor] = {}
+
+    def at_step(self, step: int) -> PixelBatch:
+        """The pixels of a step: `schedule.rays` of its view, or all where it has fewer."""
+        epoch, turn = divmod(step, len(self.sizes))
+        if epoch != self._epoch:
+            self._begin(epoch)
+        chosen = self._order[turn]
+        height, width = self.sizes[chosen].tolist()
+        place = self._places[height, width]
+        view = torch.full_like(place, chosen)
+        return self.batch(view, place // width, place % width, torch.ones_like(place, dtype=torch.bool))
+
+    def _begin(self, epoch: int) -> None:
+        generator = torch.Generator().manual_seed((self.seed * EPOCHS_PER_SEED + epoch) % (1 << 63))
+        self._order = torch.randperm(len(self.sizes), generator=generator).tolist()
+        self._places = {
+            (height, width): torch.randperm(height * width, generator=generator)[: self.rays].to(self.device)
+            for height, width in sorted({(height, width) for height, width in self.sizes.tolist()})
+        }
+        self._epoch = epoch
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:

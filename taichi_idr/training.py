@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .config import FitConfig
 from .model import Model
-from .pixels import PixelTable
+from .pixels import Photos
 from .poses import Poses
 from .types import Capture
 
@@ -46,7 +46,7 @@ class Trainer(ABC):
 
     config: FitConfig
     model: Model
-    pixels: PixelTable
+    pixels: Photos
     poses: Poses
     total_steps: int
     steps_done = 0

@@ -28,6 +28,7 @@ class FastTrainer(Trainer):
 
     config: FastConfig
     model: FastModel
+    pixels: PixelTable
 
     def __init__(self, config: FastConfig, capture: Capture, device: torch.device) -> None:
         self.config, self.total_steps = config, config.schedule.steps
