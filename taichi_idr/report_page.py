@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
+from . import charts
+
 _STYLE = """
 :root { --ink: #1d2430; --soft: #667085; --line: #e4e7ec; --back: #f6f7f9; --accent: #2b5fb3; }
 * { box-sizing: border-box; }
@@ -27,11 +29,7 @@ section { padding: 18px; overflow-x: auto; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; border-radius: 6px; }
 .views img { width: 100%; border: 1px solid var(--line); }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 10px; }
-.chart { width: 100%; height: auto; font: 11px system-ui, sans-serif; }
-.chart text { fill: var(--soft); }
-.chart .title { font-size: 13px; font-weight: 600; fill: var(--ink); }
-.chart .second { fill: #98a2b3; font-size: 10px; }
-.chart .grid { stroke: var(--line); }
+.chart { width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; }
 td, th { padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 tr:last-child td { border-bottom: 0; }
@@ -65,7 +63,7 @@ class ViewPictures:
 class Page:
     """All that a page shows; what is empty is left out.
 
-    film: file beside the page. charts: SVG elements. links: title -> relative address.
+    film: file beside the page. charts: SVG elements. links: title -> relative address. cameras: file of a chart.
     """
 
     title: str
@@ -79,6 +77,7 @@ class Page:
     links: dict[str, str]
     settings: list[Row]
     versions: list[Row]
+    cameras: str = ""
 
 
 def page_html(page: Page) -> str:
@@ -89,12 +88,13 @@ def page_html(page: Page) -> str:
         _section("Around the object", _film(page.film)),
         _section("Photo and rendering", _views(page.views)),
         _section("Course of the fit", f'<div class="charts">{"".join(page.charts)}</div>' if page.charts else ""),
+        _section("Trained cameras", _cameras(page.cameras)),
         _section("Measurements", _table(page.metrics)),
         _section("Mesh", _table(page.mesh) + _links(page.links)),
         _section("Settings and versions", _folded("Settings", page.settings) + _folded("Versions", page.versions)),
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<title>{escape(page.title)}</title><style>{_STYLE}</style>"
+    head += f"<title>{escape(page.title)}</title><style>{_STYLE}{charts.STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main></body></html>\n'
 
 
@@ -109,6 +109,11 @@ def _cards(rows: Iterable[Row]) -> str:
 
 def _film(file: str) -> str:
     return f'<img src="{escape(file)}" alt="The object from all sides, in colour and as normals">' if file else ""
+
+
+def _cameras(file: str) -> str:
+    alt = "Errors of rotations and centres over the steps"
+    return f'<img src="{escape(file)}" alt="{alt}" style="width: 100%">' if file else ""
 
 
 def _views(views: list[ViewPictures]) -> str:
