@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import torch
@@ -11,35 +10,46 @@ from torch import Tensor, nn
 from ..config import RadianceConfig
 from .encodings import positional_encoding
 from .geometry import GeometrySample
+from .layers import WeightNormLinear, default_initial, plain_linear
 
 
 class Radiance(nn.Module):
-    """M(x, n, v, z, encoding) in [-1, 1]^3 (NET-6 with the hash encoding at x as a further input)."""
+    """M(x, n, v, z, encoding) in [-1, 1]^3 (NET-6; the hash encoding at x is a further input); modes of NET-7."""
 
     def __init__(
-        self, config: RadianceConfig, geometry_width: int, device: torch.device, generator: torch.Generator
+        self,
+        config: RadianceConfig,
+        geometry_width: int,
+        device: torch.device,
+        generator: torch.Generator,
+        *,
+        weight_norm: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """geometry_width: columns of z and of the encoding together."""
         super().__init__()
         self.config = config
-        inputs = 3 + 3 + 3 * (1 + 2 * config.view_frequencies) + geometry_width
-        widths = [inputs, *[config.width] * config.hidden_layers, 3]
-        self.layers = nn.ModuleList(_linear(a, b, device, generator) for a, b in pairwise(widths))
+        widths = [renderer_inputs(config, geometry_width), *[config.width] * config.hidden_layers, 3]
+        make = WeightNormLinear if weight_norm else plain_linear
+        initial = [default_initial(a, b, generator) for a, b in pairwise(widths)]
+        self.layers = nn.ModuleList(make(weight.to(dtype), bias.to(dtype)) for weight, bias in initial)
+        self.to(device)
 
     def forward(self, points: Tensor, directions: Tensor, geometry: GeometrySample) -> Tensor:
         """Colours (N, 3) at points (N, 3) seen along unit ray directions (N, 3), surface data in `geometry`."""
-        view = positional_encoding(-directions, self.config.view_frequencies)  # NET-9: from surface to camera
-        hidden = torch.cat([points, view, geometry.gradient, geometry.feature, geometry.encoding], dim=1)
+        parts = [points]
+        if self.config.mode != "no_view_dir":
+            parts.append(positional_encoding(-directions, self.config.view_frequencies))  # NET-9: surface to camera
+        if self.config.mode != "no_normal":
+            parts.append(geometry.gradient)  # NET-8: raw
+        hidden = torch.cat([*parts, geometry.feature, geometry.encoding], dim=1)
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))
         return torch.tanh(self.layers[-1](hidden))
 
 
-def _linear(inputs: int, outputs: int, device: torch.device, generator: torch.Generator) -> nn.Linear:
-    """torch's default initialisation, U(+-1/sqrt(inputs)), drawn from `generator`."""
-    layer = nn.Linear(inputs, outputs, device="meta")
-    bound = 1 / math.sqrt(inputs)
-    for name, shape in (("weight", (outputs, inputs)), ("bias", (outputs,))):
-        values = (torch.rand(shape, generator=generator) * 2 - 1) * bound
-        setattr(layer, name, nn.Parameter(values.to(device)))
-    return layer
+def renderer_inputs(config: RadianceConfig, geometry_width: int) -> int:
+    """Columns that M sees (NET-6, NET-7)."""
+    view = 0 if config.mode == "no_view_dir" else 3 * (1 + 2 * config.view_frequencies)
+    normal = 0 if config.mode == "no_normal" else 3
+    return 3 + view + normal + geometry_width
