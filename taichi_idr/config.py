@@ -35,6 +35,12 @@ class TracerConfig(_Frozen):
     sphere_tracing_iterations: int = Field(default=10, ge=1)
     samples: int = Field(default=100, ge=2, description="equal samples where sphere tracing has not converged")
     secant_iterations: int = Field(default=8, ge=0)
+    far_front: Literal["all", "stragglers"] = Field(
+        default="all", description="rays also walked from the far end: all (released), or the unconverged (paper)"
+    )
+    search: Literal["released", "paper"] = Field(
+        default="released", description="mask loss of background pixels that are hit: least f behind it, or anywhere"
+    )
 
 
 class HashGeometryConfig(_Frozen):

@@ -15,7 +15,7 @@ from torch import Tensor
 from . import __version__, runtime
 from .capture import read_capture
 from .checkpoint import Checkpoint, load_newest, save_checkpoint
-from .config import FastConfig, Settings, make_config
+from .config import FastConfig, IdrConfig, Settings, make_config
 from .errors import BadInput, CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
 from .files import create_folder
 from .interrupts import Interrupts
@@ -25,6 +25,7 @@ from .render import render_view
 from .run_folder import RunFolder, default_run
 from .training import StepReport, Trainer
 from .training_fast import FastTrainer
+from .training_idr import IdrTrainer
 from .types import Cameras, Capture
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
@@ -114,7 +115,7 @@ class _Fit:
         self.folder.write_config(self.config)
         trainer, rays = self.trainer, self.config.schedule.rays
         with (
-            runtime.small_batches(),
+            self.trainer.threads(),
             Progress(trainer.total_steps, rays, time_limit=self.config.time_limit) as progress,
         ):
             while trainer.steps_done < trainer.total_steps and not self._out_of_time():
@@ -144,7 +145,7 @@ class _Fit:
         return limit is not None and time.monotonic() - self.started > limit
 
     def _start(self) -> None:
-        with runtime.small_batches():
+        with self.trainer.threads():
             self.trainer.start(self.capture, self._stop_in_setup)
         self._save()
 
@@ -249,7 +250,7 @@ class _Fit:
     def _check_same(self, checkpoint: Checkpoint) -> None:
         """Raises BadInput where the run in the folder is of another capture or other settings."""
         differing = [key for key, value in self.identity.items() if checkpoint.metadata.get(key) != value]
-        now, then = _flat(self.config.model_dump()), _flat(checkpoint.metadata["config"])
+        now, then = _flat(self.config.model_dump(mode="json")), _flat(checkpoint.metadata["config"])
         differing += [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
         if differing:
             why = "it was fitted with another " + ", ".join(sorted(differing))
@@ -261,7 +262,9 @@ def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Tr
     """The trainer of a preset."""
     if isinstance(config, FastConfig):
         return FastTrainer(config, capture, device)
-    raise NotImplementedError(config.preset)
+    if isinstance(config, IdrConfig):
+        return IdrTrainer(config, capture, device)
+    raise TypeError(f"no trainer for preset {config.preset}")
 
 
 def _identity(capture: Capture, reading: dict[str, bool]) -> dict[str, Any]:

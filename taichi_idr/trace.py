@@ -48,7 +48,7 @@ def trace(
         if object_mask is not None:
             settled = front.unresolved | (hit & object_mask)
             searched = front.meets & ~settled
-            start = torch.where(hit, depth, front.entry)
+            start = torch.where(hit, depth, front.entry) if config.search == "released" else front.entry
             fractions = _random_fractions(config.samples, depth, generator)
             for block in _blocks(searched):
                 ends = (start[block], front.exit[block])
@@ -79,8 +79,22 @@ class _Fronts:
 
 
 def _walk(rays: Rays, sdf: Sdf, config: TracerConfig) -> _Fronts:
-    """Sphere tracing from both ends with line search (TRACE-1 to TRACE-7)."""
+    """Both fronts of all rays, or the backward one only of rays whose forward one does not arrive (TRACE-2)."""
     front = _start(rays, config.radius)
+    if config.far_front == "all":
+        _advance(rays, sdf, config, front)
+        return front
+    front.active[:, BACKWARD] = 0
+    _advance(rays, sdf, config, front)
+    stragglers = front.unresolved
+    front.active[:] = torch.stack([torch.zeros_like(stragglers), stragglers], dim=1)
+    _advance(rays, sdf, config, front)
+    front.active[:, FORWARD] = stragglers & (front.depth[:, FORWARD] < front.depth[:, BACKWARD])
+    return front
+
+
+def _advance(rays: Rays, sdf: Sdf, config: TracerConfig, front: _Fronts) -> None:
+    """Sphere tracing of the active fronts, with line search (TRACE-3 to TRACE-7)."""
     _ask_fronts(rays, sdf, front, front.active)
     for _ in range(config.sphere_tracing_iterations):
         _launch(sphere_trace.advance, front.value, config.tolerance, front.step, front.depth, front.active)
@@ -94,7 +108,6 @@ def _walk(rays: Rays, sdf: Sdf, config: TracerConfig) -> _Fronts:
                 break
         _launch(sphere_trace.stop_crossed, front.depth, front.active)
     _launch(sphere_trace.settle, front.value, config.tolerance, front.active)
-    return front
 
 
 def _start(rays: Rays, radius: float) -> _Fronts:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from . import runtime
 from .config import FitConfig
 from .model import Model
 from .pixels import Photos
@@ -56,6 +58,10 @@ class Trainer(ABC):
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
         return min(self.steps_done / self.total_steps, 1.0)
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Around the loop: how many threads torch uses in it."""
+        return runtime.small_batches()
 
     @abstractmethod
     def start(self, capture: Capture, between: Callable[[], None]) -> None:
