@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from taichi_idr.errors import UsageError
 
 from .options import ArchOption, RunArgument, chosen_arch, chosen_run
 
@@ -14,6 +16,9 @@ def evaluate(
     run: RunArgument = None,
     gt_mesh: Annotated[Path | None, typer.Option(help="True surface, world frame: Chamfer, F-score.")] = None,
     gt_cameras: Annotated[Path | None, typer.Option(help="True cameras.npz: align to them first.")] = None,
+    protocol: Annotated[Literal["plain", "dtu"], typer.Option(help="dtu: distance as in that benchmark.")] = "plain",
+    dtu: Annotated[Path | None, typer.Option(help="DTU sample set, with Points and ObsMask.")] = None,
+    scan: Annotated[int | None, typer.Option(min=1, help="DTU scan. [default: from the capture's name]")] = None,
     max_views: Annotated[int | None, typer.Option("--max-views", "--views", min=1, help="Not all views.")] = None,
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos. [default: as in the fit]")] = None,
     arch: ArchOption = "auto",
@@ -23,9 +28,10 @@ def evaluate(
     PSNR, SSIM, mask IoU, held-out views where the capture has them; the distance to a true surface and true cameras
     where they are given.
     """
+    if (protocol == "dtu") != (dtu is not None) or (scan is not None and dtu is None):
+        raise UsageError("half a protocol", where="tidr eval", todo="give both --protocol dtu and --dtu DIR, or none")
     chosen = chosen_run(run)
     from taichi_idr.evaluate import evaluate_run
 
-    evaluate_run(
-        chosen, gt_mesh=gt_mesh, gt_cameras=gt_cameras, max_views=max_views, downscale=downscale, arch=chosen_arch(arch)
-    )
+    truth = {"gt_mesh": gt_mesh, "gt_cameras": gt_cameras, "dtu": dtu, "scan": scan}
+    evaluate_run(chosen, **truth, max_views=max_views, downscale=downscale, arch=chosen_arch(arch))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 26, 34, 44
+NARROW = 100.0  # ratio of the values below which powers of ten are too few labels
 COLOURS = ("#2b5fb3", "#c4562f", "#2f8a6b", "#8a5fb0")
 
 STYLE = """
@@ -79,9 +80,14 @@ def linear_axis(low: float, high: float, wanted: int = 5) -> Axis:
 
 
 def log_axis(low: float, high: float) -> Axis:
-    """From power of ten to power of ten."""
+    """From power of ten to power of ten; from 1, 2 or 5 times one to another where the values span little."""
     first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
     last = max(last, first + 1)
+    if high < NARROW * low:
+        rungs = [m * 10.0**k for k in range(first, last + 1) for m in (1, 2, 5)]
+        begin = max(k for k, rung in enumerate(rungs) if rung <= low * (1 + 1e-9))
+        end = max(min(k for k, rung in enumerate(rungs) if rung >= high * (1 - 1e-9)), begin + 1)
+        return Axis(rungs[begin], rungs[end], tuple(rungs[begin : end + 1]), log=True)
     every = max(1, (last - first) // 5)
     return Axis(10.0**first, 10.0**last, tuple(10.0**k for k in range(first, last + 1, every)), log=True)
 

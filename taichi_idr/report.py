@@ -14,6 +14,7 @@ from . import meshes, runtime
 from .charts import line_chart
 from .doctor import PACKAGES
 from .errors import TidrError, warn
+from .evaluate import CURVES_FILE
 from .files import atomic_write, create_folder
 from .image_metrics import psnr_masked
 from .model import LoadedRun, load_run
@@ -43,8 +44,24 @@ MEASURES = {
     "chamfer": ("Chamfer distance", "{:.4f}", "units", "mean of the two"),
     "fscore": ("F-score", "{:.4f}", "", "at 1 % of the diagonal of the true surface's box"),
     "normal_error_deg": ("Normal error", "{:.2f}", "°", "mean angle to the true surface's normals"),
+    "dtu_accuracy": ("DTU accuracy", "{:.3f}", "mm", "mean distance from the mesh to the scan where the scanner saw"),
+    "dtu_completeness": ("DTU completeness", "{:.3f}", "mm", "mean distance from the scan above the table to the mesh"),
+    "dtu_chamfer": ("DTU Chamfer distance", "{:.3f}", "mm", "mean of the two, as the benchmark reports it"),
     "camera_rotation_deg": ("Camera rotation", "{:.3f}", "°", "mean error after alignment"),
+    "camera_rotation_median_deg": ("Camera rotation, median", "{:.3f}", "°", "median error after alignment"),
+    "camera_rotation_start_deg": ("Camera rotation at the start", "{:.3f}", "°", "mean error before the fit"),
+    "camera_rotation_swing": (
+        "Swing of rotations",
+        "{:.2f}",
+        "×",
+        "largest mean error at a logged step over the first",
+    ),
     "camera_centre": ("Camera centre", "{:.4f}", "units", "mean error after alignment"),
+    "camera_centre_median": ("Camera centre, median", "{:.4f}", "units", "median error after alignment"),
+    "camera_centre_start": ("Camera centre at the start", "{:.4f}", "units", "mean error before the fit"),
+    "camera_swing": ("Swing of centres", "{:.2f}", "×", "largest mean error at a logged step over the first"),
+    "camera_turned_deg": ("Cameras turned", "{:.3f}", "°", "mean change since the start, less what all have in common"),
+    "camera_moved": ("Cameras moved", "{:.4f}", "units", "the same of the centres"),
 }
 HEADLINES = ("psnr_db", "heldout_psnr_db", "mask_iou", "chamfer")
 
@@ -74,6 +91,7 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
         links=links,
         settings=[Row(key, str(value)) for key, value in _flat(loaded.config.model_dump()).items()],
         versions=[Row(name, version) for name in PACKAGES if (version := _version(name))],
+        cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
     )
     atomic_write(folder.report / "index.html", page_html(page))
     return folder.report / "index.html"

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 from ball_run import around
+from pose_histories import disturbed, write_history
 from scipy.spatial.transform import Rotation
 
 from taichi_idr.camera_curves import (
@@ -21,7 +21,7 @@ from taichi_idr.camera_curves import (
     curves_svg,
     read_history,
 )
-from taichi_idr.cameras import quaternions_from_rotations, rotation_matrices, transform_cameras
+from taichi_idr.cameras import transform_cameras
 from taichi_idr.errors import BadInput
 from taichi_idr.types import Cameras
 
@@ -37,26 +37,6 @@ def similarity() -> np.ndarray:
     T[:3, :3] = UNIT * Rotation.from_rotvec([0.5, -1.0, 0.3]).as_matrix()
     T[:3, 3] = 3, -2, 11
     return T
-
-
-def disturbed(cameras: Cameras, degrees: float, length: float) -> Cameras:
-    """Every other camera is turned about z and raised, the others turned and lowered as much: what is common to all is
-    nothing, so that CAM-9 leaves every error as it is."""
-    signs = np.where(np.arange(len(cameras)) % 2 == 0, 1.0, -1.0)
-    turns = Rotation.from_rotvec(np.radians(degrees) * signs[:, None] * [[0, 0, 1.0]]).as_matrix()
-    quaternions = quaternions_from_rotations(torch.from_numpy(turns) @ rotation_matrices(cameras.quaternions))
-    centres = cameras.centres + torch.from_numpy(length * signs[:, None] * [[0, 0, 1.0]])
-    return Cameras(quaternions, centres, cameras.intrinsics)
-
-
-def write_history(file: Path, poses: list[Cameras], **changes: object) -> Path:
-    arrays: dict[str, object] = {
-        "steps": np.array([0, 50, 200][: len(poses)]),
-        "quaternions": np.stack([each.quaternions.numpy() for each in poses]),
-        "centres": np.stack([each.centres.numpy() for each in poses]),
-    }
-    np.savez(file, **{key: value for key, value in (arrays | changes).items() if value is not None})  # type: ignore[arg-type]
-    return file
 
 
 @pytest.fixture

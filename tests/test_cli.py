@@ -182,6 +182,8 @@ LINES = {
     "fit": "missing argument 'CAPTURE' (tidr fit): see tidr fit --help",
     "fit photos --zzz 3": "no such option: --zzz (tidr fit): see tidr fit --help",
     "teach": "no such command 'teach' (tidr): see tidr --help",
+    "eval --protocol dtu": ("half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none"),
+    "eval --scan 7": ("half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none"),
     "mesh --arch opencl": (
         "invalid value for '--arch': 'opencl' is not one of 'auto', 'cpu', 'cuda', 'vulkan' (tidr mesh): "
         "see tidr mesh --help"

@@ -1,4 +1,4 @@
-"""Measurements of a run whose true values are known, and the files and lines that say them."""
+"""Measurements of a run whose true values are known (EVAL-5, EVAL-6, EVAL-8), and the files and lines that say them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,21 @@ import pytest
 import torch
 import trimesh
 from ball_run import RADIUS, SCALE, SHIFT, BallRun, T_world_normalised, make_ball_run
+from pose_histories import disturbed, write_history
 from scipy.spatial.transform import Rotation
 
-from taichi_idr import evaluate, extract, meshes
+from taichi_idr import dtu, evaluate, extract, meshes
 from taichi_idr.capture import write_idr_cameras
-from taichi_idr.errors import BadInput, InputMissing
+from taichi_idr.dtu import DtuScan
+from taichi_idr.errors import BadInput, InputMissing, UsageError
+from taichi_idr.types import Cameras
 
 EIGHT_BIT_PSNR = 50.0  # dB; photos are rounded to 1/255, which alone gives 58.9 dB
 SAMPLES = 5_000  # of the meshes
 PICTURE_KEYS = {"psnr_db", "psnr_hit_db", "missed_fraction", "ssim", "mask_iou", "heldout_psnr_db"}
+CAMERA_KEYS = {"camera_rotation_deg", "camera_rotation_median_deg", "camera_centre", "camera_centre_median"}
+CURVE_KEYS = {"camera_rotation_start_deg", "camera_centre_start", "camera_rotation_swing", "camera_swing"}
+MOVEMENT_KEYS = {"camera_turned_deg", "camera_moved"}
 MESH_KEYS = {"accuracy", "completeness", "chamfer", "fscore", "normal_error_deg"}
 
 
@@ -83,17 +89,119 @@ def test_the_runs_own_mesh_is_measured_while_it_is_new(ball: BallRun, truth: Pat
 
 
 def test_a_run_in_another_world_frame_is_aligned_by_its_cameras(ball: BallRun, truth: Path, tmp_path: Path) -> None:
-    """The fit's poses are the true ones moved by a similarity; mesh and held-out views must come out as
+    """CAM-10: the fit's poses are the true ones moved by a similarity; mesh and held-out views must come out as
     before."""
-    moved = np.eye(4)
-    moved[:3, :3] = 3 * Rotation.from_rotvec([0.3, -0.5, 0.2]).as_matrix()
-    moved[:3, 3] = 7, 8, 9
     write_idr_cameras(tmp_path / "true.npz", ball.loaded.cameras, T_world_normalised())
-    object.__setattr__(ball.loaded, "T_world_normalised", moved @ T_world_normalised())
+    move_world(ball)
     numbers = evaluate.evaluate_run(ball.folder, gt_mesh=truth, gt_cameras=tmp_path / "true.npz")
     assert numbers["camera_rotation_deg"] < 1e-4 and numbers["camera_centre"] < 1e-4 * SCALE
     assert numbers["chamfer"] < 2e-3 * SCALE
     assert numbers["heldout_psnr_db"] > EIGHT_BIT_PSNR
+    assert set(numbers) == PICTURE_KEYS | MESH_KEYS | CAMERA_KEYS
+
+
+def move_world(ball: BallRun) -> None:
+    """The run's world frame becomes another than the truth's."""
+    moved = np.eye(4)
+    moved[:3, :3] = 3 * Rotation.from_rotvec([0.3, -0.5, 0.2]).as_matrix()
+    moved[:3, 3] = 7, 8, 9
+    object.__setattr__(ball.loaded, "T_world_normalised", moved @ T_world_normalised())
+
+
+def train_cameras(ball: BallRun, *errors: tuple[float, float]) -> Cameras:
+    """The run's cameras get the last of `errors` (degrees, normalised length), its history all; returns the truth."""
+    cameras = ball.loaded.cameras
+    poses = [disturbed(cameras, *error) for error in errors]
+    (ball.folder / "cameras").mkdir()
+    write_history(ball.folder / "cameras" / "history.npz", poses)
+    object.__setattr__(ball.loaded, "cameras", poses[-1])
+    return cameras
+
+
+def test_trained_cameras_are_followed_from_the_start(ball: BallRun, truth: Path, tmp_path: Path) -> None:
+    """EVAL-8 and CAM-10: errors by CAM-9 at start and end, the swing between, the mesh in the truth's frame."""
+    cameras = train_cameras(ball, (1.0, 0.02), (2.0, 0.05), (0.2, 0.004))
+    write_idr_cameras(tmp_path / "true.npz", cameras, T_world_normalised())
+    move_world(ball)
+    numbers = evaluate.evaluate_run(ball.folder, gt_mesh=truth, gt_cameras=tmp_path / "true.npz")
+    assert set(numbers) == PICTURE_KEYS | MESH_KEYS | CAMERA_KEYS | CURVE_KEYS | MOVEMENT_KEYS
+    expected = {
+        "camera_rotation_deg": 0.2,
+        "camera_rotation_median_deg": 0.2,
+        "camera_rotation_start_deg": 1.0,
+        "camera_rotation_swing": 2.0,
+        "camera_centre": 0.004 * SCALE,
+        "camera_centre_median": 0.004 * SCALE,
+        "camera_centre_start": 0.02 * SCALE,
+        "camera_swing": 2.5,
+        "camera_turned_deg": 0.8,
+        "camera_moved": 0.016 * 3 * SCALE,  # in the run's own world, which is three times as large
+    }
+    assert {key: numbers[key] for key in expected} == pytest.approx(expected, rel=1e-3)
+    assert numbers["chamfer"] < 2e-3 * SCALE  # the errors are even, so that the alignment is exact
+    assert json.loads((ball.folder / "report" / "eval.json").read_text()) == numbers
+    assert (ball.folder / "report" / "cameras.svg").read_text().count("<polyline") == 2
+
+
+def test_without_true_cameras_the_movement_is_known(ball: BallRun) -> None:
+    train_cameras(ball, (1.0, 0.02), (0.2, 0.004))
+    numbers = evaluate.evaluate_run(ball.folder)
+    assert set(numbers) == PICTURE_KEYS | MOVEMENT_KEYS
+    assert numbers["camera_turned_deg"] == pytest.approx(0.8, rel=1e-3)
+    assert not (ball.folder / "report" / "cameras.svg").exists()
+
+
+def test_a_history_of_other_views_is_refused(ball: BallRun) -> None:
+    train_cameras(ball, (1.0, 0.02), (0.2, 0.004))
+    object.__setattr__(ball.loaded, "cameras", ball.loaded.cameras[:4])
+    with pytest.raises(BadInput, match="poses of 6 views, the run has 4"):
+        evaluate.evaluate_run(ball.folder)
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A scan of the true ball, observed everywhere, instead of a sample set; the numbers that were asked for."""
+    directions = np.random.default_rng(0).normal(size=(4000, 3))
+    surface = SHIFT + RADIUS * SCALE * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    box = np.array([SHIFT, SHIFT]) + SCALE * np.array([[-1.0], [1.0]])
+    known = DtuScan(surface, np.ones((201, 201, 201), bool), box, 1.0, np.array([0.0, 0, 0, 1]))
+    asked: list[int] = []
+    monkeypatch.setattr(evaluate, "read_scan", lambda _, number: asked.append(number) or known)
+    monkeypatch.setattr(evaluate, "DTU_RESOLUTION", 48)
+    monkeypatch.setattr(dtu, "SPACING", 2.0)
+    return asked
+
+
+def test_the_benchmarks_protocol_measures_in_millimetres(
+    small_ball: BallRun, benchmark: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """EVAL-6: a ball of 40 mm in place of one of 50."""
+    numbers = evaluate.evaluate_run(small_ball.folder, dtu=Path("set"), scan=7, max_views=1)
+    assert benchmark == [7]
+    assert [numbers[f"dtu_{key}"] for key in ("accuracy", "completeness", "chamfer")] == pytest.approx(
+        [10] * 3, rel=0.02
+    )
+    assert f"DTU Chamfer {numbers['dtu_chamfer']:.3f} mm" in capsys.readouterr().out.splitlines()
+    assert not MESH_KEYS & set(numbers)
+
+
+def test_the_scan_is_that_of_the_captures_name(ball: BallRun, benchmark: list[int]) -> None:
+    with pytest.raises(UsageError, match="--scan 65"):
+        evaluate.evaluate_run(ball.folder, dtu=Path("set"))
+    ball.capture.rename(ball.capture.with_name("scan_24"))
+    object.__setattr__(ball.loaded, "capture_folder", ball.capture.with_name("scan_24"))
+    evaluate.evaluate_run(ball.folder, dtu=Path("set"), max_views=1)
+    assert benchmark == [24]
+
+
+def test_a_mesh_far_from_the_scan_has_no_distance(
+    ball: BallRun, benchmark: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    object.__setattr__(ball.loaded, "T_world_normalised", np.diag([1e-3, 1e-3, 1e-3, 1]))
+    (ball.capture / "heldout").rename(ball.capture / "gone")
+    numbers = evaluate.evaluate_run(ball.folder, dtu=Path("set"), scan=7, max_views=1)
+    assert not any(key.startswith("dtu") for key in numbers)
+    assert "the mesh is not where the DTU scan is" in capsys.readouterr().err
 
 
 def test_wrong_cameras_are_measured(ball: BallRun, tmp_path: Path) -> None:

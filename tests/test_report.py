@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -58,6 +59,15 @@ def test_a_log_axis_holds_its_values_evenly_by_powers(low: float, factor: float)
     assert axis.share(middle) == pytest.approx(0.5)
 
 
+@given(low=st.floats(1e-6, 1e3), factor=st.floats(1.0, 99.0))
+def test_a_narrow_log_axis_has_labels_enough(low: float, factor: float):
+    axis = log_axis(low, low * factor)
+    assert (axis.ticks[0], axis.ticks[-1]) == (axis.low, axis.high)
+    assert 2 <= len(axis.ticks) <= 8
+    assert axis.high / axis.low <= 5.01**2 * factor
+    assert {f"{tick:e}"[0] for tick in axis.ticks} <= {"1", "2", "5"}
+
+
 def test_a_chart_is_well_formed_and_stays_in_its_frame():
     text = line_chart("a < b", {"one": [(0, 1.0), (100, 3.0)], "two & three": [(0, 2.0), (50, 2.5)]}, below=str)
     root = ElementTree.fromstring(text)
@@ -109,6 +119,12 @@ def test_a_page_points_to_nothing_but_its_neighbours_and_runs_nothing():
     reader.feed(page_html(page))
     assert reader.found == ["orbit.webp", "a.webp", "b.webp", "c.webp", "d.webp", "../mesh/mesh.glb"]
     assert not {"script", "link", "iframe"} & set(reader.elements)
+
+
+def test_a_page_shows_the_curves_of_trained_cameras_beside_it():
+    reader = Addresses()
+    reader.feed(page_html(replace(EMPTY, cameras="cameras.svg")))
+    assert reader.found == ["cameras.svg"]
 
 
 def test_text_from_outside_is_escaped():
