@@ -17,24 +17,27 @@ from torch import Tensor
 
 State = dict[str, Tensor]
 Mode = Literal["idr", "no_view_dir", "no_normal"]
-Encoding = Literal["released", "paper", "none"]
+Encoding = Literal["code", "paper"]
 
 
 @dataclass(frozen=True)
 class SdfShape:
-    """NET-3. skip: the layer whose input is [h, PE(x)] / sqrt 2; None: no such layer. features 0: f alone (NET-7)."""
+    """NET-3. skip: the layer whose input is [h, PE(x)] / sqrt 2; None: no such layer. features 0: f alone (NET-7).
+
+    encoding: NET-1 as in the released code, or NET-2; frequencies 0 leaves x itself.
+    """
 
     width: int = 512
     hidden_layers: int = 8
     features: int = 256
     skip: int | None = 4
     frequencies: int = 6
-    encoding: Encoding = "released"
+    encoding: Encoding = "code"
     beta: float = 100.0
 
     @property
     def encoded(self) -> int:
-        return 3 if self.encoding == "none" else 3 * (1 + 2 * self.frequencies)
+        return 3 * (1 + 2 * self.frequencies)
 
     def layers(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of every linear layer; the one before the skip is narrower by the encoding."""
@@ -142,9 +145,8 @@ def _geometric(shape: SdfShape, i: int, inputs: int, outputs: int, generator: to
         weight = math.sqrt(math.pi) / math.sqrt(inputs) + 1e-4 * noise
         return weight, torch.full((outputs,), -0.6, dtype=torch.float64)
     weight = math.sqrt(2) / math.sqrt(outputs) * noise
-    waves = shape.encoded - 3
-    if waves and i in (0, shape.skip):
-        weight[:, inputs - waves :] = 0
+    if i in (0, shape.skip):
+        weight[:, inputs - (shape.encoded - 3) :] = 0
     return weight, torch.zeros(outputs, dtype=torch.float64)
 
 
@@ -172,5 +174,5 @@ def _weights(state: State, network: str, count: int) -> list[tuple[Tensor, Tenso
 
 
 def _encode(points: Tensor, shape: SdfShape) -> Tensor:
-    encode = {"released": positional_encoding, "paper": paper_encoding, "none": lambda x, _: x}[shape.encoding]
+    encode = {"code": positional_encoding, "paper": paper_encoding}[shape.encoding]
     return encode(points, shape.frequencies)
