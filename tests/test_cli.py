@@ -20,7 +20,7 @@ from taichi_idr.config import make_config
 from taichi_idr.run_folder import RunFolder
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
-COMMANDS = ("fit", "mesh", "render", "eval", "demo", "doctor")
+COMMANDS = ("fit", "mesh", "render", "eval", "import-idr", "demo", "doctor")
 HELP_SECONDS = 0.5
 
 IMPORTED = """
@@ -160,6 +160,14 @@ class TestArguments:
         assert run([command, str(run_path.resolve()), "--arch", "cpu"]) == 0
         assert seen == [run_path, run_path.resolve()]
 
+    def test_a_benchmark_is_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
+        seen: dict[str, object] = {}
+        stand_in("evaluate", "evaluate_run", lambda run, **options: seen.update(options))
+        assert run("eval --protocol dtu --dtu set --scan 65 --gt-cameras c.npz --arch cpu".split()) == 0
+        assert {key: value for key, value in seen.items() if value is not None} == {
+            "dtu": Path("set"), "scan": 65, "gt_cameras": Path("c.npz"), "arch": "cpu"
+        }  # fmt: skip
+
     @pytest.mark.parametrize("line", ["--debug fit photos --arch cpu", "fit photos --arch cpu --debug"])
     def test_debug_shows_the_traceback(
         self, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str], line: str
@@ -182,8 +190,8 @@ LINES = {
     "fit": "missing argument 'CAPTURE' (tidr fit): see tidr fit --help",
     "fit photos --zzz 3": "no such option: --zzz (tidr fit): see tidr fit --help",
     "teach": "no such command 'teach' (tidr): see tidr --help",
-    "eval --protocol dtu": ("half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none"),
-    "eval --scan 7": ("half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none"),
+    "eval --protocol dtu": "half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none",
+    "eval --scan 7": "half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none",
     "mesh --arch opencl": (
         "invalid value for '--arch': 'opencl' is not one of 'auto', 'cpu', 'cuda', 'vulkan' (tidr mesh): "
         "see tidr mesh --help"

@@ -109,6 +109,23 @@ def test_points_cover_the_surface_evenly():
     assert cut[:, 0].min() >= 0 and len(cut) == pytest.approx(len(points) / 2, rel=0.05)
 
 
+def test_points_are_those_of_a_plain_loop_over_triangles():
+    """Oblique, flat and tiny triangles; some have no cell."""
+    generator = np.random.default_rng(4)
+    vertices = generator.uniform(-1, 1, (60, 3)) * generator.choice([0.05, 0.5, 3.0], (60, 1))
+    faces = np.arange(60, dtype=np.int32).reshape(20, 3)
+    expected = [*vertices]
+    for a, b, c in vertices[faces]:
+        long, wide = np.linalg.norm(b - a), np.linalg.norm(c - a)
+        step = 0.2 * np.sqrt(long * wide / np.linalg.norm(np.cross(b - a, c - a)))
+        n, m = int(long / step), int(wide / step)
+        shares = [((i + 0.5) / n, (j + 0.5) / m) for i in range(n) for j in range(m)]
+        expected += [a + u * (b - a) + v * (c - a) for u, v in shares if u + v < 1]
+    found = surface_points(meshes.make_mesh(vertices, faces), 0.2, np.full(3, -50.0), np.full(3, 50.0))
+    assert len(expected) > 600
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 def test_parts_of_the_surface_make_the_whole(monkeypatch: pytest.MonkeyPatch):
     shape = trimesh.creation.icosphere(2, 4.0)
     mesh = meshes.make_mesh(np.asarray(shape.vertices), np.asarray(shape.faces, np.int32))
