@@ -163,7 +163,8 @@ class TestArguments:
     def test_a_benchmark_is_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
         seen: dict[str, object] = {}
         stand_in("evaluate", "evaluate_run", lambda run, **options: seen.update(options))
-        assert run("eval --protocol dtu --dtu set --scan 65 --gt-cameras c.npz --arch cpu".split()) == 0
+        line = "eval --protocol dtu --dtu set --scan 65 --gt-cameras c.npz --arch cpu"
+        assert run(line.split()) == 0
         assert {key: value for key, value in seen.items() if value is not None} == {
             "dtu": Path("set"), "scan": 65, "gt_cameras": Path("c.npz"), "arch": "cpu"
         }  # fmt: skip
