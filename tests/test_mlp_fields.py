@@ -16,7 +16,7 @@ from taichi_idr.fields.geometry import GeometrySample
 from taichi_idr.fields.layers import WeightNormLinear
 from taichi_idr.fields.mlp_geometry import MlpGeometry, layer_shapes
 from taichi_idr.fields.official import from_official, to_official
-from taichi_idr.fields.radiance import Radiance, renderer_inputs
+from taichi_idr.fields.radiance import Radiance, renderer_layer_shapes
 
 SMALL = MlpGeometryConfig(position_frequencies=2, width=24, hidden_layers=3, skip_layer=2, features=2, softplus_beta=20)
 POINTS = 5
@@ -69,7 +69,7 @@ def test_networks_have_the_published_sizes(generator):
 def test_renderer_modes_leave_out_an_input(generator, mode, features, inputs):
     """NET-7: widths, and the colour that does not move with what is left out."""
     config = RadianceConfig(mode=mode, width=8, hidden_layers=1)
-    assert renderer_inputs(config, features) == inputs
+    assert renderer_layer_shapes(config, features) == [(inputs, 8), (8, 3)]
     radiance = Radiance(config, features, torch.device("cpu"), generator, weight_norm=True)
     x, v, n = (torch.randn(1, 3, generator=generator).requires_grad_() for _ in range(3))
     sample = GeometrySample(torch.zeros(1), n, torch.randn(1, features, generator=generator), torch.empty(1, 0))

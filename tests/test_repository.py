@@ -200,7 +200,7 @@ def _text(path: str) -> str:
 
 def _documented_commands(document: Path) -> Iterator[tuple[str, list[str]]]:
     text = document.read_text(encoding="utf-8").replace("\\\n", " ")
-    for command, rest in re.findall(r"(?:^|`|-m )(?:tidr|taichi_idr) ([a-z]+)\b([^`\n#]*)", text, re.MULTILINE):
+    for command, rest in re.findall(r"(?:^|`|-m )(?:tidr|taichi_idr) ([a-z][a-z-]*)([^`\n#]*)", text, re.MULTILINE):
         yield command, re.findall(r"(?<!\w)--[a-z][\w-]*", rest)
 
 

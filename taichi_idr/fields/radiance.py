@@ -29,9 +29,8 @@ class Radiance(nn.Module):
         """geometry_width: columns of z and of the encoding together."""
         super().__init__()
         self.config = config
-        widths = [renderer_inputs(config, geometry_width), *[config.width] * config.hidden_layers, 3]
         make = WeightNormLinear if weight_norm else plain_linear
-        initial = [default_initial(a, b, generator) for a, b in pairwise(widths)]
+        initial = [default_initial(*shape, generator) for shape in renderer_layer_shapes(config, geometry_width)]
         self.layers = nn.ModuleList(make(weight.to(dtype), bias.to(dtype)) for weight, bias in initial)
         self.to(device)
 
@@ -48,8 +47,8 @@ class Radiance(nn.Module):
         return torch.tanh(self.layers[-1](hidden))
 
 
-def renderer_inputs(config: RadianceConfig, geometry_width: int) -> int:
-    """Columns that M sees (NET-6, NET-7)."""
+def renderer_layer_shapes(config: RadianceConfig, geometry_width: int) -> list[tuple[int, int]]:
+    """(inputs, outputs) of every layer (NET-6, NET-7)."""
     view = 0 if config.mode == "no_view_dir" else 3 * (1 + 2 * config.view_frequencies)
     normal = 0 if config.mode == "no_normal" else 3
-    return 3 + view + normal + geometry_width
+    return list(pairwise([3 + view + normal + geometry_width, *[config.width] * config.hidden_layers, 3]))
