@@ -14,7 +14,7 @@ from . import runtime
 from .checkpoint import load_newest
 from .config import FastConfig, FitConfig, IdrConfig, ProxyConfig
 from .errors import BadInput, warn
-from .fields.geometry import HashGeometry
+from .fields.geometry import GeometrySample, HashGeometry
 from .fields.mlp_geometry import MlpGeometry
 from .fields.radiance import Radiance
 from .proxy import CHUNK, ProxyLattice, interpolate, trace_proxy
@@ -67,9 +67,13 @@ class Model(nn.Module, ABC):
         """Colours (N, 3) in [0, 1] and grad f (N, 3) at surface points (N, 3)."""
         parts = []
         for place, direction in zip(points.split(self.chunk), directions.split(self.chunk), strict=True):
-            sample = self.geometry.sample(place)
+            sample = self.surface(place)
             parts.append(((self.radiance(place, direction, sample) + 1) / 2, sample.gradient))
         return torch.cat([colour for colour, _ in parts]), torch.cat([gradient for _, gradient in parts])
+
+    def surface(self, points: Tensor) -> GeometrySample:
+        """What the renderer is given at surface points (N, 3)."""
+        return self.geometry.sample(points)
 
     @abstractmethod
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:

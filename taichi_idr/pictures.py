@@ -66,6 +66,12 @@ def render_run(
     return written
 
 
+def picture_shape(cameras: Cameras, size: int | None, downscale: int) -> tuple[int, int]:
+    """Height, width of pictures that are no photo's: those of the first photo, taken to be centred, then as asked."""
+    middle = cameras.intrinsics[0, :2, 2].tolist()
+    return _resizer(size, downscale)(cameras[[0]], (round(2 * middle[1]) + 1, round(2 * middle[0]) + 1))[1]
+
+
 def view_pictures(rendered: RenderedView, camera: Cameras) -> dict[str, np.ndarray]:
     """Pictures (H, W, 3) in [0, 1] of one view: colour, normals, depth."""
     return {
@@ -115,8 +121,7 @@ def _wanted(
     """Name, camera and height, width of each picture."""
     resized = _resizer(size, downscale)
     if views == "orbit":
-        middle = loaded.cameras.intrinsics[0, :2, 2].tolist()  # half the photos' size
-        _, shape = resized(loaded.cameras[[0]], (round(2 * middle[1]) + 1, round(2 * middle[0]) + 1))
+        shape = picture_shape(loaded.cameras, size, downscale)
         cameras = orbit(loaded.cameras, frames=frames, size=shape)
         for frame in range(frames):
             yield f"{frame:04d}", cameras[[frame]], shape
