@@ -23,7 +23,7 @@ from .pictures import view_strip, write_png
 from .progress import Progress, Reading
 from .render import render_view
 from .run_folder import RunFolder, default_run
-from .training import StepReport, Trainer
+from .training import StepReport, Trainer, lost_surface
 from .training_fast import FastTrainer
 from .training_idr import IdrTrainer
 from .types import Cameras, Capture
@@ -100,6 +100,7 @@ class _Fit:
         self.trainer = make_trainer(config, capture, device)
         self.seconds_before, self.started = 0.0, time.monotonic()
         self.best_psnr, self.recent_psnr = -math.inf, []
+        self.overlaps: list[float] = []
         self.skipped, self.rolled_back = 0, False
         self.last: dict[str, float] = {}
 
@@ -125,6 +126,7 @@ class _Fit:
                     raise self.interrupts.stopped(self.folder.path)
         self._save()
         self._preview()
+        self._check_surface(finished=trainer.steps_done == trainer.total_steps)
         return FitSummary(self.folder.path, trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
 
     @property
@@ -189,6 +191,8 @@ class _Fit:
     def _log(self, report: StepReport, progress: Progress) -> None:
         record = _record(report, self.config.schedule.rays)
         self.last = record
+        self.overlaps.append(record["mask_iou"])
+        self._check_surface()
         if math.isfinite(record["psnr_db"]):
             self.recent_psnr.append(record["psnr_db"])
         step = self.trainer.steps_done
@@ -197,6 +201,13 @@ class _Fit:
         self.folder.append_metrics(
             {"step": step, "seconds": round(self.seconds, 3), **record, **more, "rays_per_second": round(speed)}
         )
+
+    def _check_surface(self, *, finished: bool = False) -> None:
+        """Raises Diverged where the field has lost its surface: nothing would bring it back."""
+        if lost_surface(self.overlaps, finished=finished):
+            why = f"no object pixel hits it, at step {self.trainer.steps_done}"
+            todo = "check masks and cameras, or start from the usual initialisation with masks, and --fresh"
+            raise Diverged("the fit has no surface", where=self.folder.path, why=why, todo=todo)
 
     def _preview(self) -> None:
         """photo | render | normals of one view after the other, into renders/."""

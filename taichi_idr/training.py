@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -16,6 +16,8 @@ from .model import Model
 from .pixels import Photos
 from .poses import Poses
 from .types import Capture
+
+LOST_AFTER = 20
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,15 @@ class Trainer(ABC):
     @abstractmethod
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
+
+
+def lost_surface(overlaps: Sequence[float], *, finished: bool = False) -> bool:
+    """Whether no object pixel has hit the surface for LOST_AFTER logged steps or, once the fit has finished, in any.
+
+    overlaps: mask IoU of the logged steps, oldest first.
+    """
+    recent = overlaps if finished else overlaps[-LOST_AFTER:]
+    return len(recent) >= (1 if finished else LOST_AFTER) and not any(overlap > 0 for overlap in recent)
 
 
 def prefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
