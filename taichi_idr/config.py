@@ -121,8 +121,30 @@ class CamerasConfig(_Frozen):
     parameters: Literal["object", "centre"] = Field(
         default="object", description="beside the quaternion: the origin seen from the camera, or the camera's centre"
     )
-    quaternion_rate: float = Field(default=3e-3, gt=0)
-    place_rate: float = Field(default=1.5e-3, gt=0)
+    optimiser: Literal["gauss_newton", "adam"] = Field(
+        default="gauss_newton", description="blocks of six numbers per view, or Adam on the parameters as they are"
+    )
+    quaternion_rate: float = Field(default=3e-3, gt=0, description="of Adam")
+    place_rate: float = Field(default=1.5e-3, gt=0, description="of Adam")
+    step_size: float = Field(default=0.1, gt=0, le=1, description="share of a Gauss-Newton step")
+    decay_start: float = Field(default=0.6, ge=0, lt=1, description="share of the steps after which steps get shorter")
+    decay_floor: float = Field(default=0.0, ge=0, le=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="memory of a view's gradient, in its visits")
+    memory: float = Field(default=0.98, ge=0, lt=1, description="memory of a view's curvature, in its visits")
+    shift_scale: float = Field(
+        default=0.3, gt=0, description="shift, normalised units, as likely as a turn by a radian: rough poses turn more"
+    )
+    damping: float = Field(default=0.1, gt=0, description="of the first Gauss-Newton steps, share of the curvature")
+    damping_end: float = Field(default=1e-3, gt=0)
+    leverage: float = Field(default=10.0, gt=0, description="cut of a ray's gradient in the first steps")
+    leverage_end: float = Field(default=200.0, gt=0)
+    released: float = Field(default=0.3, gt=0, le=1, description="share of the steps after which both have their end")
+    largest_turn: float = Field(default=0.1, gt=0, description="degrees per step")
+    hull_fraction: float = Field(
+        default=0.8, gt=0, le=1, description="share of the photos that must agree on the first hull"
+    )
+    hull_slack: float = Field(default=4.0, ge=0, description="cells by which that hull is grown further")
+    hull_interval: int = Field(default=500, ge=1, description="steps between hulls carved anew")
 
 
 class ScheduleConfig(_Frozen):
@@ -211,7 +233,7 @@ class IdrConfig(FitConfig):
     geometry: MlpGeometryConfig = MlpGeometryConfig()
     radiance: RadianceConfig = RadianceConfig(width=512, hidden_layers=4)
     loss: LossConfig = LossConfig(mask_weight=100, eikonal_points=1024, smooth_weight=0)
-    cameras: CamerasConfig = CamerasConfig(parameters="centre", quaternion_rate=1e-4, place_rate=1e-4)
+    cameras: CamerasConfig = CamerasConfig(parameters="centre", optimiser="adam", quaternion_rate=1e-4, place_rate=1e-4)
     schedule: EpochScheduleConfig = EpochScheduleConfig()
 
 

@@ -43,6 +43,18 @@ class Poses(nn.Module):
         return Rays(*generate_rays(*poses, self.inverse_intrinsics, view, position))
 
     @torch.no_grad()
+    def move(self, views: Tensor, turn: Tensor, shift: Tensor) -> None:
+        """Turn cameras `views` (B,) about their centres by rotation vectors (B, 3), then shift them by (B, 3)."""
+        angle = turn.norm(dim=1, keepdim=True)
+        axis = turn / angle.clamp(min=1e-12)
+        quaternion = torch.cat([torch.cos(angle / 2), torch.sin(angle / 2) * axis], dim=1)
+        turned = _product(quaternion, self.quaternions[views])
+        centres = self.centres[views] + shift
+        self.quaternions[views] = torch.nn.functional.normalize(turned, dim=1)
+        own = self.config.parameters == "centre"
+        self.places[views] = centres if own else _origin_seen(self.quaternions[views], centres)
+
+    @torch.no_grad()
     def cameras(self) -> Cameras:
         """The cameras as they are now, float64; without training exactly those of the start."""
         if not self.config.train:
@@ -89,6 +101,13 @@ class SparseAdam:
         for name, (first, second) in self.moments.items():
             first.copy_(tensors[f"{name}.first"])
             second.copy_(tensors[f"{name}.second"])
+
+
+def _product(p: Tensor, q: Tensor) -> Tensor:
+    """Hamilton's product (B, 4) of quaternions (B, 4) w x y z."""
+    scalar = p[:, :1] * q[:, :1] - (p[:, 1:] * q[:, 1:]).sum(dim=1, keepdim=True)
+    vector = p[:, :1] * q[:, 1:] + q[:, :1] * p[:, 1:] + torch.linalg.cross(p[:, 1:], q[:, 1:])
+    return torch.cat([scalar, vector], dim=1)
 
 
 def _origin_seen(quaternions: Tensor, centres: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .config import FastConfig, LossConfig
+from .config import CamerasConfig, FastConfig, LossConfig
 from .errors import warn
+from .gauss_newton import GaussNewton, step_size
 from .initial_shape import hull_distance, teach_distance
 from .losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from .model import FastModel
@@ -16,9 +17,9 @@ from .ops.intersection import surface_points
 from .ops.visual_hull import visual_hull
 from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
-from .poses import Poses
+from .poses import Poses, SparseAdam
 from .training import StepReport, Trainer, prefixed, unprefixed
-from .types import Capture, Hits
+from .types import Capture, Hits, Rays
 
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
@@ -36,6 +37,8 @@ class FastTrainer(Trainer):
         self.pixels = PixelTable(capture, config.schedule, device)
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
         self.optimiser = Optimiser(self.model, config.schedule)
+        self.pose_optimiser = _pose_optimiser(self.poses, config.cameras)
+        self.masks = capture.masks
         self.generator = torch.Generator().manual_seed(config.seed)
 
     def start(self, capture: Capture, between: Callable[[], None]) -> None:
@@ -43,44 +46,88 @@ class FastTrainer(Trainer):
         schedule, model = self.config.schedule, self.model
         model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
         between()
-        hull = visual_hull(capture.masks, capture.cameras, schedule.hull_resolution)
-        if not bool(hull.any()):
-            warn("the visual hull is empty: the masks contradict each other; starting from a ball")
+        distance = self._carve()
         between()
-        distance = hull_distance(hull)
-        if bool(hull.any()):
-            model.bound_by_hull(distance)
         teach_distance(model, distance, schedule, self.generator, between)
 
     def step(self) -> StepReport:
         self.model.geometry.active_levels = levels_at(self.config, self.progress)
+        self._refresh_hull()
         self._refresh_lattice()
         self.optimiser.zero_gradients()
-        report = self._losses(self.pixels.draw(self.generator))
+        batch = self.pixels.draw(self.generator)
+        rays = self._rays(batch)
+        report = self._losses(batch, rays)
         self.applied = bool(torch.isfinite(report.loss))
         if self.applied:
             report.loss.backward()
             self.applied = self.optimiser.step(self.progress)
+        if self.applied:
+            self._move_poses(batch, rays)
         self.model.field_changed()
         self.steps_done += 1
         return report
 
     def halve_rates(self) -> None:
         self.optimiser.rate_scale *= 0.5
+        if isinstance(self.pose_optimiser, GaussNewton):
+            self.pose_optimiser.rate_scale *= 0.5
 
     def scheduled(self) -> dict[str, float]:
         return {"alpha": alpha_at(self.config.loss, self.progress), "levels": self.model.geometry.active_levels}
 
     def state(self) -> dict[str, Tensor]:
         """All that a later session needs to go on bit by bit: parameters, moments, lattice, poses, random numbers."""
-        parts = {"model": self.model.state_dict(), "optimiser": self.optimiser.state()}
+        parts = {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state(),
+            "poses": self.poses.state_dict(),
+            "pose_optimiser": self.pose_optimiser.state() if self.pose_optimiser else {},
+        }
         tensors = {name: value for part, values in parts.items() for name, value in prefixed(part, values).items()}
         return {**tensors, "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_tensors(tensors)
         self.optimiser.load_state(unprefixed("optimiser", tensors))
+        self.poses.load_state_dict(unprefixed("poses", tensors))
+        if self.pose_optimiser:
+            self.pose_optimiser.load_state(unprefixed("pose_optimiser", tensors))
         self.generator.set_state(tensors["generator"])
+
+    def _rays(self, batch: PixelBatch) -> Rays:
+        """The batch's rays: attached to the poses for Adam, collecting their own gradients for Gauss-Newton."""
+        rays = self.poses.rays(batch.view, batch.position)
+        return rays.leaves() if isinstance(self.pose_optimiser, GaussNewton) else rays
+
+    def _move_poses(self, batch: PixelBatch, rays: Rays) -> None:
+        if isinstance(self.pose_optimiser, GaussNewton):
+            self.pose_optimiser.step(batch.view, rays, self.progress)
+        elif self.pose_optimiser:
+            self.pose_optimiser.step(batch.view.long().unique(), pose_rates(self.config.cameras, self.progress))
+            self.poses.zero_grad()
+
+    def _carve(self) -> Tensor:
+        """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
+
+        While poses are rough, fewer photos have to agree on a point, and the bound is wider.
+        """
+        cameras, resolution = self.config.cameras, self.config.schedule.hull_resolution
+        rough = cameras.train and self.progress < cameras.decay_start
+        fraction = {"min_fraction": cameras.hull_fraction} if rough else {}
+        hull = visual_hull(self.masks, self.poses.cameras(), resolution, **fraction)
+        distance = hull_distance(hull)
+        if bool(hull.any()):
+            slack = cameras.hull_slack * 2 / (resolution - 1) if rough else 0.0
+            self.model.bound_by_hull(distance - slack)
+        else:
+            warn("the visual hull is empty: the masks contradict each other; starting from a ball")
+        return distance
+
+    def _refresh_hull(self) -> None:
+        cameras = self.config.cameras
+        if cameras.train and self.steps_done and self.steps_done % cameras.hull_interval == 0:
+            self._carve()
 
     def _refresh_lattice(self) -> None:
         proxy = self.config.proxy
@@ -90,10 +137,9 @@ class FastTrainer(Trainer):
         elif rest == 0:
             self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band, sweep=turn, sweeps=proxy.sweeps)
 
-    def _losses(self, batch: PixelBatch) -> StepReport:
+    def _losses(self, batch: PixelBatch, rays: Rays) -> StepReport:
         config, count = self.config.loss, len(batch)
         alpha = alpha_at(config, self.progress)
-        rays = self.poses.rays(batch.view, batch.position)
         hits = self.model.trace_training(rays.detach(), batch.is_object)
         on_surface = hits.hit & batch.is_object
 
@@ -115,7 +161,7 @@ class FastTrainer(Trainer):
         mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], alpha, count)
         box, beside = self._regular_gradients(traced)
         eikonal = config.eikonal_weight * eikonal_loss(torch.cat([box, beside]))
-        smooth = config.smooth_weight * smoothness_loss(surface.gradient, beside)
+        smooth = config.smooth_weight * self._smoothness(surface.gradient, beside)
         return StepReport(
             loss=colour + mask + eikonal + smooth,
             colour=colour,
@@ -137,6 +183,26 @@ class FastTrainer(Trainer):
         points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
         gradient = self.model.geometry.sample(points).gradient
         return gradient[: len(box)], gradient[len(box) :]
+
+
+    def _smoothness(self, normals: Tensor, beside: Tensor) -> Tensor:
+        """smoothness_loss; with trained poses twice from one side: cameras follow colour and mask alone (section 4)."""
+        if self.pose_optimiser is None:
+            return smoothness_loss(normals, beside)
+        return 2 * smoothness_loss(normals.detach(), beside)
+
+
+def pose_rates(cameras: CamerasConfig, progress: float) -> dict[str, float]:
+    """Adam's rates of the pose parameters, which fall as the steps of Gauss-Newton do."""
+    share = step_size(cameras, progress) / cameras.step_size
+    return {"quaternions": cameras.quaternion_rate * share, "places": cameras.place_rate * share}
+
+
+def _pose_optimiser(poses: Poses, cameras: CamerasConfig) -> GaussNewton | SparseAdam | None:
+    if not cameras.train:
+        return None
+    newton = cameras.optimiser == "gauss_newton"
+    return GaussNewton(poses, cameras) if newton else SparseAdam(dict(poses.named_parameters()))
 
 
 def _mean_square(difference: Tensor) -> Tensor:

@@ -56,6 +56,10 @@ class Rays:
     def detach(self) -> Rays:
         return Rays(self.origins.detach(), self.directions.detach())
 
+    def leaves(self) -> Rays:
+        """The same rays, that collect gradients of their own."""
+        return Rays(self.origins.detach().requires_grad_(), self.directions.detach().requires_grad_())
+
     def at(self, depth: Tensor) -> Tensor:
         """Points (R, 3) at `depth` (R,)."""
         return self.origins + depth[:, None] * self.directions

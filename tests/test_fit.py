@@ -145,8 +145,8 @@ def test_fresh_starts_again(capture, tmp_path):
 def test_a_non_finite_step_moves_nothing(capture, tmp_path, monkeypatch, capsys):
     run, losses = tmp_path / "run", FastTrainer._losses
 
-    def sometimes_nan(self, batch):
-        report = losses(self, batch)
+    def sometimes_nan(self, *batch):
+        report = losses(self, *batch)
         bad = self.steps_done == 3
         return report if not bad else type(report)(**{**vars(report), "loss": report.loss * torch.nan})
 
@@ -160,8 +160,8 @@ def test_a_fit_that_stays_non_finite_ends_diverged(capture, tmp_path, monkeypatc
     """Ten skips, back to the checkpoint at half the rate, ten more, then exit code 76."""
     losses, tried = FastTrainer._losses, []
 
-    def nan_from_step_12(self, batch):
-        report = losses(self, batch)
+    def nan_from_step_12(self, *batch):
+        report = losses(self, *batch)
         tried.append(self.steps_done)
         return type(report)(**{**vars(report), "loss": report.loss * (torch.nan if self.steps_done >= 11 else 1)})
 

@@ -1,0 +1,122 @@
+"""How preset `fast` moves its poses: block Gauss-Newton on the six numbers of each view.
+
+A view's gradient G is the mean of its rays' own gradients g, and H = mean g g^T is what Gauss-Newton would build from
+the same rays: the absolute and the logistic loss have slopes of known size, so the outer product of a ray's gradient is
+that of its residual's Jacobian up to a factor. Solving with H lets strong and weak directions converge alike
+(docs/decisions/0009-gauss-newton-poses.md). Every ray's gradient comes from the tracer's adjoint (Lemma 1); no matrix
+of the whole problem is formed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from .config import CamerasConfig
+from .poses import Poses
+from .types import Rays
+
+UNKNOWNS = 6  # turn about the camera's centre (radians, axes of the normalised frame), shift of the centre
+
+
+class GaussNewton:
+    """Running G and H of each view; `step` turns and shifts the views that a batch has seen."""
+
+    def __init__(self, poses: Poses, config: CamerasConfig) -> None:
+        self.poses, self.config = poses, config
+        views, like = len(poses.quaternions), {"dtype": torch.float64, "device": poses.quaternions.device}
+        self.gradient = torch.zeros(views, UNKNOWNS, **like)
+        self.scatter = torch.zeros(views, UNKNOWNS, UNKNOWNS, **like)
+        self.visits = torch.zeros(views, **like)
+        self.rate_scale = 1.0
+
+    @torch.no_grad()
+    def step(self, view: Tensor, rays: Rays, progress: float) -> None:
+        """Move the views (R,) of rays (R,), whose leaves hold the gradients of the mean loss.
+
+        progress: share of the fit that is done.
+        """
+        config = self.config
+        seen, gradient, scatter = self._moments(view, self._ray_gradients(rays, progress))
+        self.visits[seen] += 1
+        for running, new, memory in (
+            (self.gradient, gradient, config.momentum),
+            (self.scatter, scatter, config.memory),
+        ):
+            running[seen] = memory * running[seen] + (1 - memory) * new
+        visits = self.visits[seen]
+        gradient = self.gradient[seen] / (1 - config.momentum**visits)[:, None]
+        scatter = self.scatter[seen] / (1 - config.memory**visits)[:, None, None]
+        move = -self.rate_scale * step_size(config, progress) * _solved(scatter, gradient, damping(config, progress))
+        turn, shift = move[:, :3], move[:, 3:] * config.shift_scale
+        largest = math.radians(config.largest_turn)
+        self.poses.move(seen, _shortened(turn, largest), _shortened(shift, 2 * largest))
+
+    def state(self) -> dict[str, Tensor]:
+        scale = torch.tensor(self.rate_scale, dtype=torch.float64)
+        return {"gradient": self.gradient, "scatter": self.scatter, "visits": self.visits, "rate_scale": scale}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        for name in ("gradient", "scatter", "visits"):
+            getattr(self, name).copy_(tensors[name])
+        self.rate_scale = float(tensors["rate_scale"])
+
+    def _ray_gradients(self, rays: Rays, progress: float) -> Tensor:
+        """g (R, 6) of each ray's own loss, shortened to the leverage that a ray may have now.
+
+        A ray whose colour changes within less than the error of its pose points anywhere: it may say where to go, but
+        not outweigh those that change slowly (silhouettes, broad shading).
+        """
+        count = len(rays)
+        origin_bar, direction_bar = (count * _gradient(leaf) for leaf in (rays.origins, rays.directions))
+        turn = torch.linalg.cross(rays.directions.double(), direction_bar)
+        gradient = torch.cat([turn, self.config.shift_scale * origin_bar], dim=1)
+        most = leverage(self.config, progress)
+        return gradient * (most / turn.norm(dim=1).clamp(min=most))[:, None]
+
+    def _moments(self, view: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Views (B,) that have rays; mean of g (B, 6) and of g g^T (B, 6, 6) over each view's rays."""
+        seen, where, counts = view.long().unique(return_inverse=True, return_counts=True)
+        total = gradients.new_zeros(len(seen), UNKNOWNS).index_add_(0, where, gradients)
+        squares = gradients[:, :, None] * gradients[:, None, :]
+        scatter = gradients.new_zeros(len(seen), UNKNOWNS, UNKNOWNS).index_add_(0, where, squares)
+        return seen, total / counts[:, None], scatter / counts[:, None, None]
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf).double() if leaf.grad is None else leaf.grad.double()
+
+
+def step_size(config: CamerasConfig, progress: float) -> float:
+    """Share of the Gauss-Newton step: constant, then a cosine to nearly nothing."""
+    fall = (progress - config.decay_start) / (1 - config.decay_start)
+    return config.step_size * max(0.5 * (1 + math.cos(math.pi * min(max(fall, 0.0), 1.0))), config.decay_floor)
+
+
+def damping(config: CamerasConfig, progress: float) -> float:
+    """Levenberg's lambda, as a share of the mean curvature of the turns; falls geometrically."""
+    return _geometric(config.damping, config.damping_end, progress / config.released)
+
+
+def leverage(config: CamerasConfig, progress: float) -> float:
+    """Length to which a ray's gradient is cut; rises geometrically."""
+    return _geometric(config.leverage, config.leverage_end, progress / config.released)
+
+
+def _geometric(start: float, end: float, share: float) -> float:
+    return start * (end / start) ** min(share, 1.0)
+
+
+def _solved(scatter: Tensor, gradient: Tensor, damping: float) -> Tensor:
+    """(H + lambda mu I)^-1 G (B, 6), mu being the mean curvature of the turns."""
+    curvature = torch.diagonal(scatter, dim1=1, dim2=2)[:, :3].mean(dim=1)
+    ridge = (damping * curvature + 1e-9)[:, None, None] * torch.eye(UNKNOWNS).to(scatter)
+    return torch.linalg.solve(scatter + ridge, gradient)
+
+
+def _shortened(vectors: Tensor, most: float) -> Tensor:
+    """Vectors (B, 3) of at most that length."""
+    return vectors * (most / vectors.norm(dim=1).clamp(min=most))[:, None]
