@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -174,6 +175,7 @@ class IdrModel(Model):
         self.geometry = MlpGeometry(config.geometry, device, generator, dtype)
         features, norm = config.geometry.features, {"weight_norm": True, "dtype": dtype}
         self.radiance = Radiance(config.radiance, features, device, generator, **norm)
+        self.screened = dtype == torch.float32  # in double precision every sample is asked
         self._frozen: Sdf | None = None
 
     @torch.no_grad()
@@ -185,7 +187,8 @@ class IdrModel(Model):
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
         """First surface points; for previews with fewer questions to the network."""
         tracer = self.config.tracer
-        return trace(rays, self.sdf, tracer.model_copy(update=PREVIEW_EFFORT) if preview else tracer)
+        tracer = tracer.model_copy(update=PREVIEW_EFFORT) if preview else tracer
+        return trace(rays, self.sdf, tracer, screened=self.screened)
 
     def field_changed(self) -> None:
         self._frozen = None
@@ -215,7 +218,7 @@ class LoadedRun:
     T_world_normalised: np.ndarray
     capture_folder: Path
     step: int
-    reading: dict[str, bool]
+    reading: dict[str, Any]
 
 
 def load_run(run: Path) -> LoadedRun:

@@ -7,7 +7,8 @@ surface point becomes differentiable afterwards, by ops.intersection.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,7 +19,11 @@ from .kernels import compaction, secant, sphere_trace
 from .kernels.secant import DEPTH, VALUE
 from .kernels.sphere_trace import BACKWARD, FORWARD
 from .ops.compaction import active_indices
+from .screening import needed_samples
 from .types import Hits, HitStatus, Rays, Sdf
+
+Walked = tuple[Tensor, Tensor]
+"""Depths and values (R, M) of points along R rays that were asked before."""
 
 RAYS_PER_BLOCK = 4096  # rays sampled at once: with 100 samples each, bounds memory to some tens of megabytes
 
@@ -30,12 +35,15 @@ def trace(
     *,
     object_mask: Tensor | None = None,
     generator: torch.Generator | None = None,
+    screened: bool = False,
 ) -> Hits:
     """Where rays (R,) of the normalised frame first meet the zero level of `sdf`.
 
     object_mask (R,) bool is given in training: then background rays are searched for their least value instead of
     their root, and every ray that is not a hit on the object gets the point of the mask loss (TRACE-9, 10, 13, 14),
     from random depths of `generator`. Without it `search_depth` of a ray without a hit is where its search ended.
+    screened: of a ray's samples those are not asked that cannot matter, as far as the field's measured steepness
+    tells (screening.py); for fields that cost more than this bookkeeping.
     """
     count = len(rays)
     if object_mask is not None and object_mask.shape != (count,):
@@ -43,7 +51,8 @@ def trace(
     with torch.no_grad():
         rays = Rays(rays.origins.detach().contiguous(), rays.directions.detach().contiguous())
         front = _walk(rays, sdf, config)
-        depth, value, hit = _first_surface(rays, front, sdf, config, object_mask)
+        walked = front.walked() if screened else None
+        depth, value, hit = _first_surface(rays, front, sdf, config, object_mask, walked)
         search_depth = torch.where(front.meets, depth, front.entry)
         if object_mask is not None:
             settled = front.unresolved | (hit & object_mask)
@@ -52,7 +61,8 @@ def trace(
             fractions = _random_fractions(config.samples, depth, generator)
             for block in _blocks(searched):
                 ends = (start[block], front.exit[block])
-                search_depth[block] = _least(rays[block], *ends, fractions, sdf)[:, DEPTH]
+                known = None if walked is None else _rows(walked, block)
+                search_depth[block] = _least(rays[block], *ends, fractions, sdf, known)[:, DEPTH]
         return Hits(depth, search_depth, _status(front.meets, hit, value, config.tolerance))
 
 
@@ -61,6 +71,7 @@ class _Fronts:
     """State of the walk from both ends; arrays (R, 2) have columns FORWARD and BACKWARD (kernels/sphere_trace.py).
 
     entry (R,): depth where the ray enters the sphere, or nearest to the centre; exit (R,): where it leaves.
+    asked (R, 2) bool: fronts whose value is of their depth; record: depth and value after each question.
     """
 
     depth: Tensor
@@ -71,6 +82,13 @@ class _Fronts:
     entry: Tensor
     exit: Tensor
     meets: Tensor
+    asked: Tensor
+    record: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def walked(self) -> Walked:
+        """Depths and values (R, M) of all points asked; a front that was never asked stands where the other is."""
+        depths, values = (torch.stack(parts, dim=2).flatten(1) for parts in zip(*self.record, strict=True))
+        return depths, values
 
     @property
     def unresolved(self) -> Tensor:
@@ -116,18 +134,27 @@ def _start(rays: Rays, radius: float) -> _Fronts:
     active, overshot = (torch.zeros(count, 2, dtype=torch.int32, device=depth.device) for _ in range(2))
     entry, meets = torch.zeros_like(depth[:, 0]), torch.zeros_like(active[:, 0])
     _launch(sphere_trace.start_fronts, rays.origins, rays.directions, radius, depth, active, entry, meets)
-    return _Fronts(depth, value, step, active, overshot, entry, depth[:, BACKWARD].clone(), meets != 0)
+    asked = torch.zeros_like(active, dtype=torch.bool)
+    return _Fronts(depth, value, step, active, overshot, entry, depth[:, BACKWARD].clone(), meets != 0, asked)
 
 
 def _ask_fronts(rays: Rays, sdf: Sdf, front: _Fronts, flags: Tensor) -> bool:
     """Ask the field at the fronts flagged in (R, 2); whether there were any."""
     indices = active_indices(flags.view(-1))
     front.value.view(-1)[indices] = _ask(rays, sdf, front.depth, indices)
+    front.asked.view(-1)[indices] = True
+    depth, value = (torch.where(front.asked, x, x[:, :1]) for x in (front.depth, front.value))
+    front.record.append((depth, value))
     return len(indices) > 0
 
 
 def _first_surface(
-    rays: Rays, front: _Fronts, sdf: Sdf, config: TracerConfig, object_mask: Tensor | None
+    rays: Rays,
+    front: _Fronts,
+    sdf: Sdf,
+    config: TracerConfig,
+    object_mask: Tensor | None,
+    walked: Walked | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Depth (R,), field value there (R,) and hit (R,) bool, after the sampler has taken the unresolved rays."""
     depth, value = front.depth[:, FORWARD].clone(), front.value[:, FORWARD].clone()
@@ -135,19 +162,20 @@ def _first_surface(
     refined = torch.ones_like(hit) if object_mask is None else object_mask
     for block in _blocks(front.unresolved):
         ends = (front.depth[block, FORWARD], front.depth[block, BACKWARD])
-        depth[block], value[block], hit[block] = _sample(rays[block], *ends, refined[block], sdf, config)
+        known = None if walked is None else _rows(walked, block)
+        depth[block], value[block], hit[block] = _sample(rays[block], *ends, refined[block], sdf, config, known)
     return depth, value, hit
 
 
 def _sample(
-    rays: Rays, near: Tensor, far: Tensor, refined: Tensor, sdf: Sdf, config: TracerConfig
+    rays: Rays, near: Tensor, far: Tensor, refined: Tensor, sdf: Sdf, config: TracerConfig, walked: Walked | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Equal samples between the fronts: depth, value and hit, each (S,) (TRACE-8 to TRACE-11).
 
     The root where a negative sample exists and `refined` (S,) asks for it, the least sample elsewhere.
     """
     fractions = torch.linspace(0, 1, config.samples, dtype=near.dtype, device=near.device)
-    depths, values = _ask_between(rays, near, far, fractions, sdf)
+    depths, values = _ask_between(rays, near, far, fractions, sdf, walked, refined)
     low, high, result = (near.new_empty(len(near), 2) for _ in range(3))
     found = torch.empty(len(near), dtype=torch.int32, device=near.device)
     _launch(secant.least_sample, depths, values, result)
@@ -167,20 +195,31 @@ def _regula_falsi(rays: Rays, low: Tensor, high: Tensor, sdf: Sdf, iterations: i
     return torch.cat([root, _ask(rays, sdf, root, every)[:, None]], dim=1)
 
 
-def _least(rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf) -> Tensor:
+def _least(rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf, walked: Walked | None) -> Tensor:
     """Depth and value, columns of (S, 2), of the least sample (TRACE-14)."""
-    depths, values = _ask_between(rays, near, far, fractions, sdf)
+    depths, values = _ask_between(rays, near, far, fractions, sdf, walked, torch.zeros_like(near, dtype=torch.bool))
     least = near.new_empty(len(near), 2)
     _launch(secant.least_sample, depths, values, least)
     return least
 
 
-def _ask_between(rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf) -> tuple[Tensor, Tensor]:
-    """Depths and field values (S, K) at near + fraction (far - near)."""
+def _ask_between(
+    rays: Rays, near: Tensor, far: Tensor, fractions: Tensor, sdf: Sdf, walked: Walked | None, rooted: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Depths and field values (S, K) at near + fraction (far - near), fractions ascending.
+
+    With `walked` only those values that matter; the others are larger than any distance.
+    """
     depths = near.new_empty(len(near), len(fractions))
     _launch(secant.spread, near.contiguous(), far.contiguous(), fractions, depths)
+    if walked is not None:
+        return depths, needed_samples(depths, walked, rooted, partial(_ask, rays, sdf, depths))
     every = torch.arange(depths.numel(), dtype=torch.int32, device=depths.device)
     return depths, _ask(rays, sdf, depths, every).view_as(depths)
+
+
+def _rows(walked: Walked, block: Tensor) -> Walked:
+    return walked[0][block], walked[1][block]
 
 
 def _ask(rays: Rays, sdf: Sdf, depth: Tensor, indices: Tensor) -> Tensor:
@@ -196,9 +235,9 @@ def _ask(rays: Rays, sdf: Sdf, depth: Tensor, indices: Tensor) -> Tensor:
 
 
 def _random_fractions(count: int, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """One random vector, shared by all rays (TRACE-14)."""
+    """One random vector, ascending, shared by all rays (TRACE-14)."""
     device = like.device if generator is None else generator.device
-    return torch.rand(count, generator=generator, dtype=like.dtype, device=device).to(like.device)
+    return torch.rand(count, generator=generator, dtype=like.dtype, device=device).sort().values.to(like.device)
 
 
 def _status(meets: Tensor, hit: Tensor, value: Tensor, tolerance: float) -> Tensor:

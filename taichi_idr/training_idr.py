@@ -65,7 +65,7 @@ class IdrTrainer(Trainer):
         self.pose_adam = SparseAdam(dict(self.poses.named_parameters()))
         self.generator = torch.Generator().manual_seed(config.seed)
         self.rate_scale = 1.0
-        self.queries = {"sdf_queries": 0, "screened_queries": 0}
+        self.sdf_queries = 0
 
     def threads(self) -> AbstractContextManager[None]:
         wide = self.config.geometry.width >= WIDE
@@ -149,7 +149,7 @@ class IdrTrainer(Trainer):
         self.rate_scale *= 0.5
 
     def scheduled(self) -> dict[str, float]:
-        return {"epoch": self.epoch, "alpha": self.alpha, "rate": self.rate, **self.queries}
+        return {"epoch": self.epoch, "alpha": self.alpha, "rate": self.rate, "sdf_queries": self.sdf_queries}
 
     def state(self) -> dict[str, Tensor]:
         """Parameters, moments, poses, random numbers; the epoch's pixels follow from the step."""
@@ -172,9 +172,9 @@ class IdrTrainer(Trainer):
         self.generator.set_state(tensors["generator"])
 
     def _trace(self, rays: Rays, is_object: Tensor, generator: torch.Generator) -> Hits:
-        sdf = CountedSdf(self.model.sdf)
-        hits = trace(rays, sdf, self.config.tracer, object_mask=is_object, generator=generator)
-        self.queries = {"sdf_queries": sdf.queries, "screened_queries": 0}
+        sdf, screened = CountedSdf(self.model.sdf), self.model.screened
+        hits = trace(rays, sdf, self.config.tracer, object_mask=is_object, generator=generator, screened=screened)
+        self.sdf_queries = sdf.queries
         return hits
 
     def _move(self, batch: PixelBatch) -> bool:
