@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +21,12 @@ def fit(
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
+    ] = None,
+    cameras: Annotated[
+        Literal["fixed", "train"] | None, typer.Option(help="Whether poses are learned too. [default: fixed]")
+    ] = None,
+    init_cameras: Annotated[
+        Path | None, typer.Option(help="Poses to start from. [default: cameras_linear_init.npz to train, if there]")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
     arch: ArchOption = "auto",
@@ -50,6 +56,8 @@ def fit(
         rays=rays,
         downscale=downscale,
         seed=seed,
+        cameras=cameras,
+        init_cameras=init_cameras,
         arch=chosen_arch(arch),
         threads=threads,
         fresh=fresh,
@@ -60,3 +68,5 @@ def fit(
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")
     typer.echo(f"last step PSNR {summary.psnr_db:.2f} dB where hit, mask IoU {summary.mask_iou:.3f}")
+    for line in summary.camera_lines:
+        typer.echo(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .cameras import camera_accuracy, rotation_matrices, transform_cameras
 from .capture.npz import read_npz
 from .charts import line_chart, svg_file
 from .errors import BadInput
+from .files import atomic_write
 from .types import Cameras
 
 HISTORY_FILE = "history.npz"
@@ -86,6 +88,14 @@ def read_history(file: Path) -> PoseHistory | None:
         raise BadInput("bad pose history", where=file, why=why, todo="remove the file")
     tensors = (torch.tensor(values, dtype=torch.float64) for values in (quaternions, centres))
     return PoseHistory(steps.astype(np.int64), *tensors)
+
+
+def write_history(file: Path, history: PoseHistory) -> None:
+    """What `read_history` reads, float64. Raises WriteFailed."""
+    arrays = {"steps": history.steps, "quaternions": history.quaternions.numpy(), "centres": history.centres.numpy()}
+    data = io.BytesIO()
+    np.savez(data, **arrays)
+    atomic_write(file, data.getvalue())
 
 
 def camera_curves(history: PoseHistory, reference: Cameras) -> CameraCurves:

@@ -31,15 +31,19 @@ def write_cameras(
     T_world_normalised: np.ndarray,
     names: Sequence[str],
     sizes: Sequence[tuple[int, int]],
+    *,
+    mention_skew: bool = True,
 ) -> None:
     """Write `cameras.npz`, `transforms.json` and `sparse/0/{cameras,images,points3D}.txt` into `folder`.
 
     cameras: V, camera -> normalised, for photos of full size. names: file of each photo in the capture's `image/`.
-    sizes: its height and width. Raises CannotCreate, WriteFailed; a file is replaced as a whole or not at all.
+    sizes: its height and width. mention_skew: warn of it where it is lost.
+    Raises CannotCreate, WriteFailed; a file is replaced as a whole or not at all.
     """
     colmap = create_folder(folder / COLMAP_FOLDER)
     in_world = transform_cameras(T_world_normalised, cameras.to(torch.float64))
-    _warn_of_skew(in_world, sizes)
+    if mention_skew:
+        _warn_of_skew(in_world, sizes)
     write_idr_cameras(folder / "cameras.npz", cameras, T_world_normalised)
     atomic_write(folder / "transforms.json", json.dumps(_transforms(in_world, names, sizes), indent=1) + "\n")
     for name, text in _colmap_texts(in_world, names, sizes).items():

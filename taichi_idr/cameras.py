@@ -71,7 +71,7 @@ def inverse_intrinsics(cameras: Cameras) -> Tensor:
 
 def shrunk(cameras: Cameras, factor: float) -> Cameras:
     """The cameras of photos averaged over blocks of factor x factor pixels: u' = (u + 0.5) / factor - 0.5."""
-    shrink = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, factor]]) / factor
+    shrink = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, factor]], dtype=torch.float64) / factor
     shrink[:2, 2] -= 0.5
     return Cameras(cameras.quaternions, cameras.centres, shrink.to(cameras.intrinsics) @ cameras.intrinsics)
 

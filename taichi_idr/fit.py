@@ -6,43 +6,59 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import __version__, runtime
-from .capture import read_capture
+from .camera_curves import CameraMovement
+from .camera_log import CameraLog
+from .capture import poses_file, read_capture
 from .checkpoint import Checkpoint, load_newest, save_checkpoint
 from .config import FastConfig, IdrConfig, Settings, make_config
 from .errors import BadInput, CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
-from .files import create_folder
 from .interrupts import Interrupts
-from .pictures import view_strip, write_png
+from .preview import write_preview
 from .progress import Progress, Reading
-from .render import render_view
 from .run_folder import RunFolder, default_run
-from .training import StepReport, Trainer, lost_surface
+from .training import StepReport, Trainer, lost_surface, prefixed, unprefixed
 from .training_fast import FastTrainer
 from .training_idr import IdrTrainer
-from .types import Cameras, Capture
+from .types import Capture
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
-PREVIEW_PIXELS = 320  # longer side of a preview
 RESUMABLE = ("time_limit", "log", "schedule.steps")  # may differ from the interrupted fit's
 SETUP_STOPPED = "run the same command again"
 
 
 @dataclass(frozen=True)
 class FitSummary:
-    """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU."""
+    """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU.
+
+    names: of the V views. movement: of their cameras, world units, where they were trained.
+    """
 
     run: Path
     steps: int
     seconds: float
     psnr_db: float
     mask_iou: float
+    names: list[str]
+    movement: CameraMovement | None
+
+    @property
+    def camera_lines(self) -> list[str]:
+        """How far trained cameras have moved, in words."""
+        if self.movement is None:
+            return []
+        found = {"turned": (self.movement.degrees, "degrees"), "moved": (self.movement.distance, "world units")}
+        return [
+            f"cameras   {verb} by {values.mean():.3g} {unit}, median {np.median(values):.3g}, "
+            f"most {values.max():.3g} (view {self.names[int(values.argmax())]})"
+            for verb, (values, unit) in found.items()
+        ]
 
 
 def fit_capture(
@@ -56,6 +72,8 @@ def fit_capture(
     rays: int | None = None,
     downscale: int | None = None,
     seed: int | None = None,
+    cameras: Literal["fixed", "train"] | None = None,
+    init_cameras: Path | None = None,
     arch: runtime.Arch = "cpu",
     threads: int | None = None,
     fresh: bool = False,
@@ -65,21 +83,23 @@ def fit_capture(
 ) -> FitSummary:
     """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
 
-    time_limit: seconds of this call. Raises the TidrErrors of the capture, InputMissing, CannotCreate, Locked,
-    WriteFailed, BadInput (a run of other settings), Diverged, Stopped.
+    time_limit: seconds of this call. cameras: None leaves it to the settings. init_cameras: poses to start from, a file
+    in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
+    Raises the TidrErrors of the capture, InputMissing, CannotCreate, Locked, WriteFailed, BadInput (a run of other
+    settings), Diverged, Stopped.
     """
-    schedule = {"steps": steps, "rays": rays}
-    config = make_config(
-        preset, assignments or [], schedule=schedule, time_limit=time_limit, downscale=downscale, seed=seed
-    )
+    groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
+    config = make_config(preset, assignments or [], **groups, time_limit=time_limit, downscale=downscale, seed=seed)
     reading: dict[str, Any] = {"normalize": normalize, "invert_masks": invert_masks, "resize_masks": resize_masks}
     runtime.init(arch, threads=threads)
     if not capture.is_dir():
         read_capture(capture)  # says what is wrong before a run folder is made
+    reading["cameras_file"] = poses_file(capture, init_cameras, train=config.cameras.train)
+    print(_poses_in_words(reading["cameras_file"], config.cameras.train), flush=True)
     folder = RunFolder(out or default_run(capture.resolve().name))
     folder.create()
     with folder.lock(), Interrupts() as interrupts:
-        read = read_capture(capture, downscale=config.downscale, cameras_file=None, **reading)
+        read = read_capture(capture, downscale=config.downscale, **reading)
         for text in read.warnings:
             warn(text)
         if fresh:
@@ -91,13 +111,14 @@ class _Fit:
     """One session of a fit: what the loop carries beside the trainer."""
 
     def __init__(
-        self, folder: RunFolder, config: Settings, capture: Capture, reading: dict[str, bool], interrupts: Interrupts
+        self, folder: RunFolder, config: Settings, capture: Capture, reading: dict[str, Any], interrupts: Interrupts
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
         device = runtime.current().device
         self.identity = _identity(capture, reading)
         self.capture = capture
         self.trainer = make_trainer(config, capture, device)
+        self.camera_log = CameraLog(folder.cameras, capture, config.downscale) if config.cameras.train else None
         self.seconds_before, self.started = 0.0, time.monotonic()
         self.best_psnr, self.recent_psnr = -math.inf, []
         self.overlaps: list[float] = []
@@ -127,7 +148,7 @@ class _Fit:
         self._save()
         self._preview()
         self._check_surface(finished=trainer.steps_done == trainer.total_steps)
-        return FitSummary(self.folder.path, trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
+        return self._summary()
 
     @property
     def seconds(self) -> float:
@@ -141,6 +162,12 @@ class _Fit:
     @property
     def last_iou(self) -> float:
         return self.last.get("mask_iou", math.nan)
+
+    def _summary(self) -> FitSummary:
+        trainer, log = self.trainer, self.camera_log
+        movement = log.movement(trainer.poses.cameras()) if log else None
+        numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
+        return FitSummary(self.folder.path, *numbers, self.capture.names, movement)
 
     def _out_of_time(self) -> bool:
         limit = self.config.time_limit
@@ -162,8 +189,8 @@ class _Fit:
         report = trainer.step()
         if trainer.applied:
             self.skipped = 0
-        else:
-            self._skip()
+        elif self._skip():
+            return
         step = trainer.steps_done
         if step % log.metrics_interval == 0 or step == trainer.total_steps:
             self._log(report, progress)
@@ -172,12 +199,12 @@ class _Fit:
         if step % log.checkpoint_interval == 0 and not self.skipped:
             self._save()
 
-    def _skip(self) -> None:
-        """A non-finite step moved nothing; ten in a row: back to the last checkpoint at half the rate, once."""
+    def _skip(self) -> bool:
+        """A non-finite step moved nothing; ten in a row: back to the last checkpoint at half the rate, once (True)."""
         self.skipped += 1
         warn(f"step {self.trainer.steps_done}: loss or gradient is not finite; the step is skipped")
         if self.skipped <= SKIPS_BEFORE_ROLLBACK:
-            return
+            return False
         checkpoint = None if self.rolled_back else load_newest(self.folder.checkpoints, warn)
         if checkpoint is None:
             todo = "lower schedule.table_rate and schedule.network_rate with --set and --fresh"
@@ -187,6 +214,7 @@ class _Fit:
         self.skipped, self.rolled_back = 0, True
         self.folder.rewind_metrics(checkpoint.step)
         warn(f"back to step {checkpoint.step} at half the learning rate")
+        return True
 
     def _log(self, report: StepReport, progress: Progress) -> None:
         record = _record(report, self.config.schedule.rays)
@@ -195,11 +223,13 @@ class _Fit:
         self._check_surface()
         if math.isfinite(record["psnr_db"]):
             self.recent_psnr.append(record["psnr_db"])
-        step = self.trainer.steps_done
-        progress.update(Reading(step, record["loss"], record["psnr_db"], record["mask_iou"], record["hits"]))
-        more, speed = self.trainer.scheduled(), progress.steps_per_second * self.config.schedule.rays
+        step, more = self.trainer.steps_done, self.trainer.scheduled()
+        moved = self.camera_log.note(step, self.trainer.poses.cameras()) if self.camera_log else {}
+        shown = {key: record[key] for key in ("loss", "psnr_db", "mask_iou", "hits")}
+        progress.update(Reading(step, **shown, **moved))
+        speed = {"rays_per_second": round(progress.steps_per_second * self.config.schedule.rays)}
         self.folder.append_metrics(
-            {"step": step, "seconds": round(self.seconds, 3), **record, **more, "rays_per_second": round(speed)}
+            {"step": step, "seconds": round(self.seconds, 3), **record, **more, **moved, **speed}
         )
 
     def _check_surface(self, *, finished: bool = False) -> None:
@@ -210,18 +240,10 @@ class _Fit:
             raise Diverged("the fit has no surface", where=self.folder.path, why=why, todo=todo)
 
     def _preview(self) -> None:
-        """photo | render | normals of one view after the other, into renders/."""
-        pixels = self.trainer.pixels
+        """A picture of one view after the other, into renders/."""
         view = (self.trainer.steps_done // self.config.log.preview_interval) % len(self.capture)
-        photo, _ = pixels.photo(view)
-        every = max(1, math.ceil(max(photo.shape[:2]) / PREVIEW_PIXELS))
-        small = photo[::every, ::every]
-        camera = _every_nth_pixel(self.trainer.poses.cameras()[[view]], every)
-        rendered = render_view(self.trainer.model, camera, *small.shape[:2], preview=True)
-        path = self.folder.renders / "preview" / f"{self.trainer.steps_done:08d}_view{view:03d}.png"
         try:
-            create_folder(path.parent)
-            write_png(path, view_strip(small, rendered, camera))
+            write_preview(self.folder.renders / "preview", self.trainer, view)
         except (CannotCreate, WriteFailed) as error:
             warn(f"{error}; the fit goes on without this picture")
 
@@ -231,7 +253,8 @@ class _Fit:
         psnr = float(np.mean(self.recent_psnr)) if self.recent_psnr else -math.inf
         best = psnr > self.best_psnr
         self.best_psnr, self.recent_psnr = max(psnr, self.best_psnr), []
-        tensors = {**self._frame(), **trainer.state()}
+        history = prefixed("history", self.camera_log.state()) if self.camera_log else {}
+        tensors = {**self._frame(), **trainer.state(), **history}
         metadata = {
             "version": __version__,
             "config": self.config.model_dump(),
@@ -240,6 +263,8 @@ class _Fit:
             **self.identity,
         }
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, metadata, best=best)
+        if self.camera_log:
+            self.camera_log.write(trainer.poses.cameras())
 
     def _frame(self) -> dict[str, Tensor]:
         """What later commands need beside the model: the cameras as they are now and the frame they live in."""
@@ -254,19 +279,26 @@ class _Fit:
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.trainer.load_state(checkpoint.tensors)
         self.trainer.steps_done = checkpoint.step
+        if self.camera_log:
+            self.camera_log.load_state(unprefixed("history", checkpoint.tensors))
         self.seconds_before, self.started = checkpoint.metadata["seconds"], time.monotonic()
         best = checkpoint.metadata["best_psnr_db"]
         self.best_psnr, self.recent_psnr = -math.inf if best is None else best, []
 
     def _check_same(self, checkpoint: Checkpoint) -> None:
         """Raises BadInput where the run in the folder is of another capture or other settings."""
-        differing = [key for key, value in self.identity.items() if checkpoint.metadata.get(key) != value]
-        now, then = _flat(self.config.model_dump(mode="json")), _flat(checkpoint.metadata["config"])
-        differing += [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
+        now = _flat(self.identity | self.config.model_dump(mode="json"))
+        then = _flat({key: checkpoint.metadata.get(key) for key in self.identity} | checkpoint.metadata["config"])
+        differing = [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
         if differing:
             why = "it was fitted with another " + ", ".join(sorted(differing))
             todo = "use the same settings, another --out, or --fresh"
             raise BadInput("cannot go on with this run", where=self.folder.path, why=why, todo=todo)
+
+
+def _poses_in_words(file: str | None, train: bool) -> str:
+    poses = f"those of {file}" if file else "the capture's own"
+    return f"cameras   {'trained, starting from' if train else 'fixed at'} {poses}"
 
 
 def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Trainer:
@@ -278,7 +310,7 @@ def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Tr
     raise TypeError(f"no trainer for preset {config.preset}")
 
 
-def _identity(capture: Capture, reading: dict[str, bool]) -> dict[str, Any]:
+def _identity(capture: Capture, reading: dict[str, Any]) -> dict[str, Any]:
     """What makes a capture the same: folder, photos, sizes, how it was read."""
     sizes = [list(mask.shape) for mask in capture.masks]
     return {"capture": str(capture.folder.resolve()), "names": capture.names, "sizes": sizes, "reading": reading}
@@ -293,12 +325,6 @@ def _record(report: StepReport, rays: int) -> dict[str, float]:
     numbers["mask_iou"] = intersection / max(union, 1)
     numbers["hits"] = hits / rays
     return numbers
-
-
-def _every_nth_pixel(camera: Cameras, every: int) -> Cameras:
-    """The camera of a picture made of every n-th row and column: K for u' = u / every."""
-    scale = torch.diag(torch.tensor([1 / every, 1 / every, 1.0], dtype=camera.intrinsics.dtype))
-    return Cameras(camera.quaternions, camera.centres, scale @ camera.intrinsics)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

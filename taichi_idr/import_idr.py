@@ -14,7 +14,7 @@ from torch import Tensor
 
 from . import __version__, paths, runtime
 from .cameras import quaternions_from_rotations
-from .capture import read_capture
+from .capture import poses_file, read_capture
 from .checkpoint import save_checkpoint
 from .config import IdrConfig, make_config
 from .errors import BadInput, CannotCreate, UsageError
@@ -25,7 +25,6 @@ from .pth_reader import EPOCH, read_pth
 from .run_folder import RunFolder
 from .types import Cameras
 
-ROUGH_CAMERAS = "cameras_linear_init.npz"
 STAND_IN_VIEWS, STAND_IN_DISTANCE, STAND_IN_SIZE = 12, 3.0, 512  # cameras of a run without a capture
 _Shapes = list[tuple[int, int]]
 """(inputs, outputs) of every layer."""
@@ -151,8 +150,7 @@ def _captured(folder: Path, cameras_file: Path | None) -> _Frame:
     if cameras_file is None:
         capture = read_capture(folder)
         return _Frame(capture.cameras, capture.T_world_normalised, folder)
-    rough = ROUGH_CAMERAS if (folder / ROUGH_CAMERAS).is_file() else None
-    capture = read_capture(folder, cameras_file=rough)
+    capture = read_capture(folder, cameras_file=poses_file(folder, None, train=True))
     poses = _poses(cameras_file, len(capture))
     cameras = Cameras(poses[:, :4], poses[:, 4:], capture.cameras.intrinsics)
     return _Frame(cameras, capture.T_world_normalised, folder)

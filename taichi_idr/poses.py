@@ -56,11 +56,11 @@ class Poses(nn.Module):
 
     @torch.no_grad()
     def cameras(self) -> Cameras:
-        """The cameras as they are now, float64; without training exactly those of the start."""
+        """A copy of the cameras as they are now, float64; without training exactly those of the start."""
         if not self.config.train:
             return self.start
         quaternions = torch.nn.functional.normalize(self.quaternions, dim=1)
-        return Cameras(quaternions.cpu(), self.centres.detach().cpu(), self.start.intrinsics)
+        return Cameras(quaternions.cpu(), self.centres.cpu().clone(), self.start.intrinsics)
 
 
 class SparseAdam:

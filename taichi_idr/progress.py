@@ -19,13 +19,18 @@ _WIDTH_FOR_BAR = 120  # characters
 
 @dataclass(frozen=True)
 class Reading:
-    """One moment of a fit. psnr_db over hit object pixels, mask_iou and hits (share of the rays) in [0, 1]."""
+    """One moment of a fit. psnr_db over hit object pixels, mask_iou and hits (share of the rays) in [0, 1].
+
+    camera_turned_deg, camera_moved: mean over trained cameras since the start, world units.
+    """
 
     step: int
     loss: float
     psnr_db: float
     mask_iou: float
     hits: float
+    camera_turned_deg: float | None = None
+    camera_moved: float | None = None
 
 
 class Progress:
@@ -108,6 +113,8 @@ class Progress:
             f"mask IoU {reading.mask_iou:.3f}",
             f"hits {100 * reading.hits:.0f} %",
         ]
+        if reading.camera_turned_deg is not None:
+            parts.append(f"cameras moved {reading.camera_turned_deg:.2f}° {reading.camera_moved:.3g}")
         if self.seconds_left is not None:
             parts.append(f"{_minutes(self.seconds_left)} left")
         if self.steps_per_second > 0:

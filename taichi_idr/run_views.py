@@ -31,7 +31,8 @@ class RunViews:
     def subset(self, indices: list[int]) -> RunViews:
         whole = self.capture
         images, masks, names = ([part[i] for i in indices] for part in (whole.images, whole.masks, whole.names))
-        capture = replace(whole, images=images, masks=masks, names=names, cameras=whole.cameras[indices])
+        files, cameras = tuple(whole.files[i] for i in indices), whole.cameras[indices]
+        capture = replace(whole, images=images, masks=masks, names=names, files=files, cameras=cameras)
         return RunViews(capture, self.cameras[indices])
 
 
@@ -61,9 +62,10 @@ def heldout_views(
         return None
     T = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised
     factor = downscale or loaded.config.downscale
-    capture = _read(loaded, folder, factor, T_world_normalised=T, fewest_views=1)
+    own = {"cameras_file": None, "T_world_normalised": T}
+    capture = _read(loaded, folder, factor, **own, fewest_views=1)
     return RunViews(capture, capture.cameras)
 
 
 def _read(loaded: LoadedRun, folder: Path, factor: int, **more: Any) -> Capture:
-    return read_capture(folder, downscale=factor, **loaded.reading, **more)
+    return read_capture(folder, downscale=factor, **{**loaded.reading, **more})

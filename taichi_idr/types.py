@@ -111,13 +111,22 @@ class Cameras:
 
 
 @dataclass(frozen=True)
+class PhotoFile:
+    """A file of a capture's `image/`: its name, and its size in pixels before any shrinking."""
+
+    name: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Capture:
     """Photos of one object, ready for a fit.
 
     images: V arrays (H, W, 3) uint8 RGB; masks: V arrays (H, W) bool, True on the object. Sizes may differ by view.
     cameras: float64, camera -> normalised.
     T_world_normalised: (4, 4) float64 similarity (the file's `scale_mat_0`, or computed).
-    names: file stem of each image. warnings: what the reader wants the user to know.
+    names: file stem of each image. warnings: what the reader wants the user to know. files: V, of a capture on disk.
     """
 
     folder: Path
@@ -127,6 +136,7 @@ class Capture:
     cameras: Cameras
     T_world_normalised: np.ndarray
     warnings: tuple[str, ...] = ()
+    files: tuple[PhotoFile, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

@@ -102,12 +102,14 @@ class TestArguments:
 
         def fit_capture(capture: Path, **options: Any) -> types.SimpleNamespace:
             seen.update(options, capture=capture)
-            return types.SimpleNamespace(run=options["out"], steps=5, seconds=61.4, psnr_db=22.414, mask_iou=0.9791)
+            numbers = {"steps": 5, "seconds": 61.4, "psnr_db": 22.414, "mask_iou": 0.9791}
+            return types.SimpleNamespace(run=options["out"], **numbers, camera_lines=["cameras   turned"])
 
         stand_in("fit", "fit_capture", fit_capture)
         line = (
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
-            "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks"
+            "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks "
+            "--cameras train --init-cameras rough.npz"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -119,6 +121,8 @@ class TestArguments:
             "rays": 64,
             "downscale": 2,
             "seed": 7,
+            "cameras": "train",
+            "init_cameras": Path("rough.npz"),
             "arch": "cpu",
             "threads": 1,
             "assignments": ["loss.alpha=3", "seed=1"],
@@ -131,6 +135,7 @@ class TestArguments:
             "run       run",
             "steps     5 in 61 s",
             "last step PSNR 22.41 dB where hit, mask IoU 0.979",
+            "cameras   turned",
         ]
 
     def test_a_run_is_named_after_its_capture(self, stand_in: Callable[..., None]) -> None:
@@ -144,7 +149,7 @@ class TestArguments:
         assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
         assert seen["out"] == Path("runs/photos")
         assert {name for name, value in seen.items() if value is None} == {
-            "steps", "time_limit", "rays", "downscale", "seed", "threads"
+            "steps", "time_limit", "rays", "downscale", "seed", "threads", "cameras", "init_cameras"
         }  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Readers that turn a folder into a `Capture`, and a capture of our own."""
 
 from .idr import write_idr_cameras
-from .reading import read_capture
+from .reading import poses_file, read_capture
 
-__all__ = ["read_capture", "write_idr_cameras"]
+__all__ = ["poses_file", "read_capture", "write_idr_cameras"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..cameras import cameras_from_projections, shrunk, transform_cameras
 from ..errors import BadInput, InputMissing, UsageError
-from ..types import Cameras, Capture
+from ..types import Cameras, Capture, PhotoFile
 from .idr import normalised_frame, read_matrices
 from .images import MAX_PIXELS, Photo, list_images, read_photos, summarised
 from .intrinsics import check_intrinsics
@@ -20,6 +20,7 @@ from .masks import MaskReading, check_masks, read_masks, threshold_mask
 from .normalise import check_frame, find_object
 
 CAMERA_FILES = ("cameras.npz", "cameras_sphere.npz")
+ROUGH_CAMERAS = "cameras_linear_init.npz"
 FEWEST_VIEWS = 3
 
 
@@ -57,9 +58,9 @@ def read_capture(
     """Read image/, mask/ and cameras.npz or cameras_sphere.npz of a folder (docs/formats).
 
     Images and masks are sorted by name and paired by position. downscale averages photos and masks over blocks of
-    pixels; normalize finds the object from the masks instead of trusting scale_mat. cameras_file names a file of rough
-    poses: the intrinsics then come from the usual one, if it is there (CAM-6). T_world_normalised (4, 4) is a frame
-    known from elsewhere: it is taken as it is, whatever the file or the masks say.
+    pixels; normalize finds the object from the masks instead of trusting scale_mat. cameras_file, a path from the
+    folder, holds rough poses: the intrinsics then come from the usual one, if it is there (CAM-6). T_world_normalised
+    (4, 4) is a frame known from elsewhere: it is taken as it is, whatever the file or the masks say.
 
     Raises InputMissing: no folder, image/, mask/ or camera file. Raises BadInput for all that is there but wrong.
     Raises UsageError for a downscale below 1.
@@ -83,7 +84,23 @@ def read_capture(
     if T_world_normalised is None:
         warnings += check_frame(masks, cameras, names, found=found)
     colours = [photo.colour for photo in photos]
-    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings))
+    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), _photo_files(layout.images, photos))
+
+
+def poses_file(folder: Path, chosen: Path | None, *, train: bool) -> str | None:
+    """The `cameras_file` of `read_capture` for a fit; None is the usual file.
+
+    chosen: a file in the folder or, where there is none of that name, a path. Unless one is chosen, poses that will be
+    trained start from rough ones where the folder has them. Raises InputMissing.
+    """
+    if chosen is None:
+        return ROUGH_CAMERAS if train and (folder / ROUGH_CAMERAS).is_file() else None
+    found = next((path for path in (folder / chosen, chosen) if path.is_file()), None)
+    if found is None:
+        why = f"neither in {folder} nor by itself is there such a file"
+        raise InputMissing("no camera file", where=chosen, why=why, todo="name a file in the IDR or NeuS format")
+    found, folder = found.resolve(), folder.resolve()
+    return str(found.relative_to(folder) if found.is_relative_to(folder) else found)
 
 
 def _find_files(folder: Path, cameras_file: str | None, fewest_views: int) -> _Layout:
@@ -101,6 +118,11 @@ def _find_files(folder: Path, cameras_file: str | None, fewest_views: int) -> _L
     if not cameras.is_file():
         raise InputMissing("no camera file", where=cameras, todo="add it, in the IDR or NeuS format")
     return _Layout(cameras, usual if usual.is_file() else cameras, images, _find_masks(folder / "mask", images))
+
+
+def _photo_files(images: Sequence[Path], photos: Sequence[Photo]) -> tuple[PhotoFile, ...]:
+    sizes = [photo.full_size for photo in photos]
+    return tuple(PhotoFile(path.name, height, width) for path, (width, height) in zip(images, sizes, strict=True))
 
 
 def _find_masks(folder: Path, images: Sequence[Path]) -> list[Path] | None:

@@ -1,0 +1,68 @@
+"""Where the trained cameras of a fit have been, and the files that tell other programs where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .camera_curves import HISTORY_FILE, CameraMovement, PoseHistory, camera_movement, write_history
+from .camera_files import write_cameras
+from .cameras import shrunk
+from .errors import CannotCreate, WriteFailed, warn
+from .types import Cameras, Capture
+
+
+class CameraLog:
+    """The poses of every logged step, the first row being those that the fit was given.
+
+    folder: of the run's cameras. capture: what is fitted, `downscale` times smaller than its photos.
+    """
+
+    def __init__(self, folder: Path, capture: Capture, downscale: int) -> None:
+        self.folder, self.capture, self.downscale = folder, capture, downscale
+        self.start = capture.cameras.to(torch.float64)
+        self.unit = float(np.cbrt(np.linalg.det(capture.T_world_normalised[:3, :3])))
+        self.steps = [0]
+        self.quaternions, self.centres = [self.start.quaternions], [self.start.centres]
+        self._written = False
+
+    def note(self, step: int, cameras: Cameras) -> dict[str, float]:
+        """Keep the poses of a step; how far they are from the start, as metrics.jsonl names it."""
+        self.steps.append(step)
+        self.quaternions.append(cameras.quaternions)
+        self.centres.append(cameras.centres)
+        moved = self.movement(cameras)
+        return {"camera_turned_deg": float(moved.degrees.mean()), "camera_moved": float(moved.distance.mean())}
+
+    def movement(self, cameras: Cameras) -> CameraMovement:
+        """Of each view since the start, world units, less what all have in common (CAM-9)."""
+        return camera_movement(self.start, cameras, self.unit)
+
+    def write(self, cameras: Cameras) -> None:
+        """The cameras as they are now, for photos of full size, and the history; a failure is a warning."""
+        files = self.capture.files
+        names, sizes = [file.name for file in files], [(file.height, file.width) for file in files]
+        whole, frame = shrunk(cameras, 1 / self.downscale), self.capture.T_world_normalised
+        try:
+            write_cameras(self.folder, whole, frame, names, sizes, mention_skew=not self._written)
+            write_history(self.folder / HISTORY_FILE, self.history())
+            self._written = True
+        except (CannotCreate, WriteFailed) as error:
+            warn(f"{error}; the fit goes on without these files")
+
+    def history(self) -> PoseHistory:
+        return PoseHistory(np.array(self.steps), torch.stack(self.quaternions), torch.stack(self.centres))
+
+    def state(self) -> dict[str, Tensor]:
+        history = self.history()
+        tensors = {"quaternions": history.quaternions, "centres": history.centres}
+        return {"steps": torch.from_numpy(history.steps), **tensors}
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from `state()`; what was noted later is forgotten."""
+        self.steps = tensors["steps"].tolist()
+        self.quaternions, self.centres = list(tensors["quaternions"]), list(tensors["centres"])
