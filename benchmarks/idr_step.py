@@ -45,7 +45,6 @@ class Row:
     milliseconds: float
     spread: float
     sdf_queries: float
-    screened_queries: float
 
 
 def main() -> None:
@@ -57,10 +56,10 @@ def main() -> None:
         check(trainer, plain)
         rows = race(trainer, plain, options.steps)
         threads = torch.get_num_threads()
-    print(f"{'step':12}{'ms':>10}{'spread':>8}{'queries':>10}{'screened':>10}")
+    print(f"{'step':12}{'ms':>10}{'spread':>8}{'queries':>10}")
     for row in rows:
         times = f"{row.milliseconds:10.1f}{row.spread:8.2f}"
-        print(f"{row.name:12}{times}{row.sdf_queries:10.0f}{row.screened_queries:10.0f}")
+        print(f"{row.name:12}{times}{row.sdf_queries:10.0f}")
     ours, twin = rows
     speed, share = twin.milliseconds / ours.milliseconds, ours.sdf_queries / twin.sdf_queries
     print(f"{speed:.2f} times as fast, {share:.2f} of the questions")
@@ -172,12 +171,12 @@ def race(trainer: IdrTrainer, plain: PlainStep, steps: int) -> list[Row]:
     for _ in range(steps + 1):
         plain.follow()
         seconds, scheduled = timed(trainer.step), trainer.scheduled()
-        ours.append((seconds, scheduled["sdf_queries"], scheduled["screened_queries"]))
-        twin.append((timed(plain.step), plain.queries, 0))
+        ours.append((seconds, scheduled["sdf_queries"]))
+        twin.append((timed(plain.step), plain.queries))
     return [summary("production", ours[1:]), summary("reference", twin[1:])]
 
 
-def summary(name: str, turns: list[tuple[float, float, float]]) -> Row:
+def summary(name: str, turns: list[tuple[float, float]]) -> Row:
     seconds, *queries = zip(*turns, strict=True)
     return Row(name, statistics.median(seconds) * 1e3, max(seconds) / min(seconds), *map(statistics.mean, queries))
 
