@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from . import meshes, runtime
+from .camera_curves import HISTORY_FILE, camera_movement, read_history
 from .charts import line_chart
 from .doctor import PACKAGES
 from .errors import TidrError, warn
@@ -92,6 +93,8 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
         settings=[Row(key, str(value)) for key, value in _flat(loaded.config.model_dump()).items()],
         versions=[Row(name, version) for name in PACKAGES if (version := _version(name))],
         cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
+        camera_charts=_camera_charts(metrics),
+        camera_rows=_camera_rows(loaded, folder),
     )
     atomic_write(folder.report / "index.html", page_html(page))
     return folder.report / "index.html"
@@ -161,6 +164,33 @@ def _charts(metrics: list[dict[str, Any]]) -> list[str]:
         line_chart("Thousand rays per second", {"rays": pace}, below=clock),
     ]
     return [chart for chart in charts if chart]
+
+
+def _camera_charts(metrics: list[dict[str, Any]]) -> list[str]:
+    """Mean movement since the start over steps; nothing where cameras were fixed."""
+    titles = {
+        "camera_turned_deg": "Cameras turned since the start, mean, °",
+        "camera_moved": "Cameras moved since the start, mean, world units",
+    }
+    charts = [
+        line_chart(title, {"cameras": [(r["step"], r[key]) for r in metrics if r.get(key) is not None]})
+        for key, title in titles.items()
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _camera_rows(loaded: LoadedRun, folder: RunFolder) -> list[Row]:
+    """How far each camera is from where it started."""
+    history = read_history(folder.cameras / HISTORY_FILE)
+    if history is None or len(history.at(0)) != len(loaded.cameras):
+        return []
+    unit = float(np.cbrt(np.linalg.det(loaded.T_world_normalised[:3, :3])))
+    moved = camera_movement(history.at(0), loaded.cameras, unit)
+    note = "mean; median {:.3g}, most {:.3g} (photo {} in order of name); less what all cameras have in common"
+    return [
+        Row(name, f"{x.mean():.3g} {symbol}".strip(), note.format(np.median(x), x.max(), int(x.argmax()) + 1))
+        for name, symbol, x in (("Turned", "°", moved.degrees), ("Moved", "units", moved.distance))
+    ]
 
 
 def _views(loaded: LoadedRun, folder: Path) -> tuple[list[ViewPictures], tuple[int, ...] | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 from . import charts
@@ -63,7 +63,8 @@ class ViewPictures:
 class Page:
     """All that a page shows; what is empty is left out.
 
-    film: file beside the page. charts: SVG elements. links: title -> relative address. cameras: file of a chart.
+    film: file beside the page. charts: SVG elements. links: title -> relative address. cameras: file of a chart;
+    camera_charts, camera_rows: how trained cameras moved.
     """
 
     title: str
@@ -78,6 +79,8 @@ class Page:
     settings: list[Row]
     versions: list[Row]
     cameras: str = ""
+    camera_charts: list[str] = field(default_factory=list)
+    camera_rows: list[Row] = field(default_factory=list)
 
 
 def page_html(page: Page) -> str:
@@ -87,8 +90,8 @@ def page_html(page: Page) -> str:
         _cards(page.headlines),
         _section("Around the object", _film(page.film)),
         _section("Photo and rendering", _views(page.views)),
-        _section("Course of the fit", f'<div class="charts">{"".join(page.charts)}</div>' if page.charts else ""),
-        _section("Trained cameras", _cameras(page.cameras)),
+        _section("Course of the fit", _charts(page.charts)),
+        _section("Trained cameras", _charts(page.camera_charts) + _table(page.camera_rows) + _cameras(page.cameras)),
         _section("Measurements", _table(page.metrics)),
         _section("Mesh", _table(page.mesh) + _links(page.links)),
         _section("Settings and versions", _folded("Settings", page.settings) + _folded("Versions", page.versions)),
@@ -109,6 +112,10 @@ def _cards(rows: Iterable[Row]) -> str:
 
 def _film(file: str) -> str:
     return f'<img src="{escape(file)}" alt="The object from all sides, in colour and as normals">' if file else ""
+
+
+def _charts(elements: list[str]) -> str:
+    return f'<div class="charts">{"".join(elements)}</div>' if elements else ""
 
 
 def _cameras(file: str) -> str:

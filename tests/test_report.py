@@ -127,6 +127,12 @@ def test_a_page_shows_the_curves_of_trained_cameras_beside_it():
     assert reader.found == ["cameras.svg"]
 
 
+def test_a_page_says_how_trained_cameras_moved():
+    text = page_html(replace(EMPTY, camera_charts=["<svg></svg>"], camera_rows=[Row("Turned", "1.2 °", "mean")]))
+    section = text.split("<h2>Trained cameras</h2>")[1]
+    assert "<svg></svg>" in section and "1.2 °" in section
+
+
 def test_text_from_outside_is_escaped():
     text = page_html(
         Page("<script>x</script>", "a & b", [Row("<b>", "<i>")], "", [], [], [], [], {}, [Row("k", "<u>")], [])
