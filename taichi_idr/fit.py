@@ -207,7 +207,7 @@ class _Fit:
             return False
         checkpoint = None if self.rolled_back else load_newest(self.folder.checkpoints, warn)
         if checkpoint is None:
-            todo = "lower schedule.table_rate and schedule.network_rate with --set and --fresh"
+            todo = "lower the learning rates (schedule.*rate) with --set and --fresh"
             raise Diverged("the fit diverged", where=self.folder.path, why="losses stay non-finite", todo=todo)
         self._restore(checkpoint)
         self.trainer.halve_rates()
