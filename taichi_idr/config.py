@@ -114,6 +114,15 @@ class LossConfig(_Frozen):
     grazing: float = Field(default=0.05, gt=0, lt=1, description="least |n.v| in Lemma 1's denominator")
 
 
+def _listed(value: Any) -> Any:
+    """`--set` writes a list as 1,2,3."""
+    return [part for part in value.split(",") if part] if isinstance(value, str) else value
+
+
+Epochs = Annotated[tuple[int, ...], BeforeValidator(_listed)]
+Shares = Annotated[tuple[float, ...], BeforeValidator(_listed)]
+
+
 class CamerasConfig(_Frozen):
     """Poses: as given, or trained with the shape (CAM-4, CAM-5)."""
 
@@ -140,6 +149,11 @@ class CamerasConfig(_Frozen):
     leverage_end: float = Field(default=200.0, gt=0)
     released: float = Field(default=0.3, gt=0, le=1, description="share of the steps after which both have their end")
     largest_turn: float = Field(default=0.1, gt=0, description="degrees per step")
+    adjustments: Shares = Field(
+        default=(0.05, 0.1, 0.2, 0.4, 0.6, 0.8), description="shares of the steps at which all poses are adjusted at once"
+    )
+    settled: float = Field(default=0.05, ge=0, le=1, description="share of their steps that adjusted poses go on with")
+    fewest_sightings: int = Field(default=10, ge=1, description="sharp ones of a view, for an adjustment to move it")
     hull_fraction: float = Field(
         default=0.8, gt=0, le=1, description="share of the photos that must agree on the first hull"
     )
@@ -179,14 +193,6 @@ class LogConfig(_Frozen):
     metrics_interval: int = Field(default=50, ge=1)
     preview_interval: int = Field(default=1000, ge=1)
     checkpoint_interval: int = Field(default=1000, ge=1)
-
-
-def _listed(value: Any) -> Any:
-    """`--set` writes a list as 1,2,3."""
-    return [part for part in value.split(",") if part] if isinstance(value, str) else value
-
-
-Epochs = Annotated[tuple[int, ...], BeforeValidator(_listed)]
 
 
 class EpochScheduleConfig(_Frozen):

@@ -20,6 +20,7 @@ from .poses import Poses
 from .types import Rays
 
 UNKNOWNS = 6  # turn about the camera's centre (radians, axes of the normalised frame), shift of the centre
+_RUNNING = ("gradient", "scatter", "visits", "trust")
 
 
 class GaussNewton:
@@ -31,6 +32,7 @@ class GaussNewton:
         self.gradient = torch.zeros(views, UNKNOWNS, **like)
         self.scatter = torch.zeros(views, UNKNOWNS, UNKNOWNS, **like)
         self.visits = torch.zeros(views, **like)
+        self.trust = torch.ones(views, **like)
         self.rate_scale = 1.0
 
     @torch.no_grad()
@@ -50,17 +52,24 @@ class GaussNewton:
         visits = self.visits[seen]
         gradient = self.gradient[seen] / (1 - config.momentum**visits)[:, None]
         scatter = self.scatter[seen] / (1 - config.memory**visits)[:, None, None]
-        move = -self.rate_scale * step_size(config, progress) * _solved(scatter, gradient, damping(config, progress))
+        share = self.rate_scale * step_size(config, progress) * self.trust[seen, None]
+        move = -share * _solved(scatter, gradient, damping(config, progress))
         turn, shift = move[:, :3], move[:, 3:] * config.shift_scale
         largest = math.radians(config.largest_turn)
         self.poses.move(seen, _shortened(turn, largest), _shortened(shift, 2 * largest))
 
+    def settle(self, views: Tensor) -> None:
+        """Forget what was learnt about poses (V,) bool that have been replaced by better ones, and move them less."""
+        for running in (self.gradient, self.scatter, self.visits):
+            running[views] = 0
+        self.trust[views] = self.config.settled
+
     def state(self) -> dict[str, Tensor]:
         scale = torch.tensor(self.rate_scale, dtype=torch.float64)
-        return {"gradient": self.gradient, "scatter": self.scatter, "visits": self.visits, "rate_scale": scale}
+        return {**{name: getattr(self, name) for name in _RUNNING}, "rate_scale": scale}
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        for name in ("gradient", "scatter", "visits"):
+        for name in _RUNNING:
             getattr(self, name).copy_(tensors[name])
         self.rate_scale = float(tensors["rate_scale"])
 

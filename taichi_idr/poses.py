@@ -45,14 +45,18 @@ class Poses(nn.Module):
     @torch.no_grad()
     def move(self, views: Tensor, turn: Tensor, shift: Tensor) -> None:
         """Turn cameras `views` (B,) about their centres by rotation vectors (B, 3), then shift them by (B, 3)."""
-        angle = turn.norm(dim=1, keepdim=True)
-        axis = turn / angle.clamp(min=1e-12)
-        quaternion = torch.cat([torch.cos(angle / 2), torch.sin(angle / 2) * axis], dim=1)
-        turned = _product(quaternion, self.quaternions[views])
         centres = self.centres[views] + shift
-        self.quaternions[views] = torch.nn.functional.normalize(turned, dim=1)
+        self.quaternions[views] = rotated(self.quaternions[views], turn)
         own = self.config.parameters == "centre"
         self.places[views] = centres if own else _origin_seen(self.quaternions[views], centres)
+
+    @torch.no_grad()
+    def set(self, cameras: Cameras) -> None:
+        """Take over quaternions and centres; intrinsics stay."""
+        self.quaternions.copy_(cameras.quaternions)
+        own = self.config.parameters == "centre"
+        centres = cameras.centres.to(self.quaternions.device)
+        self.places.copy_(centres if own else _origin_seen(self.quaternions, centres))
 
     @torch.no_grad()
     def cameras(self) -> Cameras:
@@ -101,6 +105,14 @@ class SparseAdam:
         for name, (first, second) in self.moments.items():
             first.copy_(tensors[f"{name}.first"])
             second.copy_(tensors[f"{name}.second"])
+
+
+def rotated(quaternions: Tensor, turn: Tensor) -> Tensor:
+    """Unit quaternions (B, 4) w x y z, turned further by rotation vectors (B, 3) in the frame they lead to."""
+    angle = turn.norm(dim=1, keepdim=True)
+    axis = turn / angle.clamp(min=1e-12)
+    further = torch.cat([torch.cos(angle / 2), torch.sin(angle / 2) * axis], dim=1)
+    return torch.nn.functional.normalize(_product(further, quaternions), dim=1)
 
 
 def _product(p: Tensor, q: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from .ops.visual_hull import visual_hull
 from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
 from .poses import Poses, SparseAdam
+from .tracks import adjusted_poses
 from .training import StepReport, Trainer, prefixed, unprefixed
 from .types import Capture, Hits, Rays
 
@@ -52,6 +53,7 @@ class FastTrainer(Trainer):
 
     def step(self) -> StepReport:
         self.model.geometry.active_levels = levels_at(self.config, self.progress)
+        self._adjust_poses()
         self._refresh_hull()
         self._refresh_lattice()
         self.optimiser.zero_gradients()
@@ -106,6 +108,17 @@ class FastTrainer(Trainer):
         elif self.pose_optimiser:
             self.pose_optimiser.step(batch.view.long().unique(), pose_rates(self.config.cameras, self.progress))
             self.poses.zero_grad()
+
+    def _adjust_poses(self) -> None:
+        """Bundle adjustment over sightings of the surface, at a few points of the fit (docs/decisions/0010)."""
+        cameras = self.config.cameras
+        if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
+            return
+        adjusted = adjusted_poses(self.model, self.poses.cameras(), self.pixels, cameras.fewest_sightings)
+        if adjusted is not None:
+            self.poses.set(adjusted.cameras)
+            if isinstance(self.pose_optimiser, GaussNewton):
+                self.pose_optimiser.settle(adjusted.moved)
 
     def _carve(self) -> Tensor:
         """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
