@@ -19,7 +19,7 @@ from .types import Cameras
 ITERATIONS = 12
 HUBER = 1.345  # standard deviations of a sighting
 DAMPING = 1e-4  # of the first step, share of the diagonal
-PRIOR_TURN, PRIOR_SHIFT = 0.3, 0.01  # degrees, normalised units: how well a pose is known before, roughly
+KNOWN = (0.3, 0.01)  # degrees, normalised units: how well a pose is known before, roughly
 RANGE = (1e-9, 1e3)  # of the damping
 
 
@@ -59,20 +59,20 @@ class Adjustment:
     error: tuple[float, float]
 
 
-def adjust(cameras: Cameras, points: Tensor, sightings: Sightings, *, iterations: int = ITERATIONS) -> Adjustment:
+def adjust(cameras: Cameras, points: Tensor, sightings: Sightings, *, known: tuple[float, float] = KNOWN, iterations: int = ITERATIONS) -> Adjustment:
     """Poses (intrinsics stay) and points (N, 3), float64, of least robust reprojection error.
 
     What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge.
     """
-    damping, away = DAMPING, points.new_zeros(len(cameras), 6)
+    damping, away, prior = DAMPING, points.new_zeros(len(cameras), 6), _prior(known).to(points)
     residual = sightings.errors(cameras, points)
-    first, cost = _huber(residual), _cost(residual, away)
+    first, cost = _huber(residual), _cost(residual, away, prior)
     for _ in range(iterations):
-        move, moved = _step(cameras, points, sightings, residual, away, damping)
+        move, moved = _step(cameras, points, sightings, residual, away, prior, damping)
         turned = rotated(cameras.quaternions, move[:, :3])
         tried = Cameras(turned, cameras.centres + move[:, 3:], cameras.intrinsics)
         new_residual = sightings.errors(tried, points + moved)
-        new_cost = _cost(new_residual, away + move)
+        new_cost = _cost(new_residual, away + move, prior)
         if new_cost < cost:
             cameras, points, residual, cost = tried, points + moved, new_residual, new_cost
             away = away + move
@@ -101,19 +101,18 @@ def _huber(residual: Tensor) -> float:
     return float(torch.where(size < HUBER, size**2 / 2, HUBER * (size - HUBER / 2)).mean())
 
 
-def _cost(residual: Tensor, away: Tensor) -> float:
+def _cost(residual: Tensor, away: Tensor, prior: Tensor) -> float:
     """What is minimised: sightings and prior, away (V, 6) being the turns and shifts since the start."""
-    return _huber(residual) * len(residual) + float((_prior(away) * away**2).sum()) / 2
+    return _huber(residual) * len(residual) + float((prior * away**2).sum()) / 2
 
 
-def _prior(like: Tensor) -> Tensor:
+def _prior(known: tuple[float, float]) -> Tensor:
     """Curvature (6,) of the prior."""
-    deviations = torch.tensor([np.radians(PRIOR_TURN)] * 3 + [PRIOR_SHIFT] * 3)
-    return deviations.to(like) ** -2
+    return torch.tensor([np.radians(known[0])] * 3 + [known[1]] * 3) ** -2
 
 
 def _step(
-    cameras: Cameras, points: Tensor, sightings: Sightings, residual: Tensor, away: Tensor, damping: float
+    cameras: Cameras, points: Tensor, sightings: Sightings, residual: Tensor, away: Tensor, prior: Tensor, damping: float
 ) -> tuple[Tensor, Tensor]:
     """One damped step: turns and shifts (V, 6) of the cameras, moves (N, 3) of the points."""
     views, count, view, point = len(cameras), len(points), sightings.view, sightings.point
@@ -127,8 +126,8 @@ def _step(
     g_points = points.new_zeros(count, 3).index_add_(0, point, (point_side @ residual[:, :, None])[:, :, 0])
     mixed = pose_side @ to_point  # (M, 6, 3)
 
-    H_poses += torch.diag(_prior(points))
-    g_poses += _prior(points) * away
+    H_poses += torch.diag(prior)
+    g_poses += prior * away
     _damp(H_points, damping)
     _damp(H_poses, damping)
     inverse = torch.linalg.inv(H_points)

@@ -58,11 +58,11 @@ class GaussNewton:
         largest = math.radians(config.largest_turn)
         self.poses.move(seen, _shortened(turn, largest), _shortened(shift, 2 * largest))
 
-    def settle(self, views: Tensor) -> None:
-        """Forget what was learnt about poses (V,) bool that have been replaced by better ones, and move them less."""
+    def settle(self, views: Tensor, trust: Tensor) -> None:
+        """Forget what was learnt about poses (V,) bool that have been replaced, and move them by `trust` (V,) less."""
         for running in (self.gradient, self.scatter, self.visits):
             running[views] = 0
-        self.trust[views] = self.config.settled
+        self.trust[views] = trust[views].to(self.trust)
 
     def state(self) -> dict[str, Tensor]:
         scale = torch.tensor(self.rate_scale, dtype=torch.float64)

@@ -23,6 +23,7 @@ from .pixels import Photos
 from .render import camera_rays
 from .types import Cameras, Rays
 
+TEXTURE = 8.0  # pixels, above which brightness is shading
 REACH = 5  # pixels from a patch's centre to its edge
 CORNER_SCALE = 1.5  # pixels, of the structure tensor
 CORNER_CELL = 15  # pixels between corners
@@ -41,35 +42,38 @@ LIKENESS = 0.8  # least correlation of accepted patches
 
 @dataclass(frozen=True)
 class AdjustedPoses:
-    """cameras: all views; moved (V,) bool: those that had sightings enough. sightings: how many in all."""
+    """cameras: all views; worth (V,): sharp sightings of each; moved (V,) bool: those that had enough."""
 
     cameras: Cameras
+    worth: Tensor
     moved: Tensor
-    sightings: int
 
 
-def adjusted_poses(model: Model, cameras: Cameras, photos: Photos, fewest: int) -> AdjustedPoses | None:
+def adjusted_poses(model: Model, cameras: Cameras, photos: Photos, fewest: int, known: tuple[float, float]) -> AdjustedPoses | None:
     """The poses after one bundle adjustment over what the photos show of the model's surface; None without enough.
 
     cameras: float64, camera -> normalised. The surface stays in its place: the similarity that the adjustment leaves
-    open is chosen so. Views with fewer than `fewest` sightings stay as they are.
+    open is chosen so. Views with fewer than `fewest` sightings stay as they are. known: how well poses
+    are known before, degrees and normalised units.
     """
     views = [photos.photo(view) for view in range(len(cameras))]
-    greys, masks = [grey(photo) for photo, _ in views], [mask for _, mask in views]
+    masks = [mask for _, mask in views]
+    greys = most_telling([photo for photo, _ in views], masks)
     stacks = [PhotoStack(greys, shrink) for shrink, _ in ROUNDS]
     points, sightings = find_sightings(model, cameras, stacks, find_corners(greys, masks))
-    enough = _worth(sightings, len(cameras)) >= fewest
+    worth = _worth(sightings, len(cameras))
+    enough = worth >= fewest
     sightings = sightings[enough[sightings.view]]
     if int(enough.sum()) < 3:
         return None
-    adjusted = adjust(cameras, points, sightings)
+    adjusted = adjust(cameras, points, sightings, known=known)
     close = adjusted.residual < CLOSE
     moved = torch.bincount(sightings.point[close], minlength=len(points)) >= 2
     T, _, _ = trimesh.registration.procrustes(adjusted.points[moved].numpy(), points[moved].numpy(), reflection=False)
     placed = transform_cameras(np.asarray(T), adjusted.cameras)
     quaternions = torch.where(enough[:, None], placed.quaternions, cameras.quaternions)
     centres = torch.where(enough[:, None], placed.centres, cameras.centres)
-    return AdjustedPoses(Cameras(quaternions, centres, cameras.intrinsics), enough, len(sightings))
+    return AdjustedPoses(Cameras(quaternions, centres, cameras.intrinsics), worth, enough)
 
 
 class PhotoStack:
@@ -110,9 +114,15 @@ class Corners:
         return Corners(self.view[index], self.pixel[index])
 
 
-def grey(photo: np.ndarray) -> np.ndarray:
-    """Photo (H, W, 3) in [0, 1] -> luma (H, W) float32 (ITU-R BT.601)."""
-    return photo @ np.array([0.299, 0.587, 0.114], np.float32)
+def most_telling(photos: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Photos (H, W, 3) in [0, 1] -> one channel (H, W) float32, along which the object's texture varies most."""
+    covariance = np.zeros((3, 3))
+    for photo, mask in zip(photos, masks, strict=True):
+        fine = photo - ndimage.gaussian_filter(photo, (TEXTURE, TEXTURE, 0))
+        fine = ndimage.gaussian_filter(fine, (1, 1, 0))[ndimage.binary_erosion(mask, iterations=REACH)]
+        covariance += fine.T @ fine
+    direction = np.linalg.eigh(covariance)[1][:, -1]
+    return [(photo @ (direction * np.sign(direction.sum()))).astype(np.float32) for photo in photos]
 
 
 def find_corners(photos: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> Corners:

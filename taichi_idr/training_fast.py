@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -114,11 +115,12 @@ class FastTrainer(Trainer):
         cameras = self.config.cameras
         if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
             return
-        adjusted = adjusted_poses(self.model, self.poses.cameras(), self.pixels, cameras.fewest_sightings)
+        adjusted = adjusted_poses(self.model, self.poses.cameras(), self.pixels, cameras.fewest_sightings, known_poses(cameras, self.progress))
         if adjusted is not None:
             self.poses.set(adjusted.cameras)
             if isinstance(self.pose_optimiser, GaussNewton):
-                self.pose_optimiser.settle(adjusted.moved)
+                trust = (cameras.fewest_sightings / adjusted.worth).clamp(min=cameras.settled, max=1)
+                self.pose_optimiser.settle(adjusted.moved, trust)
 
     def _carve(self) -> Tensor:
         """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
@@ -203,6 +205,14 @@ class FastTrainer(Trainer):
         if self.pose_optimiser is None:
             return smoothness_loss(normals, beside)
         return 2 * smoothness_loss(normals.detach(), beside)
+
+
+def known_poses(cameras: CamerasConfig, progress: float) -> tuple[float, float]:
+    """How well poses are known by now: degrees, normalised units."""
+    share = min(progress / cameras.decay_start, 1.0) if cameras.decay_start else 1.0
+    factor = (cameras.known_end / cameras.known_start) ** share
+    turn = cameras.known_start * factor
+    return turn, math.radians(turn) * 2
 
 
 def pose_rates(cameras: CamerasConfig, progress: float) -> dict[str, float]:
