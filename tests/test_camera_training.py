@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import captures
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,7 @@ from taichi_idr.config import make_config
 from taichi_idr.errors import BadInput, InputMissing, Stopped, WriteFailed
 from taichi_idr.fit import fit_capture
 from taichi_idr.model import load_run
+from taichi_idr.report import write_report
 from taichi_idr.run_folder import RunFolder
 from taichi_idr.run_views import heldout_views, training_views
 from taichi_idr.training_fast import FastTrainer
@@ -266,3 +268,27 @@ def test_preset_idr_trains_its_cameras_too(capture, tmp_path):
 
 def test_the_option_wins_over_a_setting(capture):
     assert make_config("fast", ["cameras.train=true"], cameras={"train": False}).cameras.train is False
+
+
+def test_a_report_shows_how_the_cameras_moved(straight):
+    page = write_report(straight, film_frames=0).read_text()
+    section = page.split("<h2>Trained cameras</h2>")[1].split("<h2>")[0]
+    moved = RunFolder(straight).read_metrics()[-1]
+    assert section.count("<svg") == 2
+    assert f">{moved['camera_turned_deg']:.3g} °<" in section
+    assert f">{moved['camera_moved']:.3g} units<" in section
+
+
+def test_silhouettes_pull_disturbed_cameras_back(tmp_path):
+    """Two balls, twelve photos: a hull of rough poses, and steps before colours have a say."""
+    folder = captures.make_capture(tmp_path / "balls", views=12, size=(64, 56))
+    true = read_capture(folder)
+    rough = disturbed(true.cameras, TURN, SHIFT)
+    write_idr_cameras(folder / ROUGH_CAMERAS, rough, true.T_world_normalised)
+    more = ("schedule.hull_steps=200", "schedule.rays=512", "cameras.step_size=0.03", "cameras.released=1")
+    fit(folder, tmp_path / "run", *more)
+    history = read_history(tmp_path / "run" / "cameras" / "history.npz")
+    assert history is not None
+    found = camera_curves(history, true.cameras).rotation_deg
+    assert found[0] == pytest.approx(TURN, rel=1e-3)
+    assert found[-1] < 0.7 * TURN  # measured 1.1 degrees
