@@ -22,7 +22,7 @@ VIEWS, RAYS, STEPS = 6, 1024, 200
 TURN, SHIFT = 1.0, 0.02  # degrees and normalised units by which poses start wrong
 CONVERGED = (0.02, 1e-3)  # degrees, normalised units; measured 0.009 and 0.0004
 UNFINISHED = 0.1  # degrees; Adam on quaternion and centre measured 0.15 to 0.43 at its three rates
-SWING = 1.2  # of the start; Adam on quaternion and origin measured 2.1 and 1.5
+SWING = 1.2  # of the start; Adam on quaternion and origin measured 3.0 and 5.8
 RATES = (1e-4, 1e-3, 3e-3)
 DEVICE = torch.device("cpu")
 
