@@ -17,7 +17,7 @@ class Poses(nn.Module):
     """Per view a quaternion and a place: the camera's centre c, or the origin seen from the camera, t = -R^T c.
 
     With t, moving a camera around the object is a change of the quaternion alone, with c one of both at once
-    (docs/decisions/0009-object-centred-poses.md). Parameters are float64: steps of 1e-7 count.
+    (docs/decisions/0009-gauss-newton-poses.md). Parameters are float64: steps of 1e-7 count.
     """
 
     def __init__(self, cameras: Cameras, config: CamerasConfig, device: torch.device, dtype: torch.dtype) -> None:
