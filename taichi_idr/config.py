@@ -150,9 +150,12 @@ class CamerasConfig(_Frozen):
     released: float = Field(default=0.3, gt=0, le=1, description="share of the steps after which both have their end")
     largest_turn: float = Field(default=0.1, gt=0, description="degrees per step")
     adjustments: Shares = Field(
-        default=(0.05, 0.1, 0.2, 0.4, 0.6, 0.8), description="shares of the steps at which all poses are adjusted"
+        default=(0.04, 0.08, 0.15, 0.3, 0.5, 0.7, 0.85), description="shares of the steps at which all poses are adjusted"
     )
-    settled: float = Field(default=0.05, ge=0, le=1, description="share of their steps that adjusted poses go on with")
+    trusted_sightings: float = Field(
+        default=30.0, gt=0, description="sharp sightings of a view that weigh as much as its rays: with more it moves less"
+    )
+    settled: float = Field(default=0.05, ge=0, le=1, description="least share of their steps that adjusted poses keep")
     known_start: float = Field(default=0.3, gt=0, description="degrees: how well an adjustment takes poses to be known")
     known_end: float = Field(default=0.05, gt=0, description="degrees: the same, from decay_start on")
     fewest_sightings: int = Field(default=10, ge=1, description="sharp ones of a view, for an adjustment to move it")

@@ -115,11 +115,12 @@ class FastTrainer(Trainer):
         cameras = self.config.cameras
         if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
             return
-        adjusted = adjusted_poses(self.model, self.poses.cameras(), self.pixels, cameras.fewest_sightings, known_poses(cameras, self.progress))
+        known = known_poses(cameras, self.progress)
+        adjusted = adjusted_poses(self.model, self.poses.cameras(), self.pixels, cameras.fewest_sightings, known)
         if adjusted is not None:
             self.poses.set(adjusted.cameras)
             if isinstance(self.pose_optimiser, GaussNewton):
-                trust = (cameras.fewest_sightings / adjusted.worth).clamp(min=cameras.settled, max=1)
+                trust = (cameras.trusted_sightings / adjusted.worth).clamp(min=cameras.settled, max=1)
                 self.pose_optimiser.settle(adjusted.moved, trust)
 
     def _carve(self) -> Tensor:
