@@ -150,10 +150,10 @@ class CamerasConfig(_Frozen):
     released: float = Field(default=0.3, gt=0, le=1, description="share of the steps after which both have their end")
     largest_turn: float = Field(default=0.1, gt=0, description="degrees per step")
     adjustments: Shares = Field(
-        default=(0.04, 0.08, 0.15, 0.3, 0.5, 0.7, 0.85), description="shares of the steps at which all poses are adjusted"
+        default=(0.04, 0.08, 0.15, 0.3, 0.5, 0.7, 0.85), description="shares of the steps at which poses are adjusted"
     )
     trusted_sightings: float = Field(
-        default=30.0, gt=0, description="sharp sightings of a view that weigh as much as its rays: with more it moves less"
+        default=30.0, gt=0, description="sharp sightings of a view beyond which its rays move it less"
     )
     settled: float = Field(default=0.05, ge=0, le=1, description="least share of their steps that adjusted poses keep")
     known_start: float = Field(default=0.3, gt=0, description="degrees: how well an adjustment takes poses to be known")
