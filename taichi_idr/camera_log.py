@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,16 @@ from .camera_files import write_cameras
 from .cameras import shrunk
 from .errors import CannotCreate, WriteFailed, warn
 from .types import Cameras, Capture
+
+
+def movement_lines(movement: CameraMovement, names: Sequence[str]) -> list[str]:
+    """How far the cameras of V views have moved, in words; movement in world units, names of the views."""
+    found = {"turned": (movement.degrees, "degrees"), "moved": (movement.distance, "world units")}
+    return [
+        f"cameras   {verb} by {values.mean():.3g} {unit}, median {np.median(values):.3g}, "
+        f"most {values.max():.3g} (view {names[int(values.argmax())]})"
+        for verb, (values, unit) in found.items()
+    ]
 
 
 class CameraLog:

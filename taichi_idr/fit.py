@@ -14,14 +14,15 @@ from torch import Tensor
 
 from . import __version__, runtime
 from .camera_curves import CameraMovement
-from .camera_log import CameraLog
+from .camera_log import CameraLog, movement_lines
 from .capture import poses_file, read_capture
 from .checkpoint import Checkpoint, load_newest, save_checkpoint
 from .config import FastConfig, IdrConfig, Settings, make_config
-from .errors import BadInput, CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
+from .errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
 from .interrupts import Interrupts
 from .preview import write_preview
 from .progress import Progress, Reading
+from .resumption import capture_identity, check_same
 from .run_folder import RunFolder, default_run
 from .training import StepReport, Trainer, lost_surface, prefixed, unprefixed
 from .training_fast import FastTrainer
@@ -29,7 +30,6 @@ from .training_idr import IdrTrainer
 from .types import Capture
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
-RESUMABLE = ("time_limit", "log", "schedule.steps")  # may differ from the interrupted fit's
 SETUP_STOPPED = "run the same command again"
 
 
@@ -51,14 +51,7 @@ class FitSummary:
     @property
     def camera_lines(self) -> list[str]:
         """How far trained cameras have moved, in words."""
-        if self.movement is None:
-            return []
-        found = {"turned": (self.movement.degrees, "degrees"), "moved": (self.movement.distance, "world units")}
-        return [
-            f"cameras   {verb} by {values.mean():.3g} {unit}, median {np.median(values):.3g}, "
-            f"most {values.max():.3g} (view {self.names[int(values.argmax())]})"
-            for verb, (values, unit) in found.items()
-        ]
+        return movement_lines(self.movement, self.names) if self.movement else []
 
 
 def fit_capture(
@@ -95,7 +88,8 @@ def fit_capture(
     if not capture.is_dir():
         read_capture(capture)  # says what is wrong before a run folder is made
     reading["cameras_file"] = poses_file(capture, init_cameras, train=config.cameras.train)
-    print(_poses_in_words(reading["cameras_file"], config.cameras.train), flush=True)
+    if config.cameras.train or reading["cameras_file"]:
+        print(_poses_in_words(reading["cameras_file"], config.cameras.train), flush=True)
     folder = RunFolder(out or default_run(capture.resolve().name))
     folder.create()
     with folder.lock(), Interrupts() as interrupts:
@@ -115,7 +109,7 @@ class _Fit:
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
         device = runtime.current().device
-        self.identity = _identity(capture, reading)
+        self.identity = capture_identity(capture, reading)
         self.capture = capture
         self.trainer = make_trainer(config, capture, device)
         self.camera_log = CameraLog(folder.cameras, capture, config.downscale) if config.cameras.train else None
@@ -131,7 +125,7 @@ class _Fit:
         if checkpoint is None:
             self._start()
         else:
-            self._check_same(checkpoint)
+            check_same(self.folder.path, checkpoint, self.identity, self.config)
             self._restore(checkpoint)
             self.folder.rewind_metrics(checkpoint.step)
         self.folder.write_config(self.config)
@@ -285,21 +279,6 @@ class _Fit:
         best = checkpoint.metadata["best_psnr_db"]
         self.best_psnr, self.recent_psnr = -math.inf if best is None else best, []
 
-    def _check_same(self, checkpoint: Checkpoint) -> None:
-        """Raises BadInput where the run in the folder is of another capture or other settings."""
-        now = _flat(self.identity | self.config.model_dump(mode="json"))
-        then = _flat({key: checkpoint.metadata.get(key) for key in self.identity} | checkpoint.metadata["config"])
-        differing = [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
-        if differing:
-            why = "it was fitted with another " + ", ".join(sorted(differing))
-            todo = "use the same settings, another --out, or --fresh"
-            raise BadInput("cannot go on with this run", where=self.folder.path, why=why, todo=todo)
-
-
-def _poses_in_words(file: str | None, train: bool) -> str:
-    poses = f"those of {file}" if file else "the capture's own"
-    return f"cameras   {'trained, starting from' if train else 'fixed at'} {poses}"
-
 
 def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Trainer:
     """The trainer of a preset."""
@@ -310,10 +289,9 @@ def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Tr
     raise TypeError(f"no trainer for preset {config.preset}")
 
 
-def _identity(capture: Capture, reading: dict[str, Any]) -> dict[str, Any]:
-    """What makes a capture the same: folder, photos, sizes, how it was read."""
-    sizes = [list(mask.shape) for mask in capture.masks]
-    return {"capture": str(capture.folder.resolve()), "names": capture.names, "sizes": sizes, "reading": reading}
+def _poses_in_words(file: str | None, train: bool) -> str:
+    poses = f"those of {file}" if file else "the capture's own"
+    return f"cameras   {'trained, starting from' if train else 'fixed at'} {poses}"
 
 
 def _record(report: StepReport, rays: int) -> dict[str, float]:
@@ -325,10 +303,3 @@ def _record(report: StepReport, rays: int) -> dict[str, float]:
     numbers["mask_iou"] = intersection / max(union, 1)
     numbers["hits"] = hits / rays
     return numbers
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
-    return flat

@@ -23,6 +23,7 @@ from .paths import orbit
 from .pictures import eight_bit, normal_colours
 from .render import render_view
 from .report_page import Page, Row, ViewPictures, page_html
+from .resumption import flattened
 from .run_folder import RunFolder, open_run
 from .run_views import RunViews, heldout_views, training_views
 
@@ -90,7 +91,7 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
         metrics=list(measured.values()),
         mesh=mesh,
         links=links,
-        settings=[Row(key, str(value)) for key, value in _flat(loaded.config.model_dump()).items()],
+        settings=[Row(key, str(value)) for key, value in flattened(loaded.config.model_dump()).items()],
         versions=[Row(name, version) for name in PACKAGES if (version := _version(name))],
         cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
         camera_charts=_camera_charts(metrics),
@@ -258,13 +259,6 @@ def _resized(image: Image.Image, longest: int) -> Image.Image:
     scale = longest / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     return image.resize((width, height), Image.Resampling.LANCZOS) if scale < 1 else image
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value})
-    return flat
 
 
 def _version(package: str) -> str:
