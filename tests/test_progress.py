@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,15 @@ def test_plain_lines_are_rare_and_the_last_one_is_there() -> None:
         "step 100/100  loss 0.0123  PSNR 22.41 dB  mask IoU 0.979  hits 56 %  0:00 left  16,384 rays/s",
     ]
     assert PLAIN_INTERVAL == 5.0
+
+
+def test_trained_cameras_say_how_far_they_moved() -> None:
+    stream = io.StringIO()
+    with Progress(100, 2048, stream=stream) as progress:
+        progress.update(replace(reading(1), camera_turned_deg=0.514, camera_moved=3.2049))
+    assert stream.getvalue() == (
+        "step 1/100  loss 0.0123  PSNR 22.41 dB  mask IoU 0.979  hits 56 %  cameras moved 0.51° 3.2\n"
+    )
 
 
 def test_the_pace_forgets_a_slow_start() -> None:
