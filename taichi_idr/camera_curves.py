@@ -18,6 +18,7 @@ from .files import atomic_write
 from .types import Cameras
 
 HISTORY_FILE = "history.npz"
+ROUNDING = 1e-9  # share of the largest error below which the first one is none
 _KEYS = ("steps", "quaternions", "centres")
 
 
@@ -139,4 +140,4 @@ def curves_svg(curves: CameraCurves, unit: str = "world units") -> str:
 
 
 def _swing(errors: np.ndarray) -> float:
-    return float(errors.max() / errors[0]) if errors[0] > 0 else float("inf")
+    return float(errors.max() / errors[0]) if errors[0] > ROUNDING * errors.max() else float("inf")

@@ -68,7 +68,7 @@ def test_the_swing_is_the_largest_error_over_that_of_the_start(file: Path, truth
     curves = camera_curves(history_of(file), truth)
     assert curves.rotation_swing == pytest.approx(3.0, abs=1e-4)
     assert curves.centre_swing == pytest.approx(2.5, abs=1e-3)
-    exact = CameraCurves(np.array([0, 1]), np.array([0.0, 1.0]), np.array([1.0, 0.5]))
+    exact = CameraCurves(np.array([0, 1]), np.array([1e-14, 1.0]), np.array([1.0, 0.5]))
     assert exact.rotation_swing == float("inf") and exact.centre_swing == 1.0
 
 
