@@ -95,7 +95,7 @@ def write_history(file: Path, history: PoseHistory) -> None:
     """What `read_history` reads, float64. Raises WriteFailed."""
     arrays = {"steps": history.steps, "quaternions": history.quaternions.numpy(), "centres": history.centres.numpy()}
     data = io.BytesIO()
-    np.savez(data, **arrays)
+    np.savez(data, **arrays)  # pyright: ignore[reportArgumentType]
     atomic_write(file, data.getvalue())
 
 
