@@ -135,8 +135,9 @@ class CamerasConfig(_Frozen):
     )
     quaternion_rate: float = Field(default=3e-3, gt=0, description="of Adam")
     place_rate: float = Field(default=1.5e-3, gt=0, description="of Adam")
-    step_size: float = Field(default=0.1, gt=0, le=1, description="share of a Gauss-Newton step")
-    decay_start: float = Field(default=0.6, ge=0, lt=1, description="share of the steps after which steps get shorter")
+    step_size: float = Field(default=0.05, gt=0, le=1, description="share of a Gauss-Newton step")
+    warmup: float = Field(default=0.04, ge=0, lt=1, description="share of the steps in which steps get longer")
+    decay_start: float = Field(default=0.5, ge=0, lt=1, description="share of the steps after which steps get shorter")
     decay_floor: float = Field(default=0.0, ge=0, le=1)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="memory of a view's gradient, in its visits")
     memory: float = Field(default=0.98, ge=0, lt=1, description="memory of a view's curvature, in its visits")
@@ -163,6 +164,7 @@ class CamerasConfig(_Frozen):
         default=0.8, gt=0, le=1, description="share of the photos that must agree on the first hull"
     )
     hull_slack: float = Field(default=4.0, ge=0, description="cells by which that hull is grown further")
+    hull_rough: float = Field(default=0.6, ge=0, le=1, description="share of the steps with such a hull")
     hull_interval: int = Field(default=500, ge=1, description="steps between hulls carved anew")
 
 

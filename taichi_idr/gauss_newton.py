@@ -32,6 +32,7 @@ class GaussNewton:
         self.gradient = torch.zeros(views, UNKNOWNS, **like)
         self.scatter = torch.zeros(views, UNKNOWNS, UNKNOWNS, **like)
         self.visits = torch.zeros(views, **like)
+        self.units = torch.tensor([1.0] * 3 + [config.shift_scale] * 3, **like)
         self.trust = torch.ones(views, **like)
         self.rate_scale = 1.0
 
@@ -54,9 +55,8 @@ class GaussNewton:
         scatter = self.scatter[seen] / (1 - config.memory**visits)[:, None, None]
         share = self.rate_scale * step_size(config, progress) * self.trust[seen, None]
         move = -share * _solved(scatter, gradient, damping(config, progress))
-        turn, shift = move[:, :3], move[:, 3:] * config.shift_scale
-        largest = math.radians(config.largest_turn)
-        self.poses.move(seen, _shortened(turn, largest), _shortened(shift, 2 * largest))
+        move = _shortened(move * self.units, math.radians(config.largest_turn))
+        self.poses.move(seen, move[:, :3], move[:, 3:])
 
     def settle(self, views: Tensor, trust: Tensor) -> None:
         """Forget what was learnt about poses (V,) bool that have been replaced, and move them by `trust` (V,) less."""
@@ -82,7 +82,7 @@ class GaussNewton:
         count = len(rays)
         origin_bar, direction_bar = (count * _gradient(leaf) for leaf in (rays.origins, rays.directions))
         turn = torch.linalg.cross(rays.directions.double(), direction_bar)
-        gradient = torch.cat([turn, self.config.shift_scale * origin_bar], dim=1)
+        gradient = torch.cat([turn, origin_bar], dim=1) * self.units
         most = leverage(self.config, progress)
         return gradient * (most / turn.norm(dim=1).clamp(min=most))[:, None]
 
@@ -100,7 +100,9 @@ def _gradient(leaf: Tensor) -> Tensor:
 
 
 def step_size(config: CamerasConfig, progress: float) -> float:
-    """Share of the Gauss-Newton step: constant, then a cosine to nearly nothing."""
+    """Share of the Gauss-Newton step: rising while the colours form, constant, then a cosine to nearly nothing."""
+    if progress < config.warmup:
+        return config.step_size * progress / config.warmup
     fall = (progress - config.decay_start) / (1 - config.decay_start)
     return config.step_size * max(0.5 * (1 + math.cos(math.pi * min(max(fall, 0.0), 1.0))), config.decay_floor)
 
@@ -126,6 +128,10 @@ def _solved(scatter: Tensor, gradient: Tensor, damping: float) -> Tensor:
     return torch.linalg.solve(scatter + ridge, gradient)
 
 
-def _shortened(vectors: Tensor, most: float) -> Tensor:
-    """Vectors (B, 3) of at most that length."""
-    return vectors * (most / vectors.norm(dim=1).clamp(min=most))[:, None]
+def _shortened(move: Tensor, most: float) -> Tensor:
+    """Turns and shifts (B, 6) that turn by at most `most` and shift by at most twice that.
+
+    Both by one factor: apart they would leave the direction in which turn and shift cancel in the photo.
+    """
+    share = torch.maximum(move[:, :3].norm(dim=1), move[:, 3:].norm(dim=1) / 2) / most
+    return move / share.clamp(min=1)[:, None]

@@ -19,7 +19,7 @@ from .ops.visual_hull import visual_hull
 from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
 from .poses import Poses, SparseAdam
-from .tracks import adjusted_poses
+from .tracks import Corners, adjusted_poses, find_corners
 from .training import StepReport, Trainer, prefixed, unprefixed
 from .types import Capture, Hits, Rays
 
@@ -42,6 +42,7 @@ class FastTrainer(Trainer):
         self.pose_optimiser = _pose_optimiser(self.poses, config.cameras)
         self.masks = capture.masks
         self.generator = torch.Generator().manual_seed(config.seed)
+        self.corners: Corners | None = None  # of the photos, found at the first adjustment
 
     def start(self, capture: Capture, between: Callable[[], None]) -> None:
         """Teach the geometry the visual hull, so that the first step begins near the object."""
@@ -116,7 +117,11 @@ class FastTrainer(Trainer):
         if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
             return
         known = known_poses(cameras, self.progress)
-        adjusted = adjusted_poses(self.model, self.poses.cameras(), self.pixels, cameras.fewest_sightings, known)
+        if self.corners is None:
+            self.corners = find_corners(self.pixels)
+        adjusted = adjusted_poses(
+            self.model, self.poses.cameras(), self.pixels, self.corners, cameras.fewest_sightings, known
+        )
         if adjusted is not None:
             self.poses.set(adjusted.cameras)
             if isinstance(self.pose_optimiser, GaussNewton):
@@ -129,7 +134,7 @@ class FastTrainer(Trainer):
         While poses are rough, fewer photos have to agree on a point, and the bound is wider.
         """
         cameras, resolution = self.config.cameras, self.config.schedule.hull_resolution
-        rough = cameras.train and self.progress < cameras.decay_start
+        rough = cameras.train and self.progress < cameras.hull_rough
         fraction = {"min_fraction": cameras.hull_fraction} if rough else {}
         hull = visual_hull(self.masks, self.poses.cameras(), resolution, **fraction)
         distance = hull_distance(hull)

@@ -180,7 +180,7 @@ def test_only_views_of_the_batch_move_and_by_no_more_than_they_may(generator):
     part = Rays(rays.origins[some].detach(), rays.directions[some].detach())
     part.origins.grad, part.directions.grad = (leaf.grad[some] for leaf in (rays.origins, rays.directions))
     before = newton.poses.cameras()
-    newton.step(batch.view[some], part, 0.0)
+    newton.step(batch.view[some], part, newton.config.warmup)
     after = newton.poses.cameras()
     assert torch.allclose(after.centres[2:], before.centres[2:], atol=1e-12)
     turns = (before.quaternions * after.quaternions).sum(dim=1).abs().clamp(max=1).acos() * 2
@@ -191,7 +191,7 @@ def test_only_views_of_the_batch_move_and_by_no_more_than_they_may(generator):
 def test_rays_without_gradient_move_nothing(generator):
     newton, batch, rays = prepared(generator)
     before = newton.poses.cameras()
-    newton.step(batch.view, rays.leaves(), 0.0)
+    newton.step(batch.view, rays.leaves(), newton.config.warmup)
     assert torch.allclose(newton.poses.cameras().centres, before.centres, atol=1e-12)
 
 
@@ -212,7 +212,8 @@ def test_it_goes_on_from_its_state(generator):
 
 def test_schedules_begin_and_end_where_they_are_set():
     config = CamerasConfig(train=True)
-    assert step_size(config, 0.0) == step_size(config, config.decay_start) == config.step_size
+    assert step_size(config, 0.0) == 0
+    assert step_size(config, config.warmup) == step_size(config, config.decay_start) == config.step_size
     assert step_size(config, 1.0) == pytest.approx(config.step_size * config.decay_floor, abs=1e-12)
     assert (damping(config, 0.0), leverage(config, 0.0)) == (config.damping, config.leverage)
     for progress in (config.released, 1.0):
