@@ -21,6 +21,7 @@ HUBER = 1.345  # standard deviations of a sighting
 DAMPING = 1e-4  # of the first step, share of the diagonal
 KNOWN = (0.3, 0.01)  # degrees, normalised units: how well a pose is known before, roughly
 RANGE = (1e-9, 1e3)  # of the damping
+PAIRS_AT_ONCE = 1 << 16  # of sightings of one point: bounds memory to some tens of megabytes
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Sightings:
     def errors(self, cameras: Cameras, points: Tensor) -> Tensor:
         """Where points (N, 3) appear less where they were seen (M, 2), in standard deviations."""
         apart = reproject(cameras, points, self) - self.pixel
-        return (self.whitening @ apart[:, :, None])[:, :, 0]
+        return _times(self.whitening, apart)
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,20 @@ class Adjustment:
     error: tuple[float, float]
 
 
-def adjust(cameras: Cameras, points: Tensor, sightings: Sightings, *, known: tuple[float, float] = KNOWN, iterations: int = ITERATIONS) -> Adjustment:
+def adjust(
+    cameras: Cameras,
+    points: Tensor,
+    sightings: Sightings,
+    *,
+    known: tuple[float, float] = KNOWN,
+    iterations: int = ITERATIONS,
+) -> Adjustment:
     """Poses (intrinsics stay) and points (N, 3), float64, of least robust reprojection error.
 
-    What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge.
+    What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge. known: deviations of
+    each component of turn and shift before, degrees and the frame's unit.
     """
-    damping, away, prior = DAMPING, points.new_zeros(len(cameras), 6), _prior(known).to(points)
+    damping, away, prior = DAMPING, points.new_zeros(len(cameras), 6), _prior(known)
     residual = sightings.errors(cameras, points)
     first, cost = _huber(residual), _cost(residual, away, prior)
     for _ in range(iterations):
@@ -85,7 +94,7 @@ def adjust(cameras: Cameras, points: Tensor, sightings: Sightings, *, known: tup
 def reproject(cameras: Cameras, points: Tensor, sightings: Sightings) -> Tensor:
     """Pixels (M, 2) at which the sightings' points should appear."""
     seen = _in_camera(cameras, points, sightings)
-    image = (cameras.intrinsics[sightings.view] @ seen[:, :, None])[:, :, 0]
+    image = _times(cameras.intrinsics[sightings.view], seen)
     return image[:, :2] / image[:, 2:]
 
 
@@ -93,7 +102,7 @@ def _in_camera(cameras: Cameras, points: Tensor, sightings: Sightings) -> Tensor
     """The sightings' points (M, 3) in camera axes."""
     R_camera_frame = rotation_matrices(cameras.quaternions).transpose(1, 2)[sightings.view]
     apart = points[sightings.point] - cameras.centres[sightings.view]
-    return (R_camera_frame @ apart[:, :, None])[:, :, 0]
+    return _times(R_camera_frame, apart)
 
 
 def _huber(residual: Tensor) -> float:
@@ -108,41 +117,49 @@ def _cost(residual: Tensor, away: Tensor, prior: Tensor) -> float:
 
 def _prior(known: tuple[float, float]) -> Tensor:
     """Curvature (6,) of the prior."""
-    return torch.tensor([np.radians(known[0])] * 3 + [known[1]] * 3) ** -2
+    return torch.tensor([np.radians(known[0])] * 3 + [known[1]] * 3, dtype=torch.float64) ** -2
 
 
 def _step(
-    cameras: Cameras, points: Tensor, sightings: Sightings, residual: Tensor, away: Tensor, prior: Tensor, damping: float
+    cameras: Cameras,
+    points: Tensor,
+    sightings: Sightings,
+    residual: Tensor,
+    away: Tensor,
+    prior: Tensor,
+    damping: float,
 ) -> tuple[Tensor, Tensor]:
     """One damped step: turns and shifts (V, 6) of the cameras, moves (N, 3) of the points."""
-    views, count, view, point = len(cameras), len(points), sightings.view, sightings.point
+    view, point = sightings.view, sightings.point
     to_pose, to_point = _jacobians(cameras, points, sightings)
     weight = (HUBER / residual.norm(dim=1).clamp(min=HUBER))[:, None, None]
     pose_side = (weight * to_pose).transpose(1, 2)  # (M, 6, 2)
     point_side = (weight * to_point).transpose(1, 2)  # (M, 3, 2)
-    H_poses = points.new_zeros(views, 6, 6).index_add_(0, view, pose_side @ to_pose)
-    H_points = points.new_zeros(count, 3, 3).index_add_(0, point, point_side @ to_point)
-    g_poses = points.new_zeros(views, 6).index_add_(0, view, (pose_side @ residual[:, :, None])[:, :, 0])
-    g_points = points.new_zeros(count, 3).index_add_(0, point, (point_side @ residual[:, :, None])[:, :, 0])
+    H_poses = _sums(view, pose_side @ to_pose, len(cameras)) + torch.diag(prior)
+    H_points = _sums(point, point_side @ to_point, len(points))
+    g_poses = _sums(view, _times(pose_side, residual), len(cameras)) + prior * away
+    g_points = _sums(point, _times(point_side, residual), len(points))
     mixed = pose_side @ to_point  # (M, 6, 3)
 
-    H_poses += torch.diag(prior)
-    g_poses += prior * away
-    _damp(H_points, damping)
     _damp(H_poses, damping)
+    _damp(H_points, damping)
     inverse = torch.linalg.inv(H_points)
-    reduced = torch.zeros(views, views, 6, 6, dtype=points.dtype)
-    reduced[torch.arange(views), torch.arange(views)] = H_poses
     carried = mixed @ inverse[point]  # (M, 6, 3)
-    one, other = _pairs(point)
-    blocks = carried[one] @ mixed[other].transpose(1, 2)
-    reduced.view(-1, 6, 6).index_add_(0, view[one] * views + view[other], -blocks)
-    right = g_poses.index_add(0, view, -(carried @ g_points[point][:, :, None])[:, :, 0])
+    matrix = _reduced(H_poses, carried, mixed, sightings)
+    right = g_poses - _sums(view, _times(carried, g_points[point]), len(cameras))
+    move = -torch.linalg.solve(matrix, right.reshape(-1)).view(-1, 6)
+    back = g_points + _sums(point, _times(mixed.transpose(1, 2), move[view]), len(points))
+    return move, -_times(inverse, back)
 
-    matrix = reduced.permute(0, 2, 1, 3).reshape(6 * views, 6 * views)
-    move = -torch.linalg.solve(matrix, right.reshape(-1)).view(views, 6)
-    back = g_points.index_add(0, point, (mixed.transpose(1, 2) @ move[view][:, :, None])[:, :, 0])
-    return move, -(inverse @ back[:, :, None])[:, :, 0]
+
+def _reduced(H_poses: Tensor, carried: Tensor, mixed: Tensor, sightings: Sightings) -> Tensor:
+    """The system of the poses alone (6 V, 6 V): Schur's complement of the points."""
+    views, view = len(H_poses), sightings.view
+    blocks = torch.zeros(views * views, 6, 6, dtype=H_poses.dtype)
+    blocks[torch.arange(views) * (views + 1)] = H_poses
+    for one, other in zip(*(part.split(PAIRS_AT_ONCE) for part in _pairs(sightings.point)), strict=True):
+        blocks.index_add_(0, view[one] * views + view[other], -carried[one] @ mixed[other].transpose(1, 2))
+    return blocks.view(views, views, 6, 6).permute(0, 2, 1, 3).reshape(6 * views, 6 * views)
 
 
 def _jacobians(cameras: Cameras, points: Tensor, sightings: Sightings) -> tuple[Tensor, Tensor]:
@@ -153,7 +170,7 @@ def _jacobians(cameras: Cameras, points: Tensor, sightings: Sightings) -> tuple[
     K = cameras.intrinsics[sightings.view]
     R_camera_frame = rotation_matrices(cameras.quaternions).transpose(1, 2)[sightings.view]
     seen = _in_camera(cameras, points, sightings)
-    image = (K @ seen[:, :, None])[:, :, 0]
+    image = _times(K, seen)
     pixel = image[:, :2] / image[:, 2:]
     to_seen = (K[:, :2] - pixel[:, :, None] * K[:, 2:]) / image[:, 2:, None]
     to_point = sightings.whitening @ to_seen @ R_camera_frame
@@ -166,6 +183,15 @@ def _cross_matrices(a: Tensor) -> Tensor:
     zero = torch.zeros_like(a[:, 0])
     x, y, z = a.unbind(1)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
+
+
+def _sums(index: Tensor, values: Tensor, count: int) -> Tensor:
+    """Sums (count, ...) of the values (M, ...) of equal index (M,)."""
+    return values.new_zeros(count, *values.shape[1:]).index_add_(0, index, values)
+
+
+def _times(matrices: Tensor, vectors: Tensor) -> Tensor:
+    return (matrices @ vectors[:, :, None])[:, :, 0]
 
 
 def _damp(blocks: Tensor, damping: float) -> None:

@@ -7,7 +7,6 @@ where to look and how the patch is foreshortened.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +16,14 @@ from scipy import ndimage
 from torch import Tensor
 
 from .bundle import Sightings, adjust
-from .cameras import rotation_matrices, transform_cameras
+from .cameras import inverse_intrinsics, rotation_matrices, transform_cameras
 from .model import Model
 from .pixels import Photos
-from .render import camera_rays
-from .types import Cameras, Rays
+from .render import RAYS_PER_CHUNK
+from .types import Cameras, Hits, Rays
 
-TEXTURE = 8.0  # pixels, above which brightness is shading
+TEXTURE = 25  # pixels, side of the box above which brightness is shading
+TELLING_PHOTOS = 20  # of which the most telling channel is measured
 REACH = 5  # pixels from a patch's centre to its edge
 CORNER_SCALE = 1.5  # pixels, of the structure tensor
 CORNER_CELL = 15  # pixels between corners
@@ -36,8 +36,11 @@ ROUNDS = ((2, 6), (1, 5))  # halvings of the photos' resolution, steps of Lucas 
 FARTHEST = 14.0  # pixels that a patch may be shifted
 CLOSE = 2.0  # standard deviations: sightings of surface points that tell where the surface is
 SHARPEST = 0.15  # pixels: deviation of the best sightings
-LEAST_NOISE, CORRELATED = 0.02, 10.0
+LEAST_NOISE, CORRELATED = 0.02, 10.0  # share of a patch's variance that is never told, pixels that err alike
+CAMERA_NOISE = 1 / 255  # deviation of a pixel's brightness
 LIKENESS = 0.8  # least correlation of accepted patches
+FEWEST_VIEWS, FEWEST_POINTS = 3, 10  # of an adjustment
+PATCHES_AT_ONCE = 2048  # bounds memory whatever the number of photos: some 0.1 kB per pixel of a patch
 
 
 @dataclass(frozen=True)
@@ -49,124 +52,145 @@ class AdjustedPoses:
     moved: Tensor
 
 
-def adjusted_poses(model: Model, cameras: Cameras, photos: Photos, fewest: int, known: tuple[float, float]) -> AdjustedPoses | None:
+@dataclass(frozen=True)
+class Corners:
+    """view (N,) long, pixel (N, 2) float64 u, v: well-marked places on the object.
+
+    patches (N, rounds, P): what the photo shows around them, standardised, at each resolution of ROUNDS, in the channel
+    that the mixture (3,) of red, green and blue makes.
+    """
+
+    view: Tensor
+    pixel: Tensor
+    patches: Tensor
+    mixture: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def __getitem__(self, index: Tensor) -> Corners:
+        return Corners(self.view[index], self.pixel[index], self.patches[index], self.mixture)
+
+
+def adjusted_poses(
+    model: Model, cameras: Cameras, photos: Photos, corners: Corners, fewest: int, known: tuple[float, float]
+) -> AdjustedPoses | None:
     """The poses after one bundle adjustment over what the photos show of the model's surface; None without enough.
 
-    cameras: float64, camera -> normalised. The surface stays in its place: the similarity that the adjustment leaves
-    open is chosen so. Views with fewer than `fewest` sightings stay as they are. known: how well poses
-    are known before, degrees and normalised units.
+    cameras: float64, camera -> normalised. corners: of these photos. The surface stays in its place: the similarity
+    that the adjustment leaves open is chosen so. Views with fewer than `fewest` sharp sightings stay as they are.
+    known: how well poses are known before, degrees and normalised units.
     """
-    views = [photos.photo(view) for view in range(len(cameras))]
-    masks = [mask for _, mask in views]
-    greys = most_telling([photo for photo, _ in views], masks)
-    stacks = [PhotoStack(greys, shrink) for shrink, _ in ROUNDS]
-    points, sightings = find_sightings(model, cameras, stacks, find_corners(greys, masks))
-    worth = _worth(sightings, len(cameras))
+    points, sightings = find_sightings(model, cameras, photos, corners)
+    worth = _worth(sightings, len(points), len(cameras))
     enough = worth >= fewest
     sightings = sightings[enough[sightings.view]]
-    if int(enough.sum()) < 3:
+    if int(enough.sum()) < FEWEST_VIEWS:
         return None
     adjusted = adjust(cameras, points, sightings, known=known)
     close = adjusted.residual < CLOSE
-    moved = torch.bincount(sightings.point[close], minlength=len(points)) >= 2
-    T, _, _ = trimesh.registration.procrustes(adjusted.points[moved].numpy(), points[moved].numpy(), reflection=False)
+    marks = torch.bincount(sightings.point[close], minlength=len(points)) >= 2
+    if int(marks.sum()) < FEWEST_POINTS:
+        return None
+    T, _, _ = trimesh.registration.procrustes(adjusted.points[marks].numpy(), points[marks].numpy(), reflection=False)
     placed = transform_cameras(np.asarray(T), adjusted.cameras)
     quaternions = torch.where(enough[:, None], placed.quaternions, cameras.quaternions)
     centres = torch.where(enough[:, None], placed.centres, cameras.centres)
     return AdjustedPoses(Cameras(quaternions, centres, cameras.intrinsics), worth, enough)
 
 
-class PhotoStack:
-    """Grey photos, one after the other, blurred for one scale; bilinear values and slopes at any pixel."""
-
-    def __init__(self, photos: Sequence[np.ndarray], shrink: int) -> None:
-        self.shrink = shrink
-        blurred = [ndimage.gaussian_filter(photo, 0.5 * shrink, mode="nearest") for photo in photos]
-        self.sizes = torch.tensor([photo.shape for photo in photos])
-        self.offsets = torch.cumsum(self.sizes.prod(dim=1), dim=0) - self.sizes.prod(dim=1)
-        self.values = torch.cat([torch.from_numpy(photo.reshape(-1)) for photo in blurred])
-
-    def at(self, view: Tensor, pixel: Tensor) -> tuple[Tensor, Tensor]:
-        """Values (...) and slopes (..., 2) per pixel at pixel (..., 2) of views (...)."""
-        height, width = self.sizes[view].unbind(-1)
-        most = torch.stack([width, height], dim=-1) - 1.001
-        place = torch.minimum(pixel.clamp(min=0), most.to(pixel))
-        corner = place.floor()
-        right, down = (place - corner).unbind(-1)
-        index = self.offsets[view] + corner[..., 1].long() * width + corner[..., 0].long()
-        a, b, c, d = (self.values[index + step] for step in (0, 1, width, width + 1))
-        top, bottom = a + right * (b - a), c + right * (d - c)
-        slope = torch.stack([(b - a) * (1 - down) + (d - c) * down, bottom - top], dim=-1)
-        return top + down * (bottom - top), slope
-
-
-@dataclass(frozen=True)
-class Corners:
-    """view (N,) long, pixel (N, 2) float64 u, v: well-marked places on the object."""
-
-    view: Tensor
-    pixel: Tensor
-
-    def __len__(self) -> int:
-        return len(self.view)
-
-    def __getitem__(self, index: Tensor) -> Corners:
-        return Corners(self.view[index], self.pixel[index])
-
-
-def most_telling(photos: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Photos (H, W, 3) in [0, 1] -> one channel (H, W) float32, along which the object's texture varies most."""
-    covariance = np.zeros((3, 3))
-    for photo, mask in zip(photos, masks, strict=True):
-        fine = photo - ndimage.gaussian_filter(photo, (TEXTURE, TEXTURE, 0))
-        fine = ndimage.gaussian_filter(fine, (1, 1, 0))[ndimage.binary_erosion(mask, iterations=REACH)]
-        covariance += fine.T @ fine
-    direction = np.linalg.eigh(covariance)[1][:, -1]
-    return [(photo @ (direction * np.sign(direction.sum()))).astype(np.float32) for photo in photos]
-
-
-def find_corners(photos: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> Corners:
+def find_corners(photos: Photos) -> Corners:
     """Local maxima of the structure tensor's smaller eigenvalue, inside the object (Shi and Tomasi 1994)."""
-    views, pixels = [], []
-    for view, (photo, mask) in enumerate(zip(photos, masks, strict=True)):
-        strength = np.where(ndimage.binary_erosion(mask, iterations=REACH), _corner_strength(photo), 0)
-        peaks = (strength == ndimage.maximum_filter(strength, CORNER_CELL)) & (strength > 0)
-        row, column = np.nonzero(peaks)
-        best = np.argsort(-strength[row, column])[:CORNERS]
-        views.append(np.full(len(best), view))
-        pixels.append(np.stack([column[best], row[best]], axis=1).astype(np.float64))
-    return Corners(torch.from_numpy(np.concatenate(views)), torch.from_numpy(np.concatenate(pixels)))
+    mixture, parts = _most_telling(photos), []
+    for view in range(len(photos.sizes)):
+        photo, mask = photos.photo(view)
+        shades = _without_background(photo @ mixture, mask)
+        pixel = _strongest(np.where(_inside(mask), _corner_strength(shades), 0))
+        patches = [GreyPhoto(shades, shrink).patches(pixel) for shrink, _ in ROUNDS]
+        parts.append((torch.full((len(pixel),), view), pixel, torch.stack(patches, dim=1)))
+    view, pixel, patches = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Corners(view, pixel, patches, mixture)
 
 
-def find_sightings(
-    model: Model, cameras: Cameras, stacks: Sequence[PhotoStack], corners: Corners
-) -> tuple[Tensor, Sightings]:
+def find_sightings(model: Model, cameras: Cameras, photos: Photos, corners: Corners) -> tuple[Tensor, Sightings]:
     """Surface points (N, 3) float64 of corners that other photos show, and their sightings, the corners' own first.
 
-    cameras: V, float64, camera -> normalised. stacks: of the photos, coarse to fine as ROUNDS.
+    cameras: V, float64, camera -> normalised.
     """
     points, normals, on_surface = _on_surface(model, cameras, corners)
     corners = corners[on_surface]
     track, view = _visible(model, cameras, corners, points, normals)
-    plane, own = _patches(cameras, corners, points, normals)
-    base = own[track]
-    there = _project(cameras, view, plane[track])
-    shift, likeness, information = torch.zeros(len(track), 2), torch.empty(0), torch.empty(0)
-    for stack in stacks:
-        shift, likeness, information = _aligned(stack, corners.view[track], base, view, there, shift)
-    middle = plane.shape[1] // 2
-    found = (likeness > LIKENESS) & (shift.norm(dim=1) < FARTHEST)
-    pixel = there[found, middle].double() + shift[found].double()
-    whitening = _whitening(information[found].double(), likeness[found].double())
     every, exact = torch.arange(len(corners)), torch.eye(2, dtype=torch.float64).expand(len(corners), 2, 2) / SHARPEST
-    parts = ((every, track[found]), (corners.view, view[found]), (corners.pixel, pixel), (exact, whitening))
-    return _without_lonely(points, Sightings(*(torch.cat(part) for part in parts)))
+    parts = [Sightings(every, corners.view, corners.pixel, exact)]
+    for here in view.unique().tolist():
+        photo, mask = photos.photo(here)
+        shades = _without_background(photo @ corners.mixture, mask)
+        scales, inside = [GreyPhoto(shades, shrink) for shrink, _ in ROUNDS], _inside(mask)
+        for some in track[view == here].split(PATCHES_AT_ONCE):
+            there = _carried(cameras, corners[some], points[some], normals[some], here)
+            found, pixel, whitening = _sought(scales, inside, corners.patches[some], there)
+            parts.append(Sightings(some[found], torch.full_like(some[found], here), pixel, whitening))
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return _without_lonely(points, Sightings(*(torch.cat(column) for column in columns)))
 
 
-def _worth(sightings: Sightings, views: int) -> Tensor:
-    """Sightings of each view (V,), counted by how sharp they are in their worse direction."""
-    least = torch.linalg.svdvals(sightings.whitening)[:, -1] * SHARPEST
-    return torch.zeros(views, dtype=least.dtype).index_add_(0, sightings.view, least**2)
+class GreyPhoto:
+    """A grey photo (H, W), blurred for a resolution `shrink` times lower."""
+
+    def __init__(self, photo: np.ndarray, shrink: int) -> None:
+        self.shrink = shrink
+        self.values = torch.from_numpy(ndimage.gaussian_filter(photo, 0.5 * shrink, mode="nearest"))
+
+    def at(self, pixel: Tensor) -> tuple[Tensor, Tensor]:
+        """Bilinear values (...) and slopes (..., 2) per pixel at pixel (..., 2); beyond the edge what is there."""
+        height, width = self.values.shape
+        most = torch.tensor([width, height]).to(pixel) - 1.001
+        place = torch.minimum(pixel.clamp(min=0), most)
+        corner = place.floor()
+        right, down = (place - corner).unbind(-1)
+        index = corner[..., 1].long() * width + corner[..., 0].long()
+        a, b, c, d = (self.values.view(-1)[index + step] for step in (0, 1, width, width + 1))
+        top, bottom = a + right * (b - a), c + right * (d - c)
+        slope = torch.stack([(b - a) * (1 - down) + (d - c) * down, bottom - top], dim=-1)
+        return top + down * (bottom - top), slope
+
+    def patches(self, pixel: Tensor) -> Tensor:
+        """What is around pixels (N, 2), standardised (N, P)."""
+        return _standardised(self.at((pixel[:, None] + self.shrink * _square()).float())[0])[0]
+
+
+def _worth(sightings: Sightings, points: int, views: int) -> Tensor:
+    """Sightings of each view (V,), counted by how sharp they are in their worse direction.
+
+    A corner's own sighting, which are first, counts as much as the best of the others, without which it tells nothing.
+    """
+    least = (torch.linalg.svdvals(sightings.whitening)[:, -1] * SHARPEST) ** 2
+    others = least[points:]
+    own = least.new_zeros(points).scatter_reduce(0, sightings.point[points:], others, "amax")
+    return least.new_zeros(views).index_add_(0, sightings.view, torch.cat([own, others]))
+
+
+def _most_telling(photos: Photos) -> np.ndarray:
+    """Unit mixture (3,) of red, green and blue in which the object's texture varies most."""
+    covariance = np.zeros((3, 3))
+    for view in range(0, len(photos.sizes), -(-len(photos.sizes) // TELLING_PHOTOS)):
+        photo, mask = photos.photo(view)
+        fine = photo - ndimage.uniform_filter(photo, TEXTURE, axes=(0, 1))
+        fine = ndimage.gaussian_filter(fine, (1, 1, 0))[_inside(mask)]
+        covariance += fine.T @ fine
+    direction = np.linalg.eigh(covariance)[1][:, -1]
+    return (direction * np.where(direction.sum() < 0, -1, 1)).astype(np.float32)
+
+
+def _without_background(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Grey photo (H, W) whose background is the mean of the object nearby: outlines are no marks on a surface."""
+    share, total = (ndimage.uniform_filter(x, 4 * REACH + 1) for x in (mask.astype(np.float32), photo * mask))
+    return np.where(mask, photo, total / np.maximum(share, 1e-3))
+
+
+def _inside(mask: np.ndarray) -> np.ndarray:
+    """Pixels (H, W) whose patch lies inside the mask."""
+    return ndimage.minimum_filter(mask, 2 * REACH + 1, mode="constant", cval=0)
 
 
 def _corner_strength(photo: np.ndarray) -> np.ndarray:
@@ -175,67 +199,127 @@ def _corner_strength(photo: np.ndarray) -> np.ndarray:
     return (xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
 
 
+def _strongest(strength: np.ndarray) -> Tensor:
+    """Pixels (N, 2) u, v float64 of the CORNERS highest peaks."""
+    peaks = (strength == ndimage.maximum_filter(strength, CORNER_CELL)) & (strength > (CAMERA_NOISE / 10) ** 2)
+    row, column = np.nonzero(peaks)
+    best = np.argsort(-strength[row, column], kind="stable")[:CORNERS]
+    return torch.from_numpy(np.stack([column[best], row[best]], axis=1).astype(np.float64))
+
+
 def _on_surface(model: Model, cameras: Cameras, corners: Corners) -> tuple[Tensor, Tensor, Tensor]:
     """Traced points (S, 3) and unit normals (S, 3), float64, of the corners that hit, and which these are (S,)."""
-    origins, directions = (torch.empty(len(corners), 3, dtype=torch.float32) for _ in range(2))
-    for view in corners.view.unique():
-        here = corners.view == view
-        rays = camera_rays(model, cameras[[int(view)]], corners.pixel[here])
-        origins[here], directions[here] = rays.origins.cpu(), rays.directions.cpu()
-    rays = Rays(origins.to(model.device), directions.to(model.device))
-    hits = model.trace(rays, preview=True)
+    directions = torch.nn.functional.normalize(_directions(cameras, corners.view, corners.pixel[:, None])[:, 0], dim=1)
+    rays = Rays(cameras.centres[corners.view], directions)
+    hits = _traced(model, rays)
     on_surface = hits.hit.nonzero()[:, 0]
     points = rays[on_surface].at(hits.depth[on_surface])
-    normals = torch.nn.functional.normalize(model.gradient(points), dim=1)
-    return points.double().cpu(), normals.double().cpu(), on_surface.cpu()
+    gradient = model.gradient(points.to(dtype=model.dtype, device=model.device))
+    return points, torch.nn.functional.normalize(gradient.double().cpu(), dim=1), on_surface
 
 
 def _visible(
     model: Model, cameras: Cameras, corners: Corners, points: Tensor, normals: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Pairs track (P,), view (P,): the NEIGHBOURS views nearest in angle that see each point."""
-    to_camera = torch.nn.functional.normalize(cameras.centres[None] - points[:, None], dim=2)  # (N, V, 3)
-    own = to_camera[torch.arange(len(points)), corners.view]
-    angle = torch.acos((to_camera * own[:, None]).sum(dim=2).clamp(-1, 1))
-    facing = (to_camera * normals[:, None]).sum(dim=2)
-    angle = torch.where((angle > NARROWEST) & (angle < WIDEST) & (facing > FLATTEST), angle, torch.inf)
+    distance = torch.cdist(points, cameras.centres)  # (N, V)
+
+    def cosine(unit: Tensor) -> Tensor:
+        return (unit @ cameras.centres.T - (unit * points).sum(dim=1, keepdim=True)) / distance
+
+    own = torch.nn.functional.normalize(cameras.centres[corners.view] - points, dim=1)
+    angle = torch.acos(cosine(own).clamp(-1, 1))
+    angle[(angle < NARROWEST) | (angle > WIDEST) | (cosine(normals) < FLATTEST)] = torch.inf
     nearest, view = angle.topk(min(NEIGHBOURS, len(cameras) - 1), dim=1, largest=False)
-    track = torch.arange(len(points))[:, None].expand_as(view)[nearest.isfinite()]
-    view = view[nearest.isfinite()]
-    apart = points[track] - cameras.centres[view]
-    distance = apart.norm(dim=1)
-    rays = Rays(cameras.centres[view], apart / distance[:, None])
-    move = {"dtype": model.dtype, "device": model.device}
-    hits = model.trace(Rays(rays.origins.to(**move), rays.directions.to(**move)), preview=True)
-    seen = ~hits.hit.cpu() | (hits.depth.cpu() > distance - OCCLUDED)
+    track, view = torch.arange(len(points))[:, None].expand_as(view)[nearest.isfinite()], view[nearest.isfinite()]
+    length = distance[track, view]
+    hits = _traced(model, Rays(cameras.centres[view], (points[track] - cameras.centres[view]) / length[:, None]))
+    seen = ~hits.hit | (hits.depth > length - OCCLUDED)
     return track[seen], view[seen]
 
 
-def _patches(cameras: Cameras, corners: Corners, points: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-    """Points (N, P, 3) of the tangent planes, and their pixels (N, P, 2) float32, a square around each corner."""
+def _traced(model: Model, rays: Rays) -> Hits:
+    """Hits, on the CPU, of rays (R,) of any type."""
+    move = {"dtype": model.dtype, "device": model.device}
+    parts = [torch.arange(0)] if len(rays) == 0 else torch.arange(len(rays)).split(RAYS_PER_CHUNK)
+    moved = (Rays(rays.origins[part].to(**move), rays.directions[part].to(**move)) for part in parts)
+    hits = [model.trace(some, preview=True) for some in moved]
+    depth, search_depth, status = (
+        torch.cat([getattr(hit, name) for hit in hits]).cpu() for name in ("depth", "search_depth", "status")
+    )
+    return Hits(depth.double(), search_depth.double(), status)
+
+
+def _square() -> Tensor:
+    """Pixels (P, 2) float64 of a patch around its centre, the centre in the middle."""
     side = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
-    square = torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2)
-    pixels = corners.pixel[:, None] + square
-    K_inverse = torch.linalg.inv(cameras.intrinsics)[corners.view]
-    R = rotation_matrices(cameras.quaternions)[corners.view]
-    homogeneous = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=2)
-    directions = homogeneous @ (R @ K_inverse).transpose(1, 2)
+    return torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2)
+
+
+def _directions(cameras: Cameras, view: Tensor, pixels: Tensor) -> Tensor:
+    """Directions (N, P, 3) of pixels (N, P, 2) of views (N,) in the cameras' frame, of depth 1, not of length 1."""
+    to_frame = rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)
+    return torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=2) @ to_frame[view].transpose(1, 2)
+
+
+def _carried(cameras: Cameras, corners: Corners, points: Tensor, normals: Tensor, view: int) -> Tensor:
+    """Where `view` sees (N, P, 2) float32 what the tangent planes at points (N, 3) show in the corners' patches."""
+    directions = _directions(cameras, corners.view, corners.pixel[:, None] + _square())
     centres = cameras.centres[corners.view]
     height = ((points - centres) * normals).sum(dim=1)[:, None]
     depth = height / (directions * normals[:, None]).sum(dim=2)
-    return centres[:, None] + depth[..., None] * directions, pixels.float()
-
-
-def _project(cameras: Cameras, view: Tensor, points: Tensor) -> Tensor:
-    """Pixels (P, Q, 2) float32 of points (P, Q, 3) in views (P,)."""
-    R = rotation_matrices(cameras.quaternions)[view]
-    seen = (points - cameras.centres[view][:, None]) @ R
-    image = seen @ cameras.intrinsics[view].transpose(1, 2)
+    plane = centres[:, None] + depth[..., None] * directions
+    camera = cameras[[view]]
+    seen = (plane - camera.centres) @ rotation_matrices(camera.quaternions)[0]
+    image = seen @ camera.intrinsics[0].T
     return (image[..., :2] / image[..., 2:].clamp(min=1e-9)).float()
 
 
+def _sought(
+    scales: list[GreyPhoto], inside: np.ndarray, patches: Tensor, there: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found inside the object (F,), at which
+    pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
+    shift, likeness, information = torch.zeros(len(there), 2), torch.zeros(len(there)), torch.zeros(len(there), 2, 2)
+    for round_, (scale, (_, steps)) in enumerate(zip(scales, ROUNDS, strict=True)):
+        shift, likeness, information = _aligned(scale, patches[:, round_], there, shift, steps)
+    pixel = there[:, there.shape[1] // 2].double() + shift.double()
+    most = torch.tensor(inside.shape[::-1]) - 1
+    column, row = torch.minimum(pixel.clamp(min=0), most).round().long().unbind(1)
+    on_object = torch.from_numpy(inside)[row, column]
+    found = (on_object & (likeness > LIKENESS) & (shift.norm(dim=1) < FARTHEST)).nonzero()[:, 0]
+    return found, pixel[found], _whitening(information[found].double(), likeness[found].double())
+
+
+def _aligned(
+    photo: GreyPhoto, patches: Tensor, there: Tensor, shift: Tensor, steps: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Shifts (N, 2) that make the photo at `there` (N, P, 2) like the patches (N, P), their correlation (N,), and the
+    curvature (N, 2, 2) of their difference that is not of the camera's noise."""
+    middle = there[:, there.shape[1] // 2, None]
+    place = middle + photo.shrink * (there - middle)
+    likeness, H, scale = torch.zeros(len(there)), torch.zeros(len(there), 2, 2), torch.ones(len(there), 1)
+    for _ in range(steps):
+        value, slope = photo.at(place + shift[:, None])
+        value, scale = _standardised(value)
+        likeness = (value * patches).mean(dim=1)
+        slope = (slope - slope.mean(dim=1, keepdim=True)) / scale[..., None]
+        H = slope.transpose(1, 2) @ slope
+        step = torch.linalg.solve(H + 1e-3 * torch.eye(2), (slope * (patches - value)[..., None]).sum(dim=1))
+        shift = shift + step.clamp(-2.0 * photo.shrink, 2.0 * photo.shrink)
+    of_noise = there.shape[1] * 2 * (CAMERA_NOISE / scale) ** 2  # a slope is the difference of two pixels
+    return shift, likeness, H - of_noise[..., None] * torch.eye(2)
+
+
+def _standardised(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Patches (N, P) with mean 0 and deviation 1, and their deviation (N, 1)."""
+    centred = values - values.mean(dim=1, keepdim=True)
+    scale = centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-4
+    return centred / scale, scale
+
+
 def _whitening(information: Tensor, likeness: Tensor) -> Tensor:
-    """Square roots (P, 2, 2) of what patches tell of their shifts: slopes squared (P, 2, 2) over what is left unlike.
+    """Square roots (N, 2, 2) of what patches tell of their shifts: slopes squared (N, 2, 2) over what is left unlike.
 
     A patch that is a ramp, or an edge, tells nothing along it. Neighbouring pixels err alike: CORRELATED of them count
     as one.
@@ -244,37 +328,6 @@ def _whitening(information: Tensor, likeness: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(information / noise[:, None, None])
     roots = values.clamp(min=0, max=SHARPEST**-2).sqrt()
     return roots[:, :, None] * vectors.transpose(1, 2)
-
-
-def _aligned(
-    stack: PhotoStack, base_view: Tensor, base: Tensor, view: Tensor, there: Tensor, shift: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Shifts (P, 2) that make the patches at `there` (P, Q, 2) like those at `base`, their correlation (P,), and the
-    curvature (P, 2, 2) of their difference."""
-    spread = stack.shrink
-
-    def grown(pixels: Tensor) -> Tensor:
-        middle = pixels[:, pixels.shape[1] // 2, None]
-        return middle + spread * (pixels - middle)
-
-    like = _standardised(stack.at(base_view[:, None], grown(base))[0])[0]
-    place, likeness, H = grown(there), torch.zeros(len(view)), torch.zeros(len(view), 2, 2)
-    for _ in range(dict(ROUNDS)[spread]):
-        value, slope = stack.at(view[:, None], place + shift[:, None])
-        value, scale = _standardised(value)
-        likeness = (value * like).mean(dim=1)
-        slope = (slope - slope.mean(dim=1, keepdim=True)) / scale[..., None]
-        H = slope.transpose(1, 2) @ slope
-        step = torch.linalg.solve(H + 1e-3 * torch.eye(2), (slope * (like - value)[..., None]).sum(dim=1))
-        shift = shift + step.clamp(-2.0 * spread, 2.0 * spread)
-    return shift, likeness, H
-
-
-def _standardised(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Patches (P, Q) with mean 0 and deviation 1, and their deviation (P, 1)."""
-    centred = values - values.mean(dim=1, keepdim=True)
-    scale = centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-4
-    return centred / scale, scale
 
 
 def _without_lonely(points: Tensor, sightings: Sightings) -> tuple[Tensor, Sightings]:
