@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -101,6 +102,10 @@ def fit_capture(
         return _Fit(folder, config, read, reading, interrupts).run()
 
 
+class _Paused(Exception):
+    """A signal came while a step was being prepared."""
+
+
 class _Fit:
     """One session of a fit: what the loop carries beside the trainer."""
 
@@ -135,7 +140,9 @@ class _Fit:
             Progress(trainer.total_steps, rays, time_limit=self.config.time_limit) as progress,
         ):
             while trainer.steps_done < trainer.total_steps and not self._out_of_time():
-                self._step(progress)
+                with suppress(_Paused):
+                    trainer.prepare(self._pause)
+                    self._step(progress)
                 if self.interrupts.pending:
                     self._save()
                     raise self.interrupts.stopped(self.folder.path)
@@ -171,6 +178,10 @@ class _Fit:
         with self.trainer.threads():
             self.trainer.start(self.capture, self._stop_in_setup)
         self._save()
+
+    def _pause(self) -> None:
+        if self.interrupts.pending:
+            raise _Paused
 
     def _stop_in_setup(self) -> None:
         if self.interrupts.pending:

@@ -69,6 +69,9 @@ class Trainer(ABC):
     def start(self, capture: Capture, between: Callable[[], None]) -> None:
         """What comes before the first step; `between` is called often and may raise, to stop."""
 
+    def prepare(self, between: Callable[[], None]) -> None:
+        """What the next step needs before it and may take seconds; `between` may raise, and nothing has happened."""
+
     @abstractmethod
     def step(self) -> StepReport:
         """Draw a batch and move every parameter by it; a non-finite loss or gradient moves nothing (`applied`)."""

@@ -53,9 +53,27 @@ class FastTrainer(Trainer):
         between()
         teach_distance(model, distance, schedule, self.generator, between)
 
+    def prepare(self, between: Callable[[], None]) -> None:
+        """Bundle adjustment over sightings of the surface, at a few points of the fit (docs/decisions/0010)."""
+        cameras = self.config.cameras
+        if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
+            return
+        if self.corners is None:
+            self.corners = find_corners(self.pixels)
+            between()
+        known = known_poses(cameras, self.progress)
+        adjusted = adjusted_poses(
+            self.model, self.poses.cameras(), self.pixels, self.corners, cameras.fewest_sightings, known
+        )
+        between()
+        if adjusted is not None:
+            self.poses.set(adjusted.cameras)
+            if isinstance(self.pose_optimiser, GaussNewton):
+                trust = (cameras.trusted_sightings / adjusted.worth).clamp(min=cameras.settled, max=1)
+                self.pose_optimiser.settle(adjusted.moved, trust)
+
     def step(self) -> StepReport:
         self.model.geometry.active_levels = levels_at(self.config, self.progress)
-        self._adjust_poses()
         self._refresh_hull()
         self._refresh_lattice()
         self.optimiser.zero_gradients()
@@ -110,23 +128,6 @@ class FastTrainer(Trainer):
         elif self.pose_optimiser:
             self.pose_optimiser.step(batch.view.long().unique(), pose_rates(self.config.cameras, self.progress))
             self.poses.zero_grad()
-
-    def _adjust_poses(self) -> None:
-        """Bundle adjustment over sightings of the surface, at a few points of the fit (docs/decisions/0010)."""
-        cameras = self.config.cameras
-        if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
-            return
-        known = known_poses(cameras, self.progress)
-        if self.corners is None:
-            self.corners = find_corners(self.pixels)
-        adjusted = adjusted_poses(
-            self.model, self.poses.cameras(), self.pixels, self.corners, cameras.fewest_sightings, known
-        )
-        if adjusted is not None:
-            self.poses.set(adjusted.cameras)
-            if isinstance(self.pose_optimiser, GaussNewton):
-                trust = (cameras.trusted_sightings / adjusted.worth).clamp(min=cameras.settled, max=1)
-                self.pose_optimiser.settle(adjusted.moved, trust)
 
     def _carve(self) -> Tensor:
         """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
