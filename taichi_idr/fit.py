@@ -310,7 +310,8 @@ def _record(report: StepReport, rays: int) -> dict[str, float]:
     numbers = report.numbers()
     error, union, hits = numbers.pop("squared_error"), numbers.pop("union"), numbers.pop("hits")
     intersection = numbers.pop("intersection")
-    numbers["psnr_db"] = -10 * math.log10(max(error, 1e-10)) if math.isfinite(error) else math.nan
+    measured = intersection > 0 and math.isfinite(error)
+    numbers["psnr_db"] = -10 * math.log10(max(error, 1e-10)) if measured else math.nan
     numbers["mask_iou"] = intersection / max(union, 1)
     numbers["hits"] = hits / rays
     return numbers

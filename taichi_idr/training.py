@@ -69,7 +69,7 @@ class Trainer(ABC):
     def start(self, capture: Capture, between: Callable[[], None]) -> None:
         """What comes before the first step; `between` is called often and may raise, to stop."""
 
-    def prepare(self, between: Callable[[], None]) -> None:
+    def prepare(self, between: Callable[[], None]) -> None:  # noqa: B027 - most steps need nothing
         """What the next step needs before it and may take seconds; `between` may raise, and nothing has happened."""
 
     @abstractmethod
