@@ -162,11 +162,11 @@ class GreyPhoto:
 def _worth(sightings: Sightings, points: int, views: int) -> Tensor:
     """Sightings of each view (V,), counted by how sharp they are in their worse direction.
 
-    A corner's own sighting, which are first, counts as much as the best of the others, without which it tells nothing.
+    Sightings of corners in their own photos, which come first, tell nothing without the others: those bound them.
     """
     least = (torch.linalg.svdvals(sightings.whitening)[:, -1] * SHARPEST) ** 2
     others = least[points:]
-    own = least.new_zeros(points).scatter_reduce(0, sightings.point[points:], others, "amax")
+    own = least.new_zeros(points).index_add_(0, sightings.point[points:], others).clamp(max=1)
     return least.new_zeros(views).index_add_(0, sightings.view, torch.cat([own, others]))
 
 
@@ -189,8 +189,8 @@ def _without_background(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _inside(mask: np.ndarray) -> np.ndarray:
-    """Pixels (H, W) whose patch lies inside the mask."""
-    return ndimage.minimum_filter(mask, 2 * REACH + 1, mode="constant", cval=0)
+    """Pixels (H, W) whose patch lies inside the mask, but for its corners."""
+    return np.asarray(ndimage.binary_erosion(mask, iterations=REACH))
 
 
 def _corner_strength(photo: np.ndarray) -> np.ndarray:

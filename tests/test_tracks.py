@@ -76,7 +76,7 @@ def test_corners_and_their_patches_lie_on_the_object():
     assert len(found) > 20 * 12 and len(found.view.unique()) == 12
     for view in range(12):
         mask, pixel = photos().photo(view)[1], found.pixel[found.view == view].long()
-        for du, dv in ((-5, -5), (-5, 5), (5, -5), (5, 5)):
+        for du, dv in ((-5, 0), (5, 0), (0, -5), (0, 5), (2, 3), (-3, -2)):
             assert mask[pixel[:, 1] + dv, pixel[:, 0] + du].all()
         apart = torch.cdist(pixel.double(), pixel.double(), p=torch.inf) + 99 * torch.eye(len(pixel))
         assert float(apart.min()) > tracks.CORNER_CELL // 2
@@ -96,7 +96,7 @@ def test_the_channel_is_the_one_that_varies():
     textured.colours[:, 1] = torch.from_numpy(noise.integers(120, 123, len(textured.colours), dtype=np.uint8))
     textured.colours[:, 2] = flat.colours[: len(textured.colours), 2]
     mixture = find_corners(textured).mixture
-    assert abs(mixture[0]) > 0.99
+    assert abs(mixture[0]) > 0.95
 
 
 def test_sightings_are_where_surface_points_appear():
