@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -38,12 +39,13 @@ class Optimiser:
         self.zero_gradients()
         self.table_gradient.zero_()
 
-    def step(self, progress: float) -> bool:
+    def step(self, progress: float, others: Sequence[Tensor] = ()) -> bool:
         """Move every parameter; `progress` in [0, 1] is the share of the run that is done.
 
-        False, and nothing moves, where a network's gradient is not finite (the table's cotangents run through it).
+        False, and nothing moves, where a network's gradient (the table's cotangents run through it) or one of `others`,
+        of what else the step is to move, is not finite.
         """
-        if not self._finite():
+        if not self._finite(others):
             self.discard()
             return False
         self.count += 1
@@ -57,9 +59,10 @@ class Optimiser:
         runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, *moments, self.table)
         return True
 
-    def _finite(self) -> bool:
+    def _finite(self, others: Sequence[Tensor]) -> bool:
         gradients = [p.grad for p in self.networks if p.grad is not None]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())  # pyright: ignore[reportPrivateImportUsage]
+        norms = torch.stack(torch._foreach_norm(gradients))  # pyright: ignore[reportPrivateImportUsage]
+        return all(bool(torch.isfinite(values).all()) for values in (norms, *others))
 
     def state(self) -> dict[str, Tensor]:
         """Moments and counters as named tensors."""

@@ -77,13 +77,14 @@ class FastTrainer(Trainer):
         self._refresh_hull()
         self._refresh_lattice()
         self.optimiser.zero_gradients()
+        self.poses.zero_grad()
         batch = self.pixels.draw(self.generator)
         rays = self._rays(batch)
         report = self._losses(batch, rays)
         self.applied = bool(torch.isfinite(report.loss))
         if self.applied:
             report.loss.backward()
-            self.applied = self.optimiser.step(self.progress)
+            self.applied = self.optimiser.step(self.progress, self._pose_gradients(rays))
         if self.applied:
             self._move_poses(batch, rays)
         self.model.field_changed()
@@ -112,7 +113,8 @@ class FastTrainer(Trainer):
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_tensors(tensors)
         self.optimiser.load_state(unprefixed("optimiser", tensors))
-        self.poses.load_state_dict(unprefixed("poses", tensors))
+        # Fixed poses are the capture's; checkpoints from before poses were trained have none.
+        self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         if self.pose_optimiser:
             self.pose_optimiser.load_state(unprefixed("pose_optimiser", tensors))
         self.generator.set_state(tensors["generator"])
@@ -122,12 +124,18 @@ class FastTrainer(Trainer):
         rays = self.poses.rays(batch.view, batch.position)
         return rays.leaves() if isinstance(self.pose_optimiser, GaussNewton) else rays
 
+    def _pose_gradients(self, rays: Rays) -> list[Tensor]:
+        """Of the rays for Gauss-Newton, of the parameters for Adam; none of fixed poses."""
+        leaves = [leaf for leaf in (rays.origins, rays.directions, *self.poses.parameters()) if leaf.is_leaf]
+        return [leaf.grad for leaf in leaves if leaf.grad is not None]
+
     def _move_poses(self, batch: PixelBatch, rays: Rays) -> None:
         if isinstance(self.pose_optimiser, GaussNewton):
             self.pose_optimiser.step(batch.view, rays, self.progress)
         elif self.pose_optimiser:
-            self.pose_optimiser.step(batch.view.long().unique(), pose_rates(self.config.cameras, self.progress))
-            self.poses.zero_grad()
+            rates = pose_rates(self.config.cameras, self.progress)
+            halved = {name: self.optimiser.rate_scale * rate for name, rate in rates.items()}
+            self.pose_optimiser.step(batch.view.long().unique(), halved)
 
     def _carve(self) -> Tensor:
         """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
@@ -205,7 +213,6 @@ class FastTrainer(Trainer):
         points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
         gradient = self.model.geometry.sample(points).gradient
         return gradient[: len(box)], gradient[len(box) :]
-
 
     def _smoothness(self, normals: Tensor, beside: Tensor) -> Tensor:
         """smoothness_loss; with trained poses twice from one side: cameras follow colour and mask alone (section 4)."""
