@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import Checkpoint
-from .config import FitConfig
+from .config import PRESETS, FitConfig
 from .errors import BadInput
 from .types import Capture
 
@@ -21,9 +21,14 @@ def capture_identity(capture: Capture, reading: Mapping[str, Any]) -> dict[str, 
 
 
 def check_same(run: Path, checkpoint: Checkpoint, identity: Mapping[str, Any], config: FitConfig) -> None:
-    """Raises BadInput where the checkpoint of `run` is of another capture or other settings, naming them."""
+    """Raises BadInput where the checkpoint of `run` is of another capture or other settings, naming them.
+
+    A setting that an older version did not know counts as it is by default.
+    """
     now = flattened({**identity, **config.model_dump(mode="json")})
+    usual = flattened(PRESETS[config.preset].model_dump(mode="json"))
     then = flattened({key: checkpoint.metadata.get(key) for key in identity} | checkpoint.metadata["config"])
+    then = {**usual, **then}
     differing = [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
     if differing:
         why = "it was fitted with another " + ", ".join(sorted(differing))

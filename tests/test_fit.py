@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from taichi_idr.capture.synthetic import make_capture
-from taichi_idr.checkpoint import load_newest
+from taichi_idr.checkpoint import load_newest, save_checkpoint
 from taichi_idr.errors import BadInput, Diverged, ExitCode, Stopped
 from taichi_idr.fit import SKIPS_BEFORE_ROLLBACK, fit_capture
 from taichi_idr.interrupts import Interrupts
@@ -134,6 +134,20 @@ def test_more_steps_go_on_from_the_end(capture, tmp_path):
     fit(capture, tmp_path / "run", steps=6)
     assert fit(capture, tmp_path / "run", steps=10).steps == 10
     assert [step for step, _ in curve(tmp_path / "run")] == [2, 4, 6, 8, 10]
+
+
+def test_a_run_from_before_poses_were_trained_goes_on(capture, tmp_path):
+    """Settings that it does not know count as they are by default; it has no poses of its own."""
+    fit(capture, tmp_path / "run", steps=6)
+    folder = RunFolder(tmp_path / "run").checkpoints
+    checkpoint = load_newest(folder, print)
+    assert checkpoint is not None
+    config = {key: value for key, value in checkpoint.metadata["config"].items() if key != "cameras"}
+    tensors = {name: value for name, value in checkpoint.tensors.items() if not name.startswith("poses.")}
+    save_checkpoint(folder, checkpoint.step, tensors, {**checkpoint.metadata, "config": config})
+    assert fit(capture, tmp_path / "run", steps=8).steps == 8
+    with pytest.raises(BadInput, match=r"another cameras\.train[,;]"):
+        fit(capture, tmp_path / "run", cameras="train")
 
 
 def test_fresh_starts_again(capture, tmp_path):
