@@ -15,6 +15,8 @@ from .cameras import shrunk
 from .errors import CannotCreate, WriteFailed, warn
 from .types import Cameras, Capture
 
+MOST_ROWS = 500  # of a history: a curve needs no more, and checkpoints of long fits of many photos stay small
+
 
 def movement_lines(movement: CameraMovement, names: Sequence[str]) -> list[str]:
     """How far the cameras of V views have moved, in words; movement in world units, names of the views."""
@@ -27,7 +29,8 @@ def movement_lines(movement: CameraMovement, names: Sequence[str]) -> list[str]:
 
 
 class CameraLog:
-    """The poses of every logged step, the first row being those that the fit was given.
+    """The poses of every logged step, or of every second, fourth ... of more than MOST_ROWS, and of the last one;
+    first those that the fit was given.
 
     folder: of the run's cameras. capture: what is fitted, `downscale` times smaller than its photos.
     """
@@ -42,9 +45,7 @@ class CameraLog:
 
     def note(self, step: int, cameras: Cameras) -> dict[str, float]:
         """Keep the poses of a step; how far they are from the start, as metrics.jsonl names it."""
-        self.steps.append(step)
-        self.quaternions.append(cameras.quaternions)
-        self.centres.append(cameras.centres)
+        self._append(step, cameras)
         moved = self.movement(cameras)
         return {"camera_turned_deg": float(moved.degrees.mean()), "camera_moved": float(moved.distance.mean())}
 
@@ -76,3 +77,16 @@ class CameraLog:
         """Go on from `state()`; what was noted later is forgotten."""
         self.steps = tensors["steps"].tolist()
         self.quaternions, self.centres = list(tensors["quaternions"]), list(tensors["centres"])
+
+    def _append(self, step: int, cameras: Cameras) -> None:
+        """A last row that is nearer to the one before than rows are in general makes way."""
+        columns = (self.steps, self.quaternions, self.centres)
+        if len(self.steps) > 2 and self.steps[-1] - self.steps[-2] < self.steps[1] - self.steps[0]:
+            for column in columns:
+                column.pop()
+        self.steps.append(step)
+        self.quaternions.append(cameras.quaternions)
+        self.centres.append(cameras.centres)
+        if len(self.steps) > MOST_ROWS:
+            for column in columns:
+                del column[1::2]

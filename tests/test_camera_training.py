@@ -257,6 +257,36 @@ def test_rollback_takes_poses_and_history_back(capture, tmp_path, monkeypatch):
     assert len(tried) == 11 + 11 + 14
 
 
+@pytest.mark.parametrize("optimiser", ["gauss_newton", "adam"])
+def test_a_pose_s_gradient_that_is_not_finite_moves_nothing(capture, tmp_path, monkeypatch, capsys, optimiser):
+    """Nor does it stay for the steps that follow."""
+    rays_of = FastTrainer._rays
+
+    def once_nan(self, batch):
+        rays = rays_of(self, batch)
+        if self.steps_done == 3:
+            rays.origins.register_hook(lambda gradient: gradient * torch.nan)
+        return rays
+
+    monkeypatch.setattr(FastTrainer, "_rays", once_nan)
+    fit(capture, tmp_path / "run", f"cameras.optimiser={optimiser}", steps=6)
+    assert capsys.readouterr().err.count("not finite") == 1
+    assert all(torch.isfinite(x).all() for x in state(tmp_path / "run").values() if x.is_floating_point())
+
+
+def test_a_long_history_is_thinned_evenly(capture, tmp_path, monkeypatch):
+    """The start and the newest poses stay, whatever the spacing."""
+    monkeypatch.setattr(camera_log, "MOST_ROWS", 8)
+    read = read_capture(capture)
+    log = camera_log.CameraLog(tmp_path, read, 1)
+    for step in range(2, 45, 2):
+        log.note(step, replace(read.cameras, centres=read.cameras.centres * (1 + step / 100)))
+    history = log.history()
+    assert history.steps.tolist() == [0, 8, 16, 24, 32, 40, 44]
+    assert torch.allclose(history.centres[-1], 1.44 * read.cameras.centres)
+    assert torch.equal(history.centres[0], read.cameras.centres)
+
+
 def test_preset_idr_trains_its_cameras_too(capture, tmp_path):
     """CAM-5: one view moves in a step, the others stay."""
     fit(capture, tmp_path / "run", "log.metrics_interval=1", steps=3, preset="idr")
