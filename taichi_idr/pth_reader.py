@@ -38,9 +38,10 @@ def read_pth(path: Path, entry: str) -> dict[str, Tensor]:
         raise InputMissing("no such file", where=path, todo="check the path")
     if path.stat().st_size > FILE_BYTES:
         raise BadInput("file too large", where=path, why=f"more than {FILE_BYTES >> 20} MiB", todo=_TODO)
-    command = [sys.executable, "-m", "taichi_idr.pth_reader", str(path), entry]
+    command = [sys.executable, "-m", "taichi_idr.pth_reader", str(path.resolve()), entry]
+    home = Path(__file__).resolve().parent.parent  # -m looks for modules in the current folder first: not the user's
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+        ended = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, cwd=home)
     except subprocess.TimeoutExpired as error:
         raise BadInput("refused", where=path, why=f"reading it takes more than {SECONDS} s", todo=_TODO) from error
     said = ended.stderr.decode(errors="replace").strip().splitlines() or [f"its reader ended with {ended.returncode}"]

@@ -120,10 +120,12 @@ def test_states_that_do_not_fit_are_refused(name, value, message):
         official_config({key: tensor for key, tensor in state.items() if tensor is not None}, FILE)
 
 
-def test_a_malicious_file_is_refused_and_runs_nothing(tmp_path):
+def test_a_malicious_file_is_refused_and_runs_nothing(tmp_path, monkeypatch):
     """torch.save of an object that makes a file when it is unpickled."""
     canary = tmp_path / "canary"
     file = save(tmp_path / "bad.pth", {"implicit_network.lin0.bias": Payload(canary)})
+    (tmp_path / "torch.py").write_text(f"open({str(canary)!r}, 'w')")  # beside the file, where the command is typed
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"refused.*pickled data can run code"):
         import_idr(file, out=tmp_path / "run")
     assert not canary.exists()
