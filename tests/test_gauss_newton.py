@@ -161,10 +161,10 @@ def test_a_ray_of_great_leverage_outweighs_none(generator):
         for leaf in (rays.origins, rays.directions):
             assert leaf.grad is not None
             leaf.grad[5] *= factor
-        newton.step(batch.view, rays, 0.0)
+        newton.step(batch.view, rays, newton.config.warmup)
         moved.append(newton.poses.cameras())
     assert torch.allclose(moved[0].centres, moved[1].centres, atol=1e-9)
-    assert not torch.equal(moved[0].centres, start(torch.Generator().manual_seed(3)).centres)
+    assert not torch.allclose(moved[0].centres, start(torch.Generator().manual_seed(3)).centres, atol=1e-6)
 
 
 def prepared(generator: torch.Generator) -> tuple[GaussNewton, Batch, Rays]:
