@@ -15,9 +15,11 @@ import trimesh
 from scipy import ndimage
 from torch import Tensor
 
+from . import runtime
 from .bundle import Sightings, adjust
 from .cameras import inverse_intrinsics, rotation_matrices, transform_cameras
 from .model import Model
+from .ops.patch_align import align_patches
 from .pixels import Photos
 from .render import RAYS_PER_CHUNK
 from .types import Cameras, Hits, Rays
@@ -37,6 +39,7 @@ FARTHEST = 14.0  # pixels that a patch may be shifted
 CLOSE = 2.0  # standard deviations: sightings of surface points that tell where the surface is
 SHARPEST = 0.15  # pixels: deviation of the best sightings
 LEAST_NOISE, CORRELATED = 0.02, 10.0  # share of a patch's variance that is never told, pixels that err alike
+FLAT = 1e-4  # deviation of patches that stay flat
 CAMERA_NOISE = 1 / 255  # deviation of a pixel's brightness
 LIKENESS = 0.8  # least correlation of accepted patches
 FEWEST_VIEWS, FEWEST_POINTS = 3, 10  # of an adjustment
@@ -141,22 +144,13 @@ class GreyPhoto:
         self.shrink = shrink
         self.values = torch.from_numpy(ndimage.gaussian_filter(photo, 0.5 * shrink, mode="nearest"))
 
-    def at(self, pixel: Tensor) -> tuple[Tensor, Tensor]:
-        """Bilinear values (...) and slopes (..., 2) per pixel at pixel (..., 2); beyond the edge what is there."""
-        height, width = self.values.shape
-        most = torch.tensor([width, height]).to(pixel) - 1.001
-        place = torch.minimum(pixel.clamp(min=0), most)
-        corner = place.floor()
-        right, down = (place - corner).unbind(-1)
-        index = corner[..., 1].long() * width + corner[..., 0].long()
-        a, b, c, d = (self.values.view(-1)[index + step] for step in (0, 1, width, width + 1))
-        top, bottom = a + right * (b - a), c + right * (d - c)
-        slope = torch.stack([(b - a) * (1 - down) + (d - c) * down, bottom - top], dim=-1)
-        return top + down * (bottom - top), slope
-
     def patches(self, pixel: Tensor) -> Tensor:
-        """What is around pixels (N, 2), standardised (N, P)."""
-        return _standardised(self.at((pixel[:, None] + self.shrink * _square()).float())[0])[0]
+        """What is around whole pixels (N, 2), standardised (N, P); beyond the edge what is at it."""
+        most = torch.tensor(self.values.shape).flip(0) - 1
+        place = torch.minimum((pixel[:, None] + self.shrink * _square()).long().clamp(min=0), most)
+        values = self.values[place[..., 1], place[..., 0]]
+        centred = values - values.mean(dim=1, keepdim=True)
+        return centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + FLAT)
 
 
 def _worth(sightings: Sightings, points: int, views: int) -> Tensor:
@@ -280,7 +274,7 @@ def _sought(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found inside the object (F,), at which
     pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
-    shift, likeness, information = torch.zeros(len(there), 2), torch.zeros(len(there)), torch.zeros(len(there), 2, 2)
+    shift, likeness, information = torch.zeros(len(there), 2), torch.empty(0), torch.empty(0)
     for round_, (scale, (_, steps)) in enumerate(zip(scales, ROUNDS, strict=True)):
         shift, likeness, information = _aligned(scale, patches[:, round_], there, shift, steps)
     pixel = there[:, there.shape[1] // 2].double() + shift.double()
@@ -296,26 +290,12 @@ def _aligned(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Shifts (N, 2) that make the photo at `there` (N, P, 2) like the patches (N, P), their correlation (N,), and the
     curvature (N, 2, 2) of their difference that is not of the camera's noise."""
-    middle = there[:, there.shape[1] // 2, None]
-    place = middle + photo.shrink * (there - middle)
-    likeness, H, scale = torch.zeros(len(there)), torch.zeros(len(there), 2, 2), torch.ones(len(there), 1)
-    for _ in range(steps):
-        value, slope = photo.at(place + shift[:, None])
-        value, scale = _standardised(value)
-        likeness = (value * patches).mean(dim=1)
-        slope = (slope - slope.mean(dim=1, keepdim=True)) / scale[..., None]
-        H = slope.transpose(1, 2) @ slope
-        step = torch.linalg.solve(H + 1e-3 * torch.eye(2), (slope * (patches - value)[..., None]).sum(dim=1))
-        shift = shift + step.clamp(-2.0 * photo.shrink, 2.0 * photo.shrink)
-    of_noise = there.shape[1] * 2 * (CAMERA_NOISE / scale) ** 2  # a slope is the difference of two pixels
-    return shift, likeness, H - of_noise[..., None] * torch.eye(2)
-
-
-def _standardised(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Patches (N, P) with mean 0 and deviation 1, and their deviation (N, 1)."""
-    centred = values - values.mean(dim=1, keepdim=True)
-    scale = centred.square().mean(dim=1, keepdim=True).sqrt() + 1e-4
-    return centred / scale, scale
+    move = {"dtype": runtime.current().dtype, "device": runtime.current().device}
+    inputs = (x.to(**move) for x in (photo.values, patches, there, shift))
+    found = align_patches(*inputs, spread=photo.shrink, steps=steps)
+    shift, likeness, contrast, curvature = (x.float().cpu() for x in found)
+    of_noise = there.shape[1] * 2 * (CAMERA_NOISE / contrast) ** 2  # a slope is the difference of two pixels
+    return shift, likeness, curvature - of_noise[:, None, None] * torch.eye(2)
 
 
 def _whitening(information: Tensor, likeness: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ import functools
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 from test_bundle import disturbed
 from textured_balls import SIZE, Balls, ball, photograph, pixel_rays, shading, twelve
 from torch import Tensor
@@ -18,8 +17,6 @@ from taichi_idr.cameras import camera_accuracy
 from taichi_idr.pixels import Photos
 from taichi_idr.tracks import Corners, GreyPhoto, adjusted_poses, find_corners, find_sightings
 
-INTERPOLATION = 1e-5  # of values in [0, 1], float32
-DIFFERENCE = 1e-2  # pixels, step of the central differences
 SEEN_FLAT = 0.75  # cosine above which a patch of the ball is nearly its tangent plane
 PIXELS = {50: 0.12, 95: 0.3}  # percentile of the sightings seen flat: error; measured 0.08, 0.17
 KNOWN, FEWEST = (0.3, 0.01), 10
@@ -37,38 +34,6 @@ def photos() -> Photos:
 @functools.lru_cache(maxsize=1)
 def corners() -> Corners:
     return find_corners(photos())
-
-
-def corner_photo(generator: torch.Generator) -> GreyPhoto:
-    rough = torch.rand(12, 17, generator=generator).numpy()
-    return GreyPhoto(rough, 1)
-
-
-def some_pixels(generator: torch.Generator, count: int = 50) -> Tensor:
-    """Within the photo of corner_photo, away from whole numbers, where slopes jump."""
-    whole = torch.stack([torch.randint(0, n - 1, (count,), generator=generator) for n in (17, 12)], dim=1)
-    return whole + 0.1 + 0.8 * torch.rand(count, 2, generator=generator)
-
-
-def test_values_between_pixels_are_those_of_scipy(generator):
-    photo, pixel = corner_photo(generator), some_pixels(generator)
-    expected = ndimage.map_coordinates(photo.values.numpy(), pixel.flip(1).T.numpy(), order=1)
-    assert np.allclose(photo.at(pixel)[0], expected, atol=INTERPOLATION)
-
-
-def test_slopes_are_differences_of_values(generator):
-    photo, pixel = corner_photo(generator), some_pixels(generator)
-    slope = photo.at(pixel)[1]
-    for axis, step in enumerate(DIFFERENCE * torch.eye(2)):
-        expected = (photo.at(pixel + step)[0] - photo.at(pixel - step)[0]) / (2 * DIFFERENCE)
-        assert torch.allclose(slope[:, axis], expected, atol=INTERPOLATION / DIFFERENCE)
-
-
-def test_beyond_the_edge_is_what_is_at_it(generator):
-    photo = corner_photo(generator)
-    value, _ = photo.at(torch.tensor([[-5.0, 3.0], [40.0, 3.0], [4.0, 99.0]]))
-    expected = photo.values[[3, 3, 11], [0, 16, 4]]
-    assert torch.allclose(value, expected, atol=2e-3)
 
 
 def test_corners_and_their_patches_lie_on_the_object():
