@@ -197,3 +197,13 @@ def test_no_step_makes_it_worse(generator):
     sightings = sighted(true, points, deviation=0.1)
     adjusted = adjust(disturbed(true, 20, 0.5, generator), points, sightings)
     assert adjusted.error[1] < adjusted.error[0]
+
+
+def test_poses_that_are_known_well_move_less(generator):
+    true, points = around(VIEWS, elevation=0.4), points_in_ball(POINTS, generator)
+    rough, sightings = disturbed(true, 0.3, 0.01, generator), sighted(true, points, deviation=0.1)
+    turned = []
+    for known in ((0.3, 0.01), (1e-4, 1e-5)):
+        found = adjust(rough, points, sightings, known=known).cameras
+        turned.append(float((found.centres - rough.centres).norm(dim=1).mean()))
+    assert turned[1] < 0.02 * turned[0]
