@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,18 +28,28 @@ class RenderedView:
 
 
 def render_view(
-    model: Model, camera: Cameras, height: int, width: int, *, within: np.ndarray | None = None, preview: bool = False
+    model: Model,
+    camera: Cameras,
+    height: int,
+    width: int,
+    *,
+    within: np.ndarray | None = None,
+    preview: bool = False,
+    between: Callable[[], None] | None = None,
 ) -> RenderedView:
     """Render one camera (a `Cameras` of length 1).
 
     within (H, W) bool: only these pixels, the others count as missed. preview: on the coarser training lattice.
+    between: called before each part of the picture, and may raise.
     """
     wanted = np.ones((height, width), bool) if within is None else within
     index = torch.from_numpy(np.flatnonzero(wanted))
     colour = np.ones((height * width, 3), np.float32)
     normals = np.zeros((height * width, 3), np.float32)
     depth = np.full(height * width, np.inf, np.float32)
-    for part in index.split(RAYS_PER_CHUNK):
+    for part in index.split(min(RAYS_PER_CHUNK, model.chunk)):
+        if between:
+            between()
         rays = camera_rays(model, camera, torch.stack([part % width, part // width], dim=1))
         hits = model.trace(rays, preview=preview)
         shaded, gradient = model.shade(rays.at(hits.depth)[hits.hit], rays.directions[hits.hit])
