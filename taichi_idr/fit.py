@@ -97,13 +97,14 @@ def fit_capture(
         read = read_capture(capture, downscale=config.downscale, **reading)
         for text in read.warnings:
             warn(text)
+        fit = _Fit(folder, config, read, reading, interrupts)  # refuses settings that do not fit each other
         if fresh:
             folder.set_aside()
-        return _Fit(folder, config, read, reading, interrupts).run()
+        return fit.run()
 
 
 class _Paused(Exception):
-    """A signal came while a step was being prepared."""
+    """A signal came while a step was being prepared, or a preview drawn."""
 
 
 class _Fit:
@@ -245,10 +246,11 @@ class _Fit:
             raise Diverged("the fit has no surface", where=self.folder.path, why=why, todo=todo)
 
     def _preview(self) -> None:
-        """A picture of one view after the other, into renders/."""
+        """A picture of one view after the other, into renders/; none where a signal comes: it can take minutes."""
         view = (self.trainer.steps_done // self.config.log.preview_interval) % len(self.capture)
         try:
-            write_preview(self.folder.renders / "preview", self.trainer, view)
+            with suppress(_Paused):
+                write_preview(self.folder.renders / "preview", self.trainer, view, self._pause)
         except (CannotCreate, WriteFailed) as error:
             warn(f"{error}; the fit goes on without this picture")
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from taichi_idr import render
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.checkpoint import load_newest, save_checkpoint
-from taichi_idr.errors import BadInput, Diverged, ExitCode, Stopped
+from taichi_idr.errors import BadInput, Diverged, ExitCode, Stopped, UsageError
 from taichi_idr.fit import SKIPS_BEFORE_ROLLBACK, fit_capture
 from taichi_idr.interrupts import Interrupts
-from taichi_idr.model import load_run
+from taichi_idr.model import FastModel, load_run
 from taichi_idr.run_folder import RunFolder
 from taichi_idr.training_fast import FastTrainer
 
@@ -148,6 +149,32 @@ def test_a_run_from_before_poses_were_trained_goes_on(capture, tmp_path):
     assert fit(capture, tmp_path / "run", steps=8).steps == 8
     with pytest.raises(BadInput, match=r"another cameras\.train[,;]"):
         fit(capture, tmp_path / "run", cameras="train")
+
+
+def test_a_signal_stops_a_preview(capture, tmp_path, monkeypatch):
+    """A picture by wide networks takes longer than a signal may wait."""
+    drawn, rays_of = [], render.camera_rays
+
+    def rays_and_signal(*arguments):
+        drawn.append(1)
+        signal.raise_signal(signal.SIGTERM)
+        return rays_of(*arguments)
+
+    monkeypatch.setattr(render, "camera_rays", rays_and_signal)
+    monkeypatch.setattr(FastModel, "chunk", 1000)
+    with pytest.raises(Stopped):
+        fit(capture, tmp_path / "run", steps=6, more=("log.preview_interval=4",))
+    assert len(drawn) == 1
+    assert load_run(tmp_path / "run").step == 4
+    assert not (tmp_path / "run" / "renders").exists()
+
+
+def test_settings_that_do_not_fit_leave_the_old_run_alone(capture, tmp_path):
+    fit(capture, tmp_path / "run", steps=2)
+    with pytest.raises(UsageError, match="no room for the skip"):
+        fit_capture(capture, out=tmp_path / "run", preset="idr", assignments=["geometry.width=32"], fresh=True)
+    assert load_run(tmp_path / "run").step == 2
+    assert not (tmp_path / "run" / "previous").exists()
 
 
 def test_fresh_starts_again(capture, tmp_path):
