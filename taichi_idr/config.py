@@ -168,6 +168,15 @@ class CamerasConfig(_Frozen):
     hull_interval: int = Field(default=500, ge=1, description="steps between hulls carved anew")
 
 
+class PublishedCamerasConfig(CamerasConfig):
+    """Of preset `idr`: the paper's parameters and optimiser; what belongs to adjustments and hulls has no effect."""
+
+    parameters: Literal["object", "centre"] = "centre"
+    optimiser: Literal["adam"] = "adam"
+    quaternion_rate: float = Field(default=1e-4, gt=0)
+    place_rate: float = Field(default=1e-4, gt=0)
+
+
 class ScheduleConfig(_Frozen):
     """Steps, batches and learning rates."""
 
@@ -246,7 +255,7 @@ class IdrConfig(FitConfig):
     geometry: MlpGeometryConfig = MlpGeometryConfig()
     radiance: RadianceConfig = RadianceConfig(width=512, hidden_layers=4)
     loss: LossConfig = LossConfig(mask_weight=100, eikonal_points=1024, smooth_weight=0)
-    cameras: CamerasConfig = CamerasConfig(parameters="centre", optimiser="adam", quaternion_rate=1e-4, place_rate=1e-4)
+    cameras: PublishedCamerasConfig = PublishedCamerasConfig()
     schedule: EpochScheduleConfig = EpochScheduleConfig()
 
 

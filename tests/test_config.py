@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from taichi_idr.config import FastConfig, config_from_toml, config_to_toml, make_config, parse_assignments
+from taichi_idr.config import FastConfig, IdrConfig, config_from_toml, config_to_toml, make_config, parse_assignments
 from taichi_idr.errors import BadInput, UsageError
 
 FILE = Path("runs/skull/config.toml")
@@ -27,7 +27,17 @@ def test_a_value_of_none_leaves_the_default() -> None:
 def test_every_setting_survives_the_file() -> None:
     config = make_config("fast", ["geometry.levels=3", "time_limit=1.5"])
     assert config_from_toml(config_to_toml(config), FILE) == config
-    assert config_from_toml(config_to_toml(FastConfig()), FILE) == FastConfig()
+    epochs = make_config("idr", ["schedule.rate_epochs=10,20", "schedule.alpha_epochs=", "cameras.train=true"])
+    for whole in (FastConfig(), IdrConfig(), epochs):
+        assert config_from_toml(config_to_toml(whole), FILE) == whole
+
+
+def test_preset_idr_moves_poses_as_published() -> None:
+    """CAM-4, CAM-5: no other optimiser can be asked for, and then not be used."""
+    cameras = IdrConfig().cameras
+    assert (cameras.parameters, cameras.quaternion_rate, cameras.place_rate) == ("centre", 1e-4, 1e-4)
+    with pytest.raises(UsageError, match=r"--set cameras\.optimiser\): 'gauss_newton': input should be 'adam'"):
+        make_config("idr", ["cameras.optimiser=gauss_newton"])
 
 
 def test_settings_are_frozen() -> None:
