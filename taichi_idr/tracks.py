@@ -12,35 +12,27 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import trimesh
-from scipy import ndimage
 from torch import Tensor
 
 from . import runtime
 from .bundle import Sightings, adjust
 from .cameras import inverse_intrinsics, rotation_matrices, transform_cameras
+from .corners import CAMERA_NOISE, SHRINKS, Corners, GreyPhoto, interior, square, without_background
 from .model import Model
 from .ops.patch_align import align_patches
 from .pixels import Photos
 from .render import RAYS_PER_CHUNK
 from .types import Cameras, Hits, Rays
 
-TEXTURE = 25  # pixels, side of the box above which brightness is shading
-TELLING_PHOTOS = 20  # of which the most telling channel is measured
-REACH = 5  # pixels from a patch's centre to its edge
-CORNER_SCALE = 1.5  # pixels, of the structure tensor
-CORNER_CELL = 15  # pixels between corners
-CORNERS = 100  # at most, per view
 NEIGHBOURS = 8  # views in which a corner is looked for
 NARROWEST, WIDEST = np.radians(2.0), np.radians(50.0)  # between two views of a point
 FLATTEST = 0.35  # least cosine between normal and direction to a camera
 OCCLUDED = 0.03  # normalised units by which the traced depth may fall short of a point
-ROUNDS = ((2, 6), (1, 5))  # halvings of the photos' resolution, steps of Lucas and Kanade on it
+STEPS = (6, 5)  # of Lucas and Kanade, on each resolution
 FARTHEST = 14.0  # pixels that a patch may be shifted
 CLOSE = 2.0  # standard deviations: sightings of surface points that tell where the surface is
 SHARPEST = 0.15  # pixels: deviation of the best sightings
 LEAST_NOISE, CORRELATED = 0.02, 10.0  # share of a patch's variance that is never told, pixels that err alike
-FLAT = 1e-4  # deviation of patches that stay flat
-CAMERA_NOISE = 1 / 255  # deviation of a pixel's brightness
 LIKENESS = 0.8  # least correlation of accepted patches
 FEWEST_VIEWS, FEWEST_POINTS = 3, 10  # of an adjustment
 PATCHES_AT_ONCE = 2048  # bounds memory whatever the number of photos: some 0.1 kB per pixel of a patch
@@ -53,26 +45,6 @@ class AdjustedPoses:
     cameras: Cameras
     worth: Tensor
     moved: Tensor
-
-
-@dataclass(frozen=True)
-class Corners:
-    """view (N,) long, pixel (N, 2) float64 u, v: well-marked places on the object.
-
-    patches (N, rounds, P): what the photo shows around them, standardised, at each resolution of ROUNDS, in the channel
-    that the mixture (3,) of red, green and blue makes.
-    """
-
-    view: Tensor
-    pixel: Tensor
-    patches: Tensor
-    mixture: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.view)
-
-    def __getitem__(self, index: Tensor) -> Corners:
-        return Corners(self.view[index], self.pixel[index], self.patches[index], self.mixture)
 
 
 def adjusted_poses(
@@ -102,19 +74,6 @@ def adjusted_poses(
     return AdjustedPoses(Cameras(quaternions, centres, cameras.intrinsics), worth, enough)
 
 
-def find_corners(photos: Photos) -> Corners:
-    """Local maxima of the structure tensor's smaller eigenvalue, inside the object (Shi and Tomasi 1994)."""
-    mixture, parts = _most_telling(photos), []
-    for view in range(len(photos.sizes)):
-        photo, mask = photos.photo(view)
-        shades = _without_background(photo @ mixture, mask)
-        pixel = _strongest(np.where(_inside(mask), _corner_strength(shades), 0))
-        patches = [GreyPhoto(shades, shrink).patches(pixel) for shrink, _ in ROUNDS]
-        parts.append((torch.full((len(pixel),), view), pixel, torch.stack(patches, dim=1)))
-    view, pixel, patches = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Corners(view, pixel, patches, mixture)
-
-
 def find_sightings(model: Model, cameras: Cameras, photos: Photos, corners: Corners) -> tuple[Tensor, Sightings]:
     """Surface points (N, 3) float64 of corners that other photos show, and their sightings, the corners' own first.
 
@@ -127,30 +86,14 @@ def find_sightings(model: Model, cameras: Cameras, photos: Photos, corners: Corn
     parts = [Sightings(every, corners.view, corners.pixel, exact)]
     for here in view.unique().tolist():
         photo, mask = photos.photo(here)
-        shades = _without_background(photo @ corners.mixture, mask)
-        scales, inside = [GreyPhoto(shades, shrink) for shrink, _ in ROUNDS], _inside(mask)
+        shades = without_background(photo @ corners.mixture, mask)
+        scales, inside = [GreyPhoto(shades, shrink) for shrink in SHRINKS], interior(mask)
         for some in track[view == here].split(PATCHES_AT_ONCE):
             there = _carried(cameras, corners[some], points[some], normals[some], here)
             found, pixel, whitening = _sought(scales, inside, corners.patches[some], there)
             parts.append(Sightings(some[found], torch.full_like(some[found], here), pixel, whitening))
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return _without_lonely(points, Sightings(*(torch.cat(column) for column in columns)))
-
-
-class GreyPhoto:
-    """A grey photo (H, W), blurred for a resolution `shrink` times lower."""
-
-    def __init__(self, photo: np.ndarray, shrink: int) -> None:
-        self.shrink = shrink
-        self.values = torch.from_numpy(ndimage.gaussian_filter(photo, 0.5 * shrink, mode="nearest"))
-
-    def patches(self, pixel: Tensor) -> Tensor:
-        """What is around whole pixels (N, 2), standardised (N, P); beyond the edge what is at it."""
-        most = torch.tensor(self.values.shape).flip(0) - 1
-        place = torch.minimum((pixel[:, None] + self.shrink * _square()).long().clamp(min=0), most)
-        values = self.values[place[..., 1], place[..., 0]]
-        centred = values - values.mean(dim=1, keepdim=True)
-        return centred / (centred.square().mean(dim=1, keepdim=True).sqrt() + FLAT)
 
 
 def _worth(sightings: Sightings, points: int, views: int) -> Tensor:
@@ -162,43 +105,6 @@ def _worth(sightings: Sightings, points: int, views: int) -> Tensor:
     others = least[points:]
     own = least.new_zeros(points).index_add_(0, sightings.point[points:], others).clamp(max=1)
     return least.new_zeros(views).index_add_(0, sightings.view, torch.cat([own, others]))
-
-
-def _most_telling(photos: Photos) -> np.ndarray:
-    """Unit mixture (3,) of red, green and blue in which the object's texture varies most."""
-    covariance = np.zeros((3, 3))
-    for view in range(0, len(photos.sizes), -(-len(photos.sizes) // TELLING_PHOTOS)):
-        photo, mask = photos.photo(view)
-        fine = photo - ndimage.uniform_filter(photo, TEXTURE, axes=(0, 1))
-        fine = ndimage.gaussian_filter(fine, (1, 1, 0))[_inside(mask)]
-        covariance += fine.T @ fine
-    direction = np.linalg.eigh(covariance)[1][:, -1]
-    return (direction * np.where(direction.sum() < 0, -1, 1)).astype(np.float32)
-
-
-def _without_background(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Grey photo (H, W) whose background is the mean of the object nearby: outlines are no marks on a surface."""
-    share, total = (ndimage.uniform_filter(x, 4 * REACH + 1) for x in (mask.astype(np.float32), photo * mask))
-    return np.where(mask, photo, total / np.maximum(share, 1e-3))
-
-
-def _inside(mask: np.ndarray) -> np.ndarray:
-    """Pixels (H, W) whose patch lies inside the mask, but for its corners."""
-    return np.asarray(ndimage.binary_erosion(mask, iterations=REACH))
-
-
-def _corner_strength(photo: np.ndarray) -> np.ndarray:
-    down, right = np.gradient(ndimage.gaussian_filter(photo, 0.7))
-    xx, yy, xy = (ndimage.gaussian_filter(p, CORNER_SCALE) for p in (right * right, down * down, right * down))
-    return (xx + yy) / 2 - np.sqrt(((xx - yy) / 2) ** 2 + xy**2)
-
-
-def _strongest(strength: np.ndarray) -> Tensor:
-    """Pixels (N, 2) u, v float64 of the CORNERS highest peaks."""
-    peaks = (strength == ndimage.maximum_filter(strength, CORNER_CELL)) & (strength > (CAMERA_NOISE / 10) ** 2)
-    row, column = np.nonzero(peaks)
-    best = np.argsort(-strength[row, column], kind="stable")[:CORNERS]
-    return torch.from_numpy(np.stack([column[best], row[best]], axis=1).astype(np.float64))
 
 
 def _on_surface(model: Model, cameras: Cameras, corners: Corners) -> tuple[Tensor, Tensor, Tensor]:
@@ -244,12 +150,6 @@ def _traced(model: Model, rays: Rays) -> Hits:
     return Hits(depth.double(), search_depth.double(), status)
 
 
-def _square() -> Tensor:
-    """Pixels (P, 2) float64 of a patch around its centre, the centre in the middle."""
-    side = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
-    return torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2)
-
-
 def _directions(cameras: Cameras, view: Tensor, pixels: Tensor) -> Tensor:
     """Directions (N, P, 3) of pixels (N, P, 2) of views (N,) in the cameras' frame, of depth 1, not of length 1."""
     to_frame = rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)
@@ -258,7 +158,7 @@ def _directions(cameras: Cameras, view: Tensor, pixels: Tensor) -> Tensor:
 
 def _carried(cameras: Cameras, corners: Corners, points: Tensor, normals: Tensor, view: int) -> Tensor:
     """Where `view` sees (N, P, 2) float32 what the tangent planes at points (N, 3) show in the corners' patches."""
-    directions = _directions(cameras, corners.view, corners.pixel[:, None] + _square())
+    directions = _directions(cameras, corners.view, corners.pixel[:, None] + square())
     centres = cameras.centres[corners.view]
     height = ((points - centres) * normals).sum(dim=1)[:, None]
     depth = height / (directions * normals[:, None]).sum(dim=2)
@@ -275,7 +175,7 @@ def _sought(
     """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found inside the object (F,), at which
     pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
     shift, likeness, information = torch.zeros(len(there), 2), torch.empty(0), torch.empty(0)
-    for round_, (scale, (_, steps)) in enumerate(zip(scales, ROUNDS, strict=True)):
+    for round_, (scale, steps) in enumerate(zip(scales, STEPS, strict=True)):
         shift, likeness, information = _aligned(scale, patches[:, round_], there, shift, steps)
     pixel = there[:, there.shape[1] // 2].double() + shift.double()
     most = torch.tensor(inside.shape[::-1]) - 1

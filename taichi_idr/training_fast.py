@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .config import CamerasConfig, FastConfig, LossConfig
+from .corners import Corners, find_corners
 from .errors import warn
 from .gauss_newton import GaussNewton, step_size
 from .initial_shape import hull_distance, teach_distance
@@ -19,7 +20,7 @@ from .ops.visual_hull import visual_hull
 from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
 from .poses import Poses, SparseAdam
-from .tracks import Corners, adjusted_poses, find_corners
+from .tracks import adjusted_poses
 from .training import StepReport, Trainer, prefixed, unprefixed
 from .types import Capture, Hits, Rays
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from taichi_idr import tracks
 from taichi_idr.bundle import Sightings, reproject
 from taichi_idr.cameras import camera_accuracy
+from taichi_idr.corners import CORNER_CELL, Corners, GreyPhoto, find_corners, square
 from taichi_idr.pixels import Photos
-from taichi_idr.tracks import Corners, GreyPhoto, adjusted_poses, find_corners, find_sightings
+from taichi_idr.tracks import adjusted_poses, find_sightings
 
 SEEN_FLAT = 0.75  # cosine above which a patch of the ball is nearly its tangent plane
 PIXELS = {50: 0.12, 95: 0.3}  # percentile of the sightings seen flat: error; measured 0.08, 0.17
@@ -44,7 +45,7 @@ def test_corners_and_their_patches_lie_on_the_object():
         for du, dv in ((-5, 0), (5, 0), (0, -5), (0, 5), (2, 3), (-3, -2)):
             assert mask[pixel[:, 1] + dv, pixel[:, 0] + du].all()
         apart = torch.cdist(pixel.double(), pixel.double(), p=torch.inf) + 99 * torch.eye(len(pixel))
-        assert float(apart.min()) > tracks.CORNER_CELL // 2
+        assert float(apart.min()) > CORNER_CELL // 2
 
 
 def test_one_colour_has_no_corners():
@@ -155,7 +156,7 @@ def test_an_edge_knows_nothing_of_its_own_direction():
     """A step along u, at 8 bits: sightings of it are sharp across, and blind along."""
     column = np.broadcast_to(1 / (1 + np.exp(-(np.arange(40) - 20.0) / 2)), (40, 40))
     photo = GreyPhoto(np.round(column * 255).astype(np.float32) / 255, 1)
-    there = (torch.tensor([20.0, 20.0]) + tracks._square()).float()[None]
+    there = (torch.tensor([20.0, 20.0]) + square()).float()[None]
     shift, likeness, information = tracks._aligned(
         photo, photo.patches(torch.tensor([[20.0, 20.0]])), there, torch.zeros(1, 2), 5
     )
