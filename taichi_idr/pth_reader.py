@@ -64,7 +64,7 @@ def main() -> int:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         data = safetensors.torch.save(_tensors(content, entry))
-    except pickle.UnpicklingError as error:
+    except (pickle.UnpicklingError, LookupError) as error:  # the latter of noise that begins like a pickle
         asked = [line.strip() for line in str(error).splitlines() if "global" in line.lower()]
         return _end(asked[0][:200], REFUSED) if asked else _end("not a file of torch.save", DAMAGED)
     except Exception as error:

@@ -151,9 +151,10 @@ def test_other_malicious_formats_run_nothing(tmp_path, in_this_process):
 
 def test_other_files_are_told_apart(tmp_path, in_this_process):
     noise, other = tmp_path / "noise.pth", tmp_path / "other.pth"
-    noise.write_text("# Read me")
     torch.save({"weights": {}}, other)
-    assert in_this_process(noise) == (pth_reader.DAMAGED, "not a file of torch.save\n")
+    for text in ("# Read me", "junk\n"):
+        noise.write_text(text)
+        assert in_this_process(noise) == (pth_reader.DAMAGED, "not a file of torch.save\n")
     assert in_this_process(other) == (
         pth_reader.DAMAGED,
         "ValueError: expected a dictionary with the entry model_state_dict, found weights\n",
