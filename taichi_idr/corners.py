@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,10 +43,14 @@ class Corners:
         return Corners(self.view[index], self.pixel[index], self.patches[index], self.mixture)
 
 
-def find_corners(photos: Photos) -> Corners:
-    """Local maxima of the structure tensor's smaller eigenvalue, inside the object (Shi and Tomasi 1994)."""
+def find_corners(photos: Photos, between: Callable[[], None] = lambda: None) -> Corners:
+    """Local maxima of the structure tensor's smaller eigenvalue, inside the object (Shi and Tomasi 1994).
+
+    between: called for each photo, and may raise.
+    """
     mixture, parts = _most_telling(photos), []
     for view in range(len(photos.sizes)):
+        between()
         photo, mask = photos.photo(view)
         shades = without_background(photo @ mixture, mask)
         pixel = _strongest(np.where(interior(mask), _corner_strength(shades), 0))

@@ -60,8 +60,7 @@ class FastTrainer(Trainer):
         if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
             return
         if self.corners is None:
-            self.corners = find_corners(self.pixels)
-            between()
+            self.corners = find_corners(self.pixels, between)
         known = known_poses(cameras, self.progress)
         adjusted = adjusted_poses(
             self.model, self.poses.cameras(), self.pixels, self.corners, cameras.fewest_sightings, known
@@ -152,7 +151,8 @@ class FastTrainer(Trainer):
             slack = cameras.hull_slack * 2 / (resolution - 1) if rough else 0.0
             self.model.bound_by_hull(distance - slack)
         else:
-            warn("the visual hull is empty: the masks contradict each other; starting from a ball")
+            rest = "the last one stays" if self.steps_done else "starting from a ball"
+            warn(f"the visual hull is empty: the masks contradict each other; {rest}")
         return distance
 
     def _refresh_hull(self) -> None:

@@ -16,7 +16,7 @@ import torch
 from pose_histories import disturbed
 from test_fit import SMALL, curve, state
 
-from taichi_idr import camera_log
+from taichi_idr import camera_log, training_fast
 from taichi_idr.camera_curves import camera_curves, read_history
 from taichi_idr.cameras import camera_accuracy, projections, shrunk
 from taichi_idr.capture import read_capture, write_idr_cameras
@@ -24,6 +24,7 @@ from taichi_idr.capture.npz import read_npz
 from taichi_idr.capture.reading import ROUGH_CAMERAS
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.config import make_config
+from taichi_idr.corners import find_corners
 from taichi_idr.errors import BadInput, InputMissing, Stopped, WriteFailed
 from taichi_idr.fit import fit_capture
 from taichi_idr.model import load_run
@@ -35,6 +36,7 @@ from taichi_idr.training_fast import FastTrainer
 TURN, SHIFT = 2.0, 0.03  # degrees, normalised units
 SCALE = 1.25  # of the rough file's frame over the usual one's
 STEPS = 20
+FIRST_ADJUSTMENT = 1  # a share of 0.04 of the steps
 IDR = [
     "geometry.width=32", "geometry.hidden_layers=2", "geometry.skip_layer=0", "geometry.features=4",
     "radiance.width=16", "radiance.hidden_layers=1", "tracer.samples=20", "schedule.rays=128",
@@ -175,6 +177,22 @@ def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkey
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert (run / "cameras" / "history.npz").read_bytes() == (straight / "cameras" / "history.npz").read_bytes()
+
+
+def test_a_signal_before_an_adjustment_s_end_leaves_it_to_the_next_call(straight, capture, tmp_path, monkeypatch):
+    def signal_first(photos, between):
+        signal.raise_signal(signal.SIGTERM)
+        return find_corners(photos, between)
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(training_fast, "find_corners", signal_first)
+    with pytest.raises(Stopped):
+        fit(capture, run)
+    assert load_run(run).step == FIRST_ADJUSTMENT
+    monkeypatch.setattr(training_fast, "find_corners", find_corners)
+    fit(capture, run)
+    ours, theirs = state(run), state(straight)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_another_camera_file_is_another_run(straight, capture):
