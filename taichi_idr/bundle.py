@@ -6,6 +6,7 @@ eliminated, one dense system of six numbers per view is left. Robust by reweight
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,16 +68,19 @@ def adjust(
     *,
     known: tuple[float, float] = KNOWN,
     iterations: int = ITERATIONS,
+    between: Callable[[], None] = lambda: None,
 ) -> Adjustment:
     """Poses (intrinsics stay) and points (N, 3), float64, of least robust reprojection error.
 
     What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge. known: deviations of
-    each component of turn and shift before, degrees and the frame's unit.
+    each component of turn and shift before, degrees and the frame's unit. between: called at each
+    iteration, and may raise.
     """
     damping, away, prior = DAMPING, points.new_zeros(len(cameras), 6), _prior(known)
     residual = sightings.errors(cameras, points)
     first, cost = _huber(residual), _cost(residual, away, prior)
     for _ in range(iterations):
+        between()
         move, moved = _step(cameras, points, sightings, residual, away, prior, damping)
         turned = rotated(cameras.quaternions, move[:, :3])
         tried = Cameras(turned, cameras.centres + move[:, 3:], cameras.intrinsics)

@@ -107,7 +107,9 @@ def _cache() -> Finding:
 
 def _start_trial(arch: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "taichi_idr.doctor", arch]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    home = Path(__file__).resolve().parent.parent  # -m looks for modules in the current folder first: not the user's
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    return subprocess.Popen(command, cwd=home, **pipes)
 
 
 def _outcome(child: subprocess.Popen[str]) -> str:

@@ -105,7 +105,10 @@ def evaluate_run(
     reference = _true_cameras(gt_cameras, len(loaded.cameras)) if gt_cameras else None
     accuracy = _accuracy(loaded, reference) if reference else None
     T_truth_run = accuracy.alignment if accuracy else np.eye(4)
-    numbers = _picture_numbers(loaded, T_truth_run, max_views, downscale)
+    aligned = accuracy is not None or _in_capture_frame(loaded)
+    if not aligned:
+        warn("poses were rough: held-out photos are left out, a true mesh is not aligned; --gt-cameras aligns both")
+    numbers = _picture_numbers(loaded, T_truth_run if aligned else None, max_views, downscale)
     numbers |= _surface_numbers(loaded, T_truth_run, truth, benchmark)
     numbers |= _camera_numbers(accuracy) if accuracy else {}
     numbers |= _movement_numbers(loaded, history) if history else {}
@@ -179,11 +182,18 @@ def _accuracy(loaded: LoadedRun, reference: Cameras) -> CameraAccuracy:
     return camera_accuracy(transform_cameras(loaded.T_world_normalised, loaded.cameras), reference)
 
 
+def _in_capture_frame(loaded: LoadedRun) -> bool:
+    """Whether the run's world frame is that of the capture's usual camera file, nearly."""
+    return not loaded.config.cameras.train and not loaded.reading.get("cameras_file")
+
+
 def _picture_numbers(
-    loaded: LoadedRun, T_truth_run: np.ndarray, max_views: int | None, downscale: int | None
+    loaded: LoadedRun, T_truth_run: np.ndarray | None, max_views: int | None, downscale: int | None
 ) -> dict[str, float]:
-    """Training views and, where the capture has them, held-out ones."""
+    """Training views and, where the capture has them and it is known where they are, held-out ones."""
     numbers = asdict(score_views(loaded, _some(training_views(loaded, downscale=downscale), max_views)))
+    if T_truth_run is None:
+        return numbers
     heldout = heldout_views(loaded, downscale=downscale, T_capture_run=T_truth_run)
     if heldout is not None:
         numbers["heldout_psnr_db"] = score_views(loaded, heldout).psnr_db

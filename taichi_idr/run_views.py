@@ -42,7 +42,7 @@ def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunVie
     Raises InputMissing where the capture has gone, BadInput where it has changed.
     """
     factor = downscale or loaded.config.downscale
-    capture = _read(loaded, loaded.capture_folder, factor)
+    capture = _read(loaded, loaded.capture_folder, factor, **_without_lost_poses(loaded))
     if len(capture) != len(loaded.cameras):
         why = f"it has {len(capture)} photos, the run knows {len(loaded.cameras)}"
         raise InputMissing("capture has changed", where=loaded.capture_folder, why=why, todo="fit again")
@@ -65,6 +65,14 @@ def heldout_views(
     own = {"cameras_file": None, "T_world_normalised": T}
     capture = _read(loaded, folder, factor, **own, fewest_views=1)
     return RunViews(capture, capture.cameras)
+
+
+def _without_lost_poses(loaded: LoadedRun) -> dict[str, Any]:
+    """Where the file of poses that the fit began with has gone, the run knows all that is needed of it."""
+    file = loaded.reading.get("cameras_file")
+    if not file or (loaded.capture_folder / file).is_file():
+        return {}
+    return {"cameras_file": None, "T_world_normalised": loaded.T_world_normalised}
 
 
 def _read(loaded: LoadedRun, folder: Path, factor: int, **more: Any) -> Capture:

@@ -7,6 +7,7 @@ where to look and how the patch is foreshortened.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,21 +49,27 @@ class AdjustedPoses:
 
 
 def adjusted_poses(
-    model: Model, cameras: Cameras, photos: Photos, corners: Corners, fewest: int, known: tuple[float, float]
+    model: Model,
+    cameras: Cameras,
+    photos: Photos,
+    corners: Corners,
+    fewest: int,
+    known: tuple[float, float],
+    between: Callable[[], None] = lambda: None,
 ) -> AdjustedPoses | None:
     """The poses after one bundle adjustment over what the photos show of the model's surface; None without enough.
 
     cameras: float64, camera -> normalised. corners: of these photos. The surface stays in its place: the similarity
     that the adjustment leaves open is chosen so. Views with fewer than `fewest` sharp sightings stay as they are.
-    known: how well poses are known before, degrees and normalised units.
+    known: how well poses are known before, degrees and normalised units. between: called often, and may raise.
     """
-    points, sightings = find_sightings(model, cameras, photos, corners)
+    points, sightings = find_sightings(model, cameras, photos, corners, between)
     worth = _worth(sightings, len(points), len(cameras))
     enough = worth >= fewest
     sightings = sightings[enough[sightings.view]]
     if int(enough.sum()) < FEWEST_VIEWS:
         return None
-    adjusted = adjust(cameras, points, sightings, known=known)
+    adjusted = adjust(cameras, points, sightings, known=known, between=between)
     close = adjusted.residual < CLOSE
     marks = torch.bincount(sightings.point[close], minlength=len(points)) >= 2
     if int(marks.sum()) < FEWEST_POINTS:
@@ -74,10 +81,12 @@ def adjusted_poses(
     return AdjustedPoses(Cameras(quaternions, centres, cameras.intrinsics), worth, enough)
 
 
-def find_sightings(model: Model, cameras: Cameras, photos: Photos, corners: Corners) -> tuple[Tensor, Sightings]:
+def find_sightings(
+    model: Model, cameras: Cameras, photos: Photos, corners: Corners, between: Callable[[], None] = lambda: None
+) -> tuple[Tensor, Sightings]:
     """Surface points (N, 3) float64 of corners that other photos show, and their sightings, the corners' own first.
 
-    cameras: V, float64, camera -> normalised.
+    cameras: V, float64, camera -> normalised. between: called for each view, and may raise.
     """
     points, normals, on_surface = _on_surface(model, cameras, corners)
     corners = corners[on_surface]
@@ -85,6 +94,7 @@ def find_sightings(model: Model, cameras: Cameras, photos: Photos, corners: Corn
     every, exact = torch.arange(len(corners)), torch.eye(2, dtype=torch.float64).expand(len(corners), 2, 2) / SHARPEST
     parts = [Sightings(every, corners.view, corners.pixel, exact)]
     for here in view.unique().tolist():
+        between()
         photo, mask = photos.photo(here)
         shades = without_background(photo @ corners.mixture, mask)
         scales, inside = [GreyPhoto(shades, shrink) for shrink in SHRINKS], interior(mask)

@@ -28,7 +28,7 @@ MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/30
 
 
 class FastTrainer(Trainer):
-    """Sections 3 to 5 of the method, with the changes that docs/decisions 0005 to 0009 give reasons for."""
+    """Sections 3 to 5 of the method, with the changes that docs/decisions 0005 to 0010 give reasons for."""
 
     config: FastConfig
     model: FastModel
@@ -61,11 +61,9 @@ class FastTrainer(Trainer):
             return
         if self.corners is None:
             self.corners = find_corners(self.pixels, between)
-        known = known_poses(cameras, self.progress)
-        adjusted = adjusted_poses(
-            self.model, self.poses.cameras(), self.pixels, self.corners, cameras.fewest_sightings, known
-        )
-        between()
+        known, fewest = known_poses(cameras, self.progress), cameras.fewest_sightings
+        poses = self.poses.cameras()
+        adjusted = adjusted_poses(self.model, poses, self.pixels, self.corners, fewest, known, between)
         if adjusted is not None:
             self.poses.set(adjusted.cameras)
             if isinstance(self.pose_optimiser, GaussNewton):

@@ -31,6 +31,8 @@ SCALE, SHIFT = 100.0, (10.0, -20.0, 600.0)
 class BallModel:
     """What pictures, meshes and measurements ask of a model."""
 
+    chunk = 65536
+
     def __init__(self, radius: float = RADIUS) -> None:
         self.radius = radius
 

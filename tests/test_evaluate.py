@@ -227,6 +227,18 @@ def test_capture_without_heldout_has_no_such_number(ball: BallRun, tmp_path: Pat
     assert set(evaluate.evaluate_run(ball.folder)) == PICTURE_KEYS - {"heldout_psnr_db"}
 
 
+def test_rough_poses_need_true_ones_for_photos_held_out(
+    ball: BallRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the photos of another camera file are in the run's frame is not known; the file itself is not needed."""
+    rough = replace(ball.loaded, reading={"cameras_file": "/gone/rough.npz"})
+    monkeypatch.setattr(evaluate, "load_run", lambda _: rough)
+    assert set(evaluate.evaluate_run(ball.folder)) == PICTURE_KEYS - {"heldout_psnr_db"}
+    assert "--gt-cameras" in capsys.readouterr().err
+    numbers = evaluate.evaluate_run(ball.folder, gt_cameras=ball.capture / "cameras.npz")
+    assert numbers["heldout_psnr_db"] > EIGHT_BIT_PSNR
+
+
 def test_bad_inputs(ball: BallRun, tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="mesh not found"):
         evaluate.evaluate_run(ball.folder, gt_mesh=tmp_path / "none.ply")

@@ -69,21 +69,16 @@ class MlpGeometry(nn.Module):
         return GeometrySample(output[:, 0], gradient, output[:, 1:], points.new_empty(len(points), 0))
 
     @torch.no_grad()
-    def frozen(self, dtype: torch.dtype | None = None) -> Sdf:
-        """f without a graph, weights normed once: valid until a parameter moves.
-
-        dtype: of the hidden layers (bfloat16 for screening); encoding and last layer keep the points' own.
-        """
-        layers = self._weights()
-        last, lower = layers[-1], [(weight.to(dtype), bias.to(dtype)) for weight, bias in layers]
+    def frozen(self) -> Sdf:
+        """f without a graph, weights normed once: valid until a parameter moves."""
+        layers = [(weight.detach(), bias.detach()) for weight, bias in self._weights()]
 
         def softplus_in_place(before: Tensor) -> Tensor:
             return torch.ops.aten.softplus.out(before, self.config.softplus_beta, SOFTPLUS_LINEAR, out=before)
 
         @torch.no_grad()
         def sdf(points: Tensor) -> Tensor:
-            hidden = self._hidden(self.encode(points).to(dtype), lower, softplus_in_place)
-            return _first_row(hidden.to(points.dtype), last)
+            return _first_row(self._hidden(self.encode(points), layers, softplus_in_place), layers[-1])
 
         return sdf
 
