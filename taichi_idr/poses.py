@@ -1,4 +1,4 @@
-"""Poses that train with the shape (CAM-4, CAM-5), and where they have been."""
+"""Poses that train with the shape (CAM-4), and the optimiser that moves those of a batch (CAM-5)."""
 
 from __future__ import annotations
 
