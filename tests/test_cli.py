@@ -31,7 +31,8 @@ print(code, [name for name in {heavy} if name in sys.modules], file=sys.stderr)
 """
 
 STAND_IN = """
-import sys, time, types
+import signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it, and so would this
 stand_in = types.ModuleType("taichi_idr.fit")
 def fit_capture(*arguments, **options):
     print("started", flush=True)
