@@ -124,12 +124,20 @@ Shares = Annotated[tuple[float, ...], BeforeValidator(_listed)]
 
 
 class CamerasConfig(_Frozen):
-    """Poses: as given, or trained with the shape (CAM-4, CAM-5)."""
+    """Poses: as given, or trained with the shape, in the paper's way (CAM-4, CAM-5)."""
 
     train: bool = False
     parameters: Literal["object", "centre"] = Field(
-        default="object", description="beside the quaternion: the origin seen from the camera, or the camera's centre"
+        default="centre", description="beside the quaternion: the origin seen from the camera, or the camera's centre"
     )
+    quaternion_rate: float = Field(default=1e-4, gt=0, description="of Adam")
+    place_rate: float = Field(default=1e-4, gt=0, description="of Adam")
+
+
+class FastCamerasConfig(CamerasConfig):
+    """Poses of preset `fast` (docs/decisions 0009 and 0010)."""
+
+    parameters: Literal["object", "centre"] = "object"
     optimiser: Literal["gauss_newton", "adam"] = Field(
         default="gauss_newton", description="blocks of six numbers per view, or Adam on the parameters as they are"
     )
@@ -159,6 +167,7 @@ class CamerasConfig(_Frozen):
     settled: float = Field(default=0.05, ge=0, le=1, description="least share of their steps that adjusted poses keep")
     known_start: float = Field(default=0.3, gt=0, description="degrees: how well an adjustment takes poses to be known")
     known_end: float = Field(default=0.05, gt=0, description="degrees: the same, from decay_start on")
+    known_shift: float = Field(default=2.0, gt=0, description="shift, normalised units, as well known as a radian")
     fewest_sightings: int = Field(default=10, ge=1, description="sharp ones of a view, for an adjustment to move it")
     hull_fraction: float = Field(
         default=0.8, gt=0, le=1, description="share of the photos that must agree on the first hull"
@@ -166,15 +175,6 @@ class CamerasConfig(_Frozen):
     hull_slack: float = Field(default=4.0, ge=0, description="cells by which that hull is grown further")
     hull_rough: float = Field(default=0.6, ge=0, le=1, description="share of the steps with such a hull")
     hull_interval: int = Field(default=500, ge=1, description="steps between hulls carved anew")
-
-
-class PublishedCamerasConfig(CamerasConfig):
-    """Of preset `idr`: the paper's parameters and optimiser; what belongs to adjustments and hulls has no effect."""
-
-    parameters: Literal["object", "centre"] = "centre"
-    optimiser: Literal["adam"] = "adam"
-    quaternion_rate: float = Field(default=1e-4, gt=0)
-    place_rate: float = Field(default=1e-4, gt=0)
 
 
 class ScheduleConfig(_Frozen):
@@ -244,6 +244,7 @@ class FastConfig(FitConfig):
 
     preset: Literal["fast"] = "fast"
     geometry: HashGeometryConfig = HashGeometryConfig()
+    cameras: FastCamerasConfig = FastCamerasConfig()
     proxy: ProxyConfig = ProxyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
 
@@ -255,7 +256,6 @@ class IdrConfig(FitConfig):
     geometry: MlpGeometryConfig = MlpGeometryConfig()
     radiance: RadianceConfig = RadianceConfig(width=512, hidden_layers=4)
     loss: LossConfig = LossConfig(mask_weight=100, eikonal_points=1024, smooth_weight=0)
-    cameras: PublishedCamerasConfig = PublishedCamerasConfig()
     schedule: EpochScheduleConfig = EpochScheduleConfig()
 
 

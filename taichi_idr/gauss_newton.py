@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .config import CamerasConfig
+from .config import FastCamerasConfig
 from .poses import Poses
 from .types import Rays
 
@@ -26,7 +26,7 @@ _RUNNING = ("gradient", "scatter", "visits", "trust")
 class GaussNewton:
     """Running G and H of each view; `step` turns and shifts the views that a batch has seen."""
 
-    def __init__(self, poses: Poses, config: CamerasConfig) -> None:
+    def __init__(self, poses: Poses, config: FastCamerasConfig) -> None:
         self.poses, self.config = poses, config
         views, like = len(poses.quaternions), {"dtype": torch.float64, "device": poses.quaternions.device}
         self.gradient = torch.zeros(views, UNKNOWNS, **like)
@@ -99,7 +99,7 @@ def _gradient(leaf: Tensor) -> Tensor:
     return torch.zeros_like(leaf).double() if leaf.grad is None else leaf.grad.double()
 
 
-def step_size(config: CamerasConfig, progress: float) -> float:
+def step_size(config: FastCamerasConfig, progress: float) -> float:
     """Share of the Gauss-Newton step: rising while the colours form, constant, then a cosine to nearly nothing."""
     if progress < config.warmup:
         return config.step_size * progress / config.warmup
@@ -107,12 +107,12 @@ def step_size(config: CamerasConfig, progress: float) -> float:
     return config.step_size * max(0.5 * (1 + math.cos(math.pi * min(max(fall, 0.0), 1.0))), config.decay_floor)
 
 
-def damping(config: CamerasConfig, progress: float) -> float:
+def damping(config: FastCamerasConfig, progress: float) -> float:
     """Levenberg's lambda, as a share of the mean curvature of the turns; falls geometrically."""
     return _geometric(config.damping, config.damping_end, progress / config.released)
 
 
-def leverage(config: CamerasConfig, progress: float) -> float:
+def leverage(config: FastCamerasConfig, progress: float) -> float:
     """Length to which a ray's gradient is cut; rises geometrically."""
     return _geometric(config.leverage, config.leverage_end, progress / config.released)
 

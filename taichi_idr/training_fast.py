@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .config import CamerasConfig, FastConfig, LossConfig
+from .config import FastCamerasConfig, FastConfig, LossConfig
 from .corners import Corners, find_corners
 from .errors import warn
 from .gauss_newton import GaussNewton, step_size
@@ -220,21 +220,21 @@ class FastTrainer(Trainer):
         return 2 * smoothness_loss(normals.detach(), beside)
 
 
-def known_poses(cameras: CamerasConfig, progress: float) -> tuple[float, float]:
+def known_poses(cameras: FastCamerasConfig, progress: float) -> tuple[float, float]:
     """How well poses are known by now: degrees, normalised units."""
     share = min(progress / cameras.decay_start, 1.0) if cameras.decay_start else 1.0
     factor = (cameras.known_end / cameras.known_start) ** share
     turn = cameras.known_start * factor
-    return turn, math.radians(turn) * 2
+    return turn, cameras.known_shift * math.radians(turn)
 
 
-def pose_rates(cameras: CamerasConfig, progress: float) -> dict[str, float]:
+def pose_rates(cameras: FastCamerasConfig, progress: float) -> dict[str, float]:
     """Adam's rates of the pose parameters, which fall as the steps of Gauss-Newton do."""
     share = step_size(cameras, progress) / cameras.step_size
     return {"quaternions": cameras.quaternion_rate * share, "places": cameras.place_rate * share}
 
 
-def _pose_optimiser(poses: Poses, cameras: CamerasConfig) -> GaussNewton | SparseAdam | None:
+def _pose_optimiser(poses: Poses, cameras: FastCamerasConfig) -> GaussNewton | SparseAdam | None:
     if not cameras.train:
         return None
     newton = cameras.optimiser == "gauss_newton"

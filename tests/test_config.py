@@ -36,7 +36,7 @@ def test_preset_idr_moves_poses_as_published() -> None:
     """CAM-4, CAM-5: no other optimiser can be asked for, and then not be used."""
     cameras = IdrConfig().cameras
     assert (cameras.parameters, cameras.quaternion_rate, cameras.place_rate) == ("centre", 1e-4, 1e-4)
-    with pytest.raises(UsageError, match=r"--set cameras\.optimiser\): 'gauss_newton': input should be 'adam'"):
+    with pytest.raises(UsageError, match="unknown key"):
         make_config("idr", ["cameras.optimiser=gauss_newton"])
 
 

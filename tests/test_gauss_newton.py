@@ -12,7 +12,7 @@ from textured import Batch, colour_error, disturbed, draw
 from torch import Tensor
 
 from taichi_idr.cameras import rotation_matrices
-from taichi_idr.config import CamerasConfig
+from taichi_idr.config import FastCamerasConfig
 from taichi_idr.gauss_newton import GaussNewton, damping, leverage, step_size
 from taichi_idr.poses import Poses, SparseAdam
 from taichi_idr.training_fast import pose_rates
@@ -43,7 +43,7 @@ def start(generator: torch.Generator) -> Cameras:
     return disturbed(truth(), TURN, SHIFT, generator)
 
 
-def course(config: CamerasConfig, cameras: Cameras, generator: torch.Generator, steps: int = STEPS) -> Course:
+def course(config: FastCamerasConfig, cameras: Cameras, generator: torch.Generator, steps: int = STEPS) -> Course:
     """Poses against photos of the true ones, the shape and its colours being known."""
     true, poses = (Poses(each, config, DEVICE, torch.float32) for each in (truth(), cameras))
     newton, adam = GaussNewton(poses, config), SparseAdam(dict(poses.named_parameters()))
@@ -77,7 +77,7 @@ def error(cameras: Cameras) -> tuple[float, float]:
 
 def test_it_converges_without_a_swing(generator):
     """From a degree to a hundredth; at no step farther off than at the start."""
-    found = course(CamerasConfig(train=True), start(generator), generator)
+    found = course(FastCamerasConfig(train=True), start(generator), generator)
     assert found.degrees[0] == pytest.approx(TURN, rel=1e-6)
     assert found.degrees[-1] < CONVERGED[0]
     assert found.distance[-1] < CONVERGED[1]
@@ -89,13 +89,13 @@ def test_it_converges_without_a_swing(generator):
 def test_adam_on_quaternion_and_centre_does_not_get_there(generator, rate):
     """CAM-4, CAM-5: the paper's parameters, in as many steps."""
     changes = {"parameters": "centre", "optimiser": "adam", "quaternion_rate": rate, "place_rate": rate}
-    found = course(CamerasConfig.model_validate({"train": True, **changes}), start(generator), generator)
+    found = course(FastCamerasConfig.model_validate({"train": True, **changes}), start(generator), generator)
     assert UNFINISHED < found.degrees[-1] < TURN
 
 
 def test_adam_on_the_object_centred_pair_gets_there_by_a_detour(generator):
     changes = {"parameters": "object", "optimiser": "adam", "quaternion_rate": 1e-3, "place_rate": 1e-3}
-    found = course(CamerasConfig.model_validate({"train": True, **changes}), start(generator), generator)
+    found = course(FastCamerasConfig.model_validate({"train": True, **changes}), start(generator), generator)
     assert found.degrees[-1] < CONVERGED[0]
     assert max(found.degrees) > SWING * found.degrees[0]
     assert max(found.distance) > SWING * found.distance[0]
@@ -104,7 +104,7 @@ def test_adam_on_the_object_centred_pair_gets_there_by_a_detour(generator):
 @pytest.mark.precision("float64")
 def test_conditioning_in_three_parametrisations(generator):
     """Of a view's matrix mean(g g^T), as Adam scales it and as blocks do (docs/decisions/0009)."""
-    config = CamerasConfig(train=True)
+    config = FastCamerasConfig(train=True)
     true, poses = (Poses(each, config, DEVICE, torch.float64) for each in (truth(), start(generator)))
     everything, sample = (curvature(true, poses, count, generator) for count in (60000, 20000))
     to_object = turns_about_the_object(poses.cameras())
@@ -170,7 +170,7 @@ def test_a_ray_of_great_leverage_outweighs_none(generator):
 
 
 def prepared(generator: torch.Generator) -> tuple[GaussNewton, Batch, Rays]:
-    config = CamerasConfig(train=True)
+    config = FastCamerasConfig(train=True)
     true, poses = (Poses(each, config, DEVICE, torch.float32) for each in (truth(), start(generator)))
     batch = draw(true, RAYS, (HEIGHT, WIDTH), generator)
     return GaussNewton(poses, config), batch, seen(poses, batch)
@@ -186,7 +186,7 @@ def test_only_views_of_the_batch_move_and_by_no_more_than_they_may(generator):
     after = newton.poses.cameras()
     assert torch.allclose(after.centres[2:], before.centres[2:], atol=1e-12)
     turns = (before.quaternions * after.quaternions).sum(dim=1).abs().clamp(max=1).acos() * 2
-    largest = math.radians(CamerasConfig().largest_turn)
+    largest = math.radians(FastCamerasConfig().largest_turn)
     assert (turns[:2] > 0).all() and (turns[:2] <= largest * (1 + 1e-3)).all()
 
 
@@ -213,7 +213,7 @@ def test_it_goes_on_from_its_state(generator):
 
 
 def test_schedules_begin_and_end_where_they_are_set():
-    config = CamerasConfig(train=True)
+    config = FastCamerasConfig(train=True)
     assert step_size(config, 0.0) == 0
     assert step_size(config, config.warmup) == step_size(config, config.decay_start) == config.step_size
     assert step_size(config, 1.0) == pytest.approx(config.step_size * config.decay_floor, abs=1e-12)
