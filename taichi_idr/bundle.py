@@ -73,8 +73,8 @@ def adjust(
     """Poses (intrinsics stay) and points (N, 3), float64, of least robust reprojection error.
 
     What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge. known: deviations of
-    each component of turn and shift before, degrees and the frame's unit. between: called at each
-    iteration, and may raise.
+    each component of turn and shift before, degrees and the frame's unit. between: called at each iteration, and may
+    raise.
     """
     damping, away, prior = DAMPING, points.new_zeros(len(cameras), 6), _prior(known)
     residual = sightings.errors(cameras, points)
@@ -147,11 +147,11 @@ def _step(
 
     _damp(H_poses, damping)
     _damp(H_points, damping)
-    inverse = torch.linalg.inv(H_points)
+    inverse = torch.linalg.inv_ex(H_points).inverse  # where it is singular the step costs NaN, and is not taken
     carried = mixed @ inverse[point]  # (M, 6, 3)
     matrix = _reduced(H_poses, carried, mixed, sightings)
     right = g_poses - _sums(view, _times(carried, g_points[point]), len(cameras))
-    move = -torch.linalg.solve(matrix, right.reshape(-1)).view(-1, 6)
+    move = -torch.linalg.solve_ex(matrix, right.reshape(-1)).result.view(-1, 6)
     back = g_points + _sums(point, _times(mixed.transpose(1, 2), move[view]), len(points))
     return move, -_times(inverse, back)
 

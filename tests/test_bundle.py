@@ -199,6 +199,15 @@ def test_no_step_makes_it_worse(generator):
     assert adjusted.error[1] < adjusted.error[0]
 
 
+def test_a_system_without_solution_moves_nothing(generator):
+    """A sighting that is not a number spoils every step: none is taken, and nothing is raised."""
+    cameras, points = around(4, elevation=0.4), points_in_ball(10, generator)
+    sightings = sighted(cameras, points, deviation=1.0)
+    sightings.pixel[0] = torch.nan
+    found = adjust(cameras, points, sightings)
+    assert torch.equal(found.cameras.centres, cameras.centres) and torch.equal(found.points, points)
+
+
 def test_poses_that_are_known_well_move_less(generator):
     true, points = around(VIEWS, elevation=0.4), points_in_ball(POINTS, generator)
     rough, sightings = disturbed(true, 0.3, 0.01, generator), sighted(true, points, deviation=0.1)
