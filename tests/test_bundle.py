@@ -199,8 +199,8 @@ def test_no_step_makes_it_worse(generator):
     assert adjusted.error[1] < adjusted.error[0]
 
 
-def test_a_system_without_solution_moves_nothing(generator):
-    """A sighting that is not a number spoils every step: none is taken, and nothing is raised."""
+def test_a_sighting_that_is_not_a_number_moves_nothing(generator):
+    """It spoils every step, and none is taken."""
     cameras, points = around(4, elevation=0.4), points_in_ball(10, generator)
     sightings = sighted(cameras, points, deviation=1.0)
     sightings.pixel[0] = torch.nan
