@@ -17,7 +17,7 @@ from . import __version__, runtime
 from .camera_curves import CameraMovement
 from .camera_log import CameraLog, movement_lines
 from .capture import poses_file, read_capture
-from .checkpoint import Checkpoint, load_newest, save_checkpoint
+from .checkpoint import Checkpoint, load_newest, prefixed, save_checkpoint, unprefixed
 from .config import FastConfig, IdrConfig, Settings, make_config
 from .errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
 from .interrupts import Interrupts
@@ -25,7 +25,7 @@ from .preview import write_preview
 from .progress import Progress, Reading
 from .resumption import capture_identity, check_same
 from .run_folder import RunFolder, default_run
-from .training import StepReport, Trainer, lost_surface, prefixed, unprefixed
+from .training import StepReport, Trainer, lost_surface
 from .training_fast import FastTrainer
 from .training_idr import IdrTrainer
 from .types import Capture

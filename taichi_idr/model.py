@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from . import runtime
-from .checkpoint import load_newest
+from .checkpoint import load_newest, unprefixed
 from .config import FastConfig, FitConfig, IdrConfig, ProxyConfig
 from .errors import BadInput, warn
 from .fields.geometry import GeometrySample, HashGeometry
@@ -82,7 +82,7 @@ class Model(nn.Module, ABC):
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) of a checkpoint."""
-        self.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        self.load_state_dict(unprefixed("model", tensors))
         self.field_changed()
 
     def field_changed(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from . import runtime
+from .checkpoint import joined, prefixed, unprefixed
 from .config import ScheduleConfig
 from .kernels.sparse_adam import sparse_adam
 from .model import FastModel
@@ -68,22 +69,34 @@ class Optimiser:
         """Moments and counters as named tensors."""
         tensors = {"count": torch.tensor(self.count), "rate_scale": torch.tensor(self.rate_scale, dtype=torch.float64)}
         tensors["table.first"], tensors["table.second"] = self.table_moments
-        for index, parameter in enumerate(self.networks):
-            for name, value in self.adam.state.get(parameter, {}).items():
-                tensors[f"network.{index}.{name}"] = torch.as_tensor(value)
-        return tensors
+        return {**tensors, **prefixed("network", adam_state(self.adam))}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Continue from `state()`."""
         self.count, self.rate_scale = int(tensors["count"]), float(tensors["rate_scale"])
         for moment, name in zip(self.table_moments, ("first", "second"), strict=True):
             moment.copy_(tensors[f"table.{name}"])
-        for index, parameter in enumerate(self.networks):
-            prefix = f"network.{index}."
-            found = {k.removeprefix(prefix): v.clone() for k, v in tensors.items() if k.startswith(prefix)}
-            if found:
-                self.adam.state[parameter] = found
+        load_adam_state(self.adam, unprefixed("network", tensors))
         self.table_gradient.zero_()
+
+
+def adam_state(adam: torch.optim.Adam) -> dict[str, Tensor]:
+    """Moments and counters of torch's Adam as named tensors, by the number of the parameter."""
+    parameters = adam.param_groups[0]["params"]
+    return joined(
+        {
+            str(index): {name: torch.as_tensor(value) for name, value in adam.state.get(parameter, {}).items()}
+            for index, parameter in enumerate(parameters)
+        }
+    )
+
+
+def load_adam_state(adam: torch.optim.Adam, tensors: Mapping[str, Tensor]) -> None:
+    """Continue from `adam_state`."""
+    for index, parameter in enumerate(adam.param_groups[0]["params"]):
+        found = unprefixed(str(index), tensors)
+        if found:
+            adam.state[parameter] = {name: value.clone() for name, value in found.items()}
 
 
 def rate_factor(schedule: ScheduleConfig, progress: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -100,13 +100,3 @@ def lost_surface(overlaps: Sequence[float], *, finished: bool = False) -> bool:
     """
     recent = overlaps if finished else overlaps[-LOST_AFTER:]
     return len(recent) >= (1 if finished else LOST_AFTER) and not any(overlap > 0 for overlap in recent)
-
-
-def prefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`{"a": x}` -> `{"part.a": x}`."""
-    return {f"{part}.{name}": value for name, value in tensors.items()}
-
-
-def unprefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The reverse of `prefixed`; other parts are left out."""
-    return {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .checkpoint import joined, unprefixed
 from .config import FastCamerasConfig, FastConfig, LossConfig
 from .corners import Corners, find_corners
 from .errors import warn
@@ -21,7 +22,7 @@ from .optimiser import Optimiser
 from .pixels import PixelBatch, PixelTable
 from .poses import Poses, SparseAdam
 from .tracks import adjusted_poses
-from .training import StepReport, Trainer, prefixed, unprefixed
+from .training import StepReport, Trainer
 from .types import Capture, Hits, Rays
 
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
@@ -105,8 +106,7 @@ class FastTrainer(Trainer):
             "poses": self.poses.state_dict(),
             "pose_optimiser": self.pose_optimiser.state() if self.pose_optimiser else {},
         }
-        tensors = {name: value for part, values in parts.items() for name, value in prefixed(part, values).items()}
-        return {**tensors, "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
+        return {**joined(parts), "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_tensors(tensors)

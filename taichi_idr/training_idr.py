@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 
 from . import runtime
+from .checkpoint import joined, unprefixed
 from .config import EpochScheduleConfig, IdrConfig, LossConfig
 from .losses import colour_loss, eikonal_loss, mask_loss
 from .model import IdrModel
 from .ops.intersection import surface_points
+from .optimiser import adam_state, load_adam_state
 from .pixels import EpochPixels, PixelBatch
 from .poses import Poses, SparseAdam
 from .trace import trace
-from .training import StepReport, Trainer, prefixed, unprefixed
+from .training import StepReport, Trainer
 from .types import Capture, Hits, Rays, Sdf
 
 WIDE = 256  # layers from which a product of some thousand rows is worth a second thread
@@ -155,17 +157,16 @@ class IdrTrainer(Trainer):
         """Parameters, moments, poses, random numbers; the epoch's pixels follow from the step."""
         parts = {
             "model": self.model.state_dict(),
-            "adam": _adam_state(self.adam),
+            "adam": adam_state(self.adam),
             "poses": self.poses.state_dict(),
             "pose_adam": self.pose_adam.state(),
         }
-        tensors = {name: value for part, values in parts.items() for name, value in prefixed(part, values).items()}
         scale = torch.tensor(self.rate_scale, dtype=torch.float64)
-        return {**tensors, "rate_scale": scale, "generator": self.generator.get_state()}
+        return {**joined(parts), "rate_scale": scale, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_tensors(tensors)
-        _load_adam_state(self.adam, unprefixed("adam", tensors))
+        load_adam_state(self.adam, unprefixed("adam", tensors))
         self.poses.load_state_dict(unprefixed("poses", tensors))
         self.pose_adam.load_state(unprefixed("pose_adam", tensors))
         self.rate_scale = float(tensors["rate_scale"])
@@ -210,16 +211,3 @@ def _followed(value: Tensor, normal: Tensor, rays: Rays, depth: Tensor) -> Tenso
     """
     points = rays.at(depth)
     return value + (normal * (points - points.detach())).sum(dim=1)
-
-
-def _adam_state(adam: torch.optim.Adam) -> dict[str, Tensor]:
-    parameters = adam.param_groups[0]["params"]
-    states = {index: adam.state.get(parameter, {}) for index, parameter in enumerate(parameters)}
-    return {f"{i}.{name}": torch.as_tensor(value) for i, state in states.items() for name, value in state.items()}
-
-
-def _load_adam_state(adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    for index, parameter in enumerate(adam.param_groups[0]["params"]):
-        found = unprefixed(str(index), tensors)
-        if found:
-            adam.state[parameter] = {name: value.clone() for name, value in found.items()}
