@@ -5,8 +5,8 @@ Müller, Evans, Schied, Keller, "Instant Neural Graphics Primitives", 2022, sect
 With corner features T_k and trilinear weights w_k(x), y = sum_k w_k T_k and J = dy/dx = sum_k (grad w_k) T_k.
 
 Both are linear in the table, so their adjoint to it needs no table:   dL/dT_k = w_k c_y + C_J (grad w_k),
-and to the point                       dL/dx = sum_k (grad w_k)(c_y . T_k) + (hess w_k)(C_J^T T_k),
-where c_y = dL/dy and C_J = dL/dJ. The Hessian of a trilinear weight has mixed terms only.
+and to the point                       dL/dx = J^T c_y + sum_f (hess y_f) (C_J)_f
+where c_y = dL/dy and C_J = dL/dJ. The Hessian of a trilinear function has mixed terms only.
 
 Argument   | shape        | meaning
 points     | (N, 3)       | normalised frame; clamped to [-1, 1]
@@ -15,130 +15,153 @@ levels     | (L, 4) int32 | columns RESOLUTION, OFFSET, ROWS, HASHED
 active     | scalar int   | levels 0 ... active - 1 are evaluated, the others give zeros
 value      | (N, 2 L)     | y
 jacobian   | (N, 2 L, 3)  | J, per unit of the normalised frame
+
+Corner i of a cell lies at (i & 1, i >> 1 & 1, i >> 2) cells from its first one. All of a cell is loaded into local
+vectors before anything is stored: after a store to an array every later load would have to be repeated.
 """
 
 from ._ti import array2, array3, ti
 
 RESOLUTION, OFFSET, ROWS, HASHED = 0, 1, 2, 3
 TASK_STRIDE = 512  # a CPU loop runs in chunks of at least 512 iterations: one task per chunk
+PRIME_Y, PRIME_Z = 2654435761 - 2**32, 805459861  # of the paper; as signed numbers, whose products wrap the same way
 
 
 @ti.func
-def locate(points: ti.template(), n, resolution):
-    """Cell (integer corner) and fraction in [0, 1] of point n on a grid of `resolution` cells."""
+def locate(x, resolution):
+    """Cell (integer corner) and fraction in [0, 1] of x on a grid of `resolution` cells."""
     cell = ti.Vector([0, 0, 0])
     fraction = ti.Vector([0.0, 0.0, 0.0])
     for a in ti.static(range(3)):
-        scaled = ti.min(ti.max((points[n, a] + 1.0) * 0.5, 0.0), 1.0) * resolution
+        scaled = ti.min(ti.max((x[a] + 1.0) * 0.5, 0.0), 1.0) * resolution
         cell[a] = ti.min(ti.cast(ti.floor(scaled), ti.i32), resolution - 1)
         fraction[a] = scaled - cell[a]
     return cell, fraction
 
 
 @ti.func
-def row_of(corner, levels: ti.template(), level):
-    """Table row of an integer grid corner: direct where the level's grid fits its rows, else the spatial hash."""
-    row = 0
+def corner_rows(cell, levels: ti.template(), level):
+    """Table rows of a cell's eight corners: direct where the level's grid fits its rows, else the spatial hash."""
+    x, y, z = cell[0], cell[1] * PRIME_Y, cell[2] * PRIME_Z
+    rows = ti.Vector([0] * 8)
     if levels[level, HASHED] == 0:
         side = levels[level, RESOLUTION] + 1
-        row = (corner[2] * side + corner[1]) * side + corner[0]
+        first = (cell[2] * side + cell[1]) * side + cell[0]
+        for i in ti.static(range(8)):
+            rows[i] = first + ti.static(i & 1) + side * (ti.static(i >> 1 & 1) + side * ti.static(i >> 2))
     else:
-        h = ti.cast(corner[0], ti.u32)
-        h ^= ti.cast(corner[1], ti.u32) * ti.u32(2654435761)
-        h ^= ti.cast(corner[2], ti.u32) * ti.u32(805459861)
-        row = ti.cast(h & ti.cast(levels[level, ROWS] - 1, ti.u32), ti.i32)
-    return levels[level, OFFSET] + row
+        for i in ti.static(range(8)):
+            along_y = y + ti.static((i >> 1 & 1) * PRIME_Y)
+            along_z = z + ti.static((i >> 2) * PRIME_Z)
+            rows[i] = ((x + ti.static(i & 1)) ^ along_y ^ along_z) & (levels[level, ROWS] - 1)
+    return rows + levels[level, OFFSET]
 
 
 @ti.func
-def axis_weights(fraction, corner: ti.template()):
-    """Per axis: weight of the corner, w_a = f or 1 - f."""
-    w = ti.Vector([0.0, 0.0, 0.0])
-    for a in ti.static(range(3)):
-        w[a] = fraction[a] if ti.static(corner[a] == 1) else 1.0 - fraction[a]
+def corner_weights(f):
+    """w of the eight corners."""
+    w = ti.Vector([0.0] * 8)
+    for i in ti.static(range(8)):
+        w[i] = 1.0
+        for a in ti.static(range(3)):
+            w[i] *= f[a] if ti.static(i >> a & 1) else 1.0 - f[a]
     return w
 
 
 @ti.func
-def axis_slopes(scale, corner: ti.template()):
-    """Per axis: dw_a/dx_a, constant in a cell."""
-    s = ti.Vector([0.0, 0.0, 0.0])
-    for a in ti.static(range(3)):
-        s[a] = scale if ti.static(corner[a] == 1) else -scale
-    return s
+def trilinear(t, f):
+    """Of the interpolant of corner values t (8): value, gradient and mixed second derivatives xy, xz, yz at f."""
+    x = ti.Vector([t[1] - t[0], t[3] - t[2], t[5] - t[4], t[7] - t[6]])  # d/dx on the four edges along x
+    v = ti.Vector([t[0] + f[0] * x[0], t[2] + f[0] * x[1], t[4] + f[0] * x[2], t[6] + f[0] * x[3]])
+    y0, y1 = v[1] - v[0], v[3] - v[2]
+    low, high = v[0] + f[1] * y0, v[2] + f[1] * y1
+    x0, x1 = x[0] + f[1] * (x[1] - x[0]), x[2] + f[1] * (x[3] - x[2])
+    gradient = ti.Vector([x0 + f[2] * (x1 - x0), y0 + f[2] * (y1 - y0), high - low])
+    xy0, xy1 = x[1] - x[0], x[3] - x[2]
+    return low + f[2] * (high - low), gradient, ti.Vector([xy0 + f[2] * (xy1 - xy0), x1 - x0, y1 - y0])
 
 
 @ti.func
-def weight_gradient(w, s):
-    """grad (w_0 w_1 w_2)."""
-    return ti.Vector([s[0] * w[1] * w[2], w[0] * s[1] * w[2], w[0] * w[1] * s[2]])
+def corner_features(table: ti.template(), rows):
+    """Both features at the eight corners."""
+    first = ti.Vector([0.0] * 8)
+    second = ti.Vector([0.0] * 8)
+    for i in ti.static(range(8)):
+        first[i] = table[rows[i], 0]
+        second[i] = table[rows[i], 1]
+    return first, second
 
 
 @ti.func
-def hessian_product(w, s, u):
-    """(hess (w_0 w_1 w_2)) u: the diagonal is zero."""
-    xy = s[0] * s[1] * w[2]
-    xz = s[0] * w[1] * s[2]
-    yz = w[0] * s[1] * s[2]
-    return ti.Vector([xy * u[1] + xz * u[2], xy * u[0] + yz * u[2], xz * u[0] + yz * u[1]])
+def point_at(points: ti.template(), n):
+    return ti.Vector([points[n, 0], points[n, 1], points[n, 2]])
+
+
+@ti.func
+def encode_level(x, table: ti.template(), levels: ti.template(), level):
+    """The level's two features at x."""
+    cell, f = locate(x, levels[level, RESOLUTION])
+    first, second = corner_features(table, corner_rows(cell, levels, level))
+    value_0, _gradient_0, _mixed_0 = trilinear(first, f)
+    value_1, _gradient_1, _mixed_1 = trilinear(second, f)
+    return ti.Vector([value_0, value_1])
 
 
 @ti.kernel
 def encode(points: array2, table: array2, levels: array2, active: int, value: array2):
-    """y at every point. Level by level, so that a level's rows stay in the cache."""
-    count = points.shape[0]
-    for task in range(levels.shape[0] * count):
-        level = task // count
-        n = task - level * count
-        y = ti.Vector([0.0, 0.0])
-        if level < active:
-            cell, fraction = locate(points, n, levels[level, RESOLUTION])
-            for corner in ti.static(ti.grouped(ti.ndrange(2, 2, 2))):
-                row = row_of(cell + corner, levels, level)
-                w = axis_weights(fraction, corner)
-                y += w[0] * w[1] * w[2] * ti.Vector([table[row, 0], table[row, 1]])
-        value[n, 2 * level] = y[0]
-        value[n, 2 * level + 1] = y[1]
+    """y at every point."""
+    for n in range(points.shape[0]):
+        x = point_at(points, n)
+        for level in range(levels.shape[0]):
+            y = ti.Vector([0.0, 0.0])
+            if level < active:
+                y = encode_level(x, table, levels, level)
+            for feature in ti.static(range(2)):
+                value[n, 2 * level + feature] = y[feature]
 
 
 @ti.kernel
 def encode_jacobian(points: array2, table: array2, levels: array2, active: int, value: array2, jacobian: array3):
     """y and J at every point."""
-    count = points.shape[0]
-    for task in range(levels.shape[0] * count):
-        level = task // count
-        n = task - level * count
-        y = ti.Vector([0.0, 0.0])
-        slope_0 = ti.Vector([0.0, 0.0, 0.0])
-        slope_1 = ti.Vector([0.0, 0.0, 0.0])
-        if level < active:
-            resolution = levels[level, RESOLUTION]
-            cell, fraction = locate(points, n, resolution)
-            for corner in ti.static(ti.grouped(ti.ndrange(2, 2, 2))):
-                row = row_of(cell + corner, levels, level)
-                w = axis_weights(fraction, corner)
-                gradient = weight_gradient(w, axis_slopes(0.5 * resolution, corner))
-                y += w[0] * w[1] * w[2] * ti.Vector([table[row, 0], table[row, 1]])
-                slope_0 += gradient * table[row, 0]
-                slope_1 += gradient * table[row, 1]
-        value[n, 2 * level] = y[0]
-        value[n, 2 * level + 1] = y[1]
-        for a in ti.static(range(3)):
-            jacobian[n, 2 * level, a] = slope_0[a]
-            jacobian[n, 2 * level + 1, a] = slope_1[a]
+    for n in range(points.shape[0]):
+        x = point_at(points, n)
+        for level in range(levels.shape[0]):
+            value_0, gradient_0 = 0.0, ti.Vector([0.0, 0.0, 0.0])
+            value_1, gradient_1 = 0.0, ti.Vector([0.0, 0.0, 0.0])
+            if level < active:
+                cell, f = locate(x, levels[level, RESOLUTION])
+                first, second = corner_features(table, corner_rows(cell, levels, level))
+                value_0, gradient_0, _mixed_0 = trilinear(first, f)
+                value_1, gradient_1, _mixed_1 = trilinear(second, f)
+            scale = 0.5 * levels[level, RESOLUTION]  # cells per normalised unit
+            value[n, 2 * level] = value_0
+            value[n, 2 * level + 1] = value_1
+            for a in ti.static(range(3)):
+                jacobian[n, 2 * level, a] = gradient_0[a] * scale
+                jacobian[n, 2 * level + 1, a] = gradient_1[a] * scale
 
 
 @ti.func
 def feature_cotangents(
-    value_bar: ti.template(), jacobian_bar: ti.template(), n, level, w, gradient, with_jacobian: ti.template()
+    f,
+    scale,
+    value_bar: ti.template(),
+    jacobian_bar: ti.template(),
+    n,
+    column,
+    with_jacobian: ti.template(),
 ):
-    """dL/dT of one corner: w_k c_y + C_J (grad w_k)."""
-    weight = w[0] * w[1] * w[2]
-    bar = ti.Vector([weight * value_bar[n, 2 * level], weight * value_bar[n, 2 * level + 1]])
+    """dL/dT of one feature at the eight corners: w_k c_y + C_J (grad w_k)."""
+    bar = corner_weights(f) * value_bar[n, column]
     if ti.static(with_jacobian):
-        for a in ti.static(range(3)):
-            bar[0] += gradient[a] * jacobian_bar[n, 2 * level, a]
-            bar[1] += gradient[a] * jacobian_bar[n, 2 * level + 1, a]
+        c = scale * ti.Vector([jacobian_bar[n, column, 0], jacobian_bar[n, column, 1], jacobian_bar[n, column, 2]])
+        yz = ti.Vector([(1.0 - f[1]) * (1.0 - f[2]), f[1] * (1.0 - f[2]), (1.0 - f[1]) * f[2], f[1] * f[2]])
+        xz = ti.Vector([(1.0 - f[0]) * (1.0 - f[2]), f[0] * (1.0 - f[2]), (1.0 - f[0]) * f[2], f[0] * f[2]])
+        xy = ti.Vector([(1.0 - f[0]) * (1.0 - f[1]), f[0] * (1.0 - f[1]), (1.0 - f[0]) * f[1], f[0] * f[1]])
+        for i in ti.static(range(8)):
+            bar[i] += ti.static(2 * (i & 1) - 1) * c[0] * yz[ti.static(i >> 1)]
+            bar[i] += ti.static(2 * (i >> 1 & 1) - 1) * c[1] * xz[ti.static((i & 1) + 2 * (i >> 2))]
+            bar[i] += ti.static(2 * (i >> 2) - 1) * c[2] * xy[ti.static(i & 3)]
     return bar
 
 
@@ -161,14 +184,14 @@ def table_adjoint_ordered(
         if task % TASK_STRIDE == 0 and level < active:
             resolution = levels[level, RESOLUTION]
             for n in range(points.shape[0]):
-                cell, fraction = locate(points, n, resolution)
-                for corner in ti.static(ti.grouped(ti.ndrange(2, 2, 2))):
-                    row = row_of(cell + corner, levels, level)
-                    w = axis_weights(fraction, corner)
-                    gradient = weight_gradient(w, axis_slopes(0.5 * resolution, corner))
-                    bar = feature_cotangents(value_bar, jacobian_bar, n, level, w, gradient, with_jacobian)
-                    table_bar[row, 0] += bar[0]
-                    table_bar[row, 1] += bar[1]
+                cell, f = locate(point_at(points, n), resolution)
+                rows = corner_rows(cell, levels, level)
+                scale = 0.5 * resolution
+                first = feature_cotangents(f, scale, value_bar, jacobian_bar, n, 2 * level, with_jacobian)
+                second = feature_cotangents(f, scale, value_bar, jacobian_bar, n, 2 * level + 1, with_jacobian)
+                for i in ti.static(range(8)):
+                    table_bar[rows[i], 0] += first[i]
+                    table_bar[rows[i], 1] += second[i]
 
 
 @ti.kernel
@@ -187,14 +210,22 @@ def table_adjoint_atomic(
         level = task // count
         n = task - level * count
         resolution = levels[level, RESOLUTION]
-        cell, fraction = locate(points, n, resolution)
-        for corner in ti.static(ti.grouped(ti.ndrange(2, 2, 2))):
-            row = row_of(cell + corner, levels, level)
-            w = axis_weights(fraction, corner)
-            gradient = weight_gradient(w, axis_slopes(0.5 * resolution, corner))
-            bar = feature_cotangents(value_bar, jacobian_bar, n, level, w, gradient, with_jacobian)
-            ti.atomic_add(table_bar[row, 0], bar[0])
-            ti.atomic_add(table_bar[row, 1], bar[1])
+        cell, f = locate(point_at(points, n), resolution)
+        rows = corner_rows(cell, levels, level)
+        scale = 0.5 * resolution
+        first = feature_cotangents(f, scale, value_bar, jacobian_bar, n, 2 * level, with_jacobian)
+        second = feature_cotangents(f, scale, value_bar, jacobian_bar, n, 2 * level + 1, with_jacobian)
+        for i in ti.static(range(8)):
+            ti.atomic_add(table_bar[rows[i], 0], first[i])
+            ti.atomic_add(table_bar[rows[i], 1], second[i])
+
+
+@ti.func
+def hessian_product(mixed, jacobian_bar: ti.template(), n, column):
+    """(hess y) C_J of one feature, in cells."""
+    u = ti.Vector([jacobian_bar[n, column, 0], jacobian_bar[n, column, 1], jacobian_bar[n, column, 2]])
+    xy, xz, yz = mixed[0], mixed[1], mixed[2]
+    return ti.Vector([xy * u[1] + xz * u[2], xy * u[0] + yz * u[2], xz * u[0] + yz * u[1]])
 
 
 @ti.kernel
@@ -208,25 +239,20 @@ def point_adjoint(
     with_jacobian: ti.template(),
     point_bar: array2,
 ):
-    """dL/dx (N, 3) = sum over levels and corners of (grad w)(c_y . T) + (hess w)(C_J^T T)."""
+    """dL/dx (N, 3) = sum over levels and features of c_y (grad y) + (hess y) C_J."""
     for n in range(points.shape[0]):
+        x = point_at(points, n)
         bar = ti.Vector([0.0, 0.0, 0.0])
         for level in range(active):
-            resolution = levels[level, RESOLUTION]
-            cell, fraction = locate(points, n, resolution)
-            for corner in ti.static(ti.grouped(ti.ndrange(2, 2, 2))):
-                row = row_of(cell + corner, levels, level)
-                w = axis_weights(fraction, corner)
-                s = axis_slopes(0.5 * resolution, corner)
-                pull = value_bar[n, 2 * level] * table[row, 0] + value_bar[n, 2 * level + 1] * table[row, 1]
-                bar += weight_gradient(w, s) * pull
-                if ti.static(with_jacobian):
-                    u = ti.Vector([0.0, 0.0, 0.0])
-                    for a in ti.static(range(3)):
-                        u[a] = (
-                            jacobian_bar[n, 2 * level, a] * table[row, 0]
-                            + jacobian_bar[n, 2 * level + 1, a] * table[row, 1]
-                        )
-                    bar += hessian_product(w, s, u)
+            cell, f = locate(x, levels[level, RESOLUTION])
+            rows = corner_rows(cell, levels, level)
+            first, second = corner_features(table, rows)
+            _value_0, gradient_0, mixed_0 = trilinear(first, f)
+            _value_1, gradient_1, mixed_1 = trilinear(second, f)
+            scale = 0.5 * levels[level, RESOLUTION]
+            bar += scale * (gradient_0 * value_bar[n, 2 * level] + gradient_1 * value_bar[n, 2 * level + 1])
+            if ti.static(with_jacobian):
+                bar += scale * scale * hessian_product(mixed_0, jacobian_bar, n, 2 * level)
+                bar += scale * scale * hessian_product(mixed_1, jacobian_bar, n, 2 * level + 1)
         for a in ti.static(range(3)):
             point_bar[n, a] = bar[a]
