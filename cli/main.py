@@ -19,7 +19,7 @@ from typer.main import get_command
 from taichi_idr import __version__
 from taichi_idr.errors import ExitCode
 
-from . import demo, doctor, evaluate, failures, fit, import_idr, mesh, render, swap
+from . import bench, demo, doctor, evaluate, failures, fit, import_idr, mesh, render, swap
 
 app = typer.Typer(
     help="Photos, silhouettes and cameras of one object become a watertight textured mesh.",
@@ -34,6 +34,7 @@ app.command("swap")(swap.swap)
 app.command("import-idr")(import_idr.import_idr)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("bench")(bench.bench)
 
 
 def main() -> NoReturn:

@@ -20,7 +20,7 @@ from taichi_idr.config import make_config
 from taichi_idr.run_folder import RunFolder
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
-COMMANDS = ("fit", "mesh", "render", "eval", "swap", "import-idr", "demo", "doctor")
+COMMANDS = ("fit", "mesh", "render", "eval", "swap", "import-idr", "demo", "doctor", "bench")
 HELP_SECONDS = 0.5
 
 IMPORTED = """

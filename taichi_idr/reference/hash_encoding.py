@@ -20,14 +20,14 @@ def hash_encoding(points: Tensor, table: Tensor, layout: HashLayout, active: int
 def hash_encoding_jacobian(points: Tensor, table: Tensor, layout: HashLayout, active: int) -> tuple[Tensor, Tensor]:
     """y (N, 2 L) and J = dy/dx (N, 2 L, 3), one column at a time through autograd."""
     points = points if points.requires_grad else points.detach().requires_grad_()
-    value = hash_encoding(points, table, layout, active)
-    rows = [
-        torch.autograd.grad(value[:, c].sum(), points, create_graph=True)[0]
-        if c < 2 * active
-        else torch.zeros_like(points)
-        for c in range(value.shape[1])
-    ]
-    return value, torch.stack(rows, dim=1)
+    columns, rows = [], []
+    for level in layout.levels[:active].tolist():
+        features = _level(points, table, level)
+        columns.append(features)
+        rows += [torch.autograd.grad(feature.sum(), points, create_graph=True)[0] for feature in features.unbind(1)]
+    silent = 2 * (len(layout) - active)
+    value = torch.cat([*columns, points.new_zeros(len(points), silent)], dim=1)
+    return value, torch.stack([*rows, *[torch.zeros_like(points)] * silent], dim=1)
 
 
 def _level(points: Tensor, table: Tensor, level: list[int]) -> Tensor:

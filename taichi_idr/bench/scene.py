@@ -1,0 +1,116 @@
+"""Inputs that several cases share, all from one seed."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import runtime
+from ..config import HashGeometryConfig, ProxyConfig
+from ..fields.geometry import HashGeometry
+from ..model import load_run
+from ..ops.hash_encoding import HashLayout
+from ..proxy import ProxyLattice
+from ..reference.analytic_sdf import torus
+from ..types import Rays, Sdf
+
+MAJOR, MINOR = 0.5, 0.2
+DISTANCE = 2.5  # of cameras from the centre, normalised units
+TEACHING_STEPS, TEACHING_POINTS, TEACHING_RATE = 100, 4096, 5e-3
+TEACHING_LEVELS = 2  # the finer ones stay nearly silent: so few steps would leave them rough
+
+
+class Scene:
+    """A torus: in closed form, as a lattice, and as a field of preset `fast` that was taught it (or a run's field)."""
+
+    torus: Sdf = staticmethod(partial(torus, major=MAJOR, minor=MINOR))
+
+    def __init__(self, seed: int = 0, run: Path | None = None) -> None:
+        self.settings = runtime.current()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.run = run
+
+    def normal(self, *shape: int) -> Tensor:
+        return self._placed(torch.randn(*shape, generator=self.generator))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """In [0, 1)."""
+        return self._placed(torch.rand(*shape, generator=self.generator))
+
+    def integers(self, below: int, count: int) -> Tensor:
+        """(count,) int32."""
+        return torch.randint(below, (count,), generator=self.generator, dtype=torch.int32).to(self.settings.device)
+
+    def empty(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
+        return torch.empty(*shape, dtype=dtype or self.settings.dtype, device=self.settings.device)
+
+    def points(self, count: int) -> Tensor:
+        """Uniform in [-1, 1]^3."""
+        return self.uniform(count, 3) * 2 - 1
+
+    def rays(self, count: int) -> Rays:
+        """From all around, towards points scattered around the centre: about two thirds meet the torus."""
+        origins = DISTANCE * torch.nn.functional.normalize(self.normal(count, 3), dim=1)
+        return Rays(origins, torch.nn.functional.normalize(0.35 * self.normal(count, 3) - origins, dim=1))
+
+    def camera_rays(self, height: int, width: int) -> Rays:
+        """Row by row, of a camera that looks down on the torus at 45 degrees and sees it whole."""
+        row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        pixels = torch.stack([column - (width - 1) / 2, row - (height - 1) / 2], dim=-1).view(-1, 2) / (1.25 * width)
+        slant = math.sqrt(0.5)
+        axes = torch.tensor([[1.0, 0, 0], [0, slant, -slant], [0, -slant, -slant]])
+        directions = torch.cat([pixels, torch.ones(len(pixels), 1)], dim=1) @ axes
+        origins = (-DISTANCE * axes[2]).expand_as(directions).contiguous()
+        rays = origins, torch.nn.functional.normalize(directions, dim=1)
+        return Rays(*map(self._placed, rays))
+
+    @cached_property
+    def grid(self) -> tuple[Tensor, HashLayout, int]:
+        """Table, layout and levels of preset `fast`."""
+        config = HashGeometryConfig()
+        sizes = (config.levels, config.coarsest, config.finest, config.log2_rows)
+        layout = HashLayout.build(*sizes, self.settings.device)
+        return self.normal(layout.rows, 2), layout, config.levels
+
+    @cached_property
+    def field(self) -> Sdf:
+        """The run's field, else one of preset `fast` after some steps towards the torus."""
+        if self.run is not None:
+            return load_run(self.run).model.sdf
+        with runtime.small_batches():
+            return self._taught()
+
+    @cached_property
+    def lattice(self) -> ProxyLattice:
+        """The torus, as preset `fast` samples its field for training."""
+        lattice = ProxyLattice(ProxyConfig().resolution, self.settings.device, self.settings.dtype)
+        lattice.refresh(self.torus)
+        return lattice
+
+    @cached_property
+    def field_lattice(self) -> ProxyLattice:
+        lattice = ProxyLattice(ProxyConfig().resolution, self.settings.device, self.settings.dtype)
+        lattice.refresh(self.field)
+        return lattice
+
+    def _taught(self) -> Sdf:
+        geometry = HashGeometry(HashGeometryConfig(), self.settings.device, self.generator)
+        networks = [p for p in geometry.parameters() if p is not geometry.table]
+        geometry.table.grad = geometry.table_gradient
+        geometry.active_levels = TEACHING_LEVELS
+        adam = torch.optim.Adam([{"params": networks}, {"params": [geometry.table]}], lr=TEACHING_RATE)
+        for _ in range(TEACHING_STEPS):
+            points = self.points(TEACHING_POINTS)
+            loss = (geometry.sdf(points) - self.torus(points)).square().mean()
+            adam.zero_grad(set_to_none=False)
+            loss.backward()
+            adam.step()
+        geometry.active_levels = len(geometry.layout)
+        return torch.no_grad()(geometry.sdf)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.settings.device, self.settings.dtype)

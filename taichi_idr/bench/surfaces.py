@@ -1,0 +1,138 @@
+"""Distances, hulls and patches: what is neither rays nor networks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import runtime
+from ..cameras import quaternions_from_rotations
+from ..kernels import analytic_sdf as sdf_kernels
+from ..kernels import ewer as ewer_kernels
+from ..ops.closest_triangle import closest_triangle
+from ..ops.patch_align import align_patches
+from ..ops.visual_hull import visual_hull
+from ..reference import closest_triangle as triangle_twin
+from ..reference import patch_align as patch_twin
+from ..reference import visual_hull as hull_twin
+from ..reference.ewer import ewer_distance as ewer_twin
+from ..types import Cameras
+from .case import Case, Gate, Outputs, Work
+from .scene import DISTANCE, MAJOR, MINOR, Scene
+
+ROUNDED = Gate(2e-6)
+VIEWS, MASK_HEIGHT, MASK_WIDTH, FOCAL = 24, 120, 160, 200.0
+REACH, STEPS = 4, 5  # patches of 9 x 9 pixels
+SEGMENTS, SIDES, BRUTE_POINTS = 48, 24, 1024  # 2,304 triangles; points that the twin compares with all of them
+
+
+def analytic_sdf(scene: Scene, size: int) -> Case:
+    """Distance of a torus and its gradient, in closed form."""
+    points, parameters = scene.points(size), torch.tensor([MAJOR, MINOR]).to(scene.uniform(1))
+
+    def ours() -> Outputs:
+        value, gradient = scene.empty(size), scene.empty(size, 3)
+        runtime.launch(sdf_kernels.analytic_sdf, sdf_kernels.TORUS, parameters, points, value, gradient)
+        return value, gradient
+
+    def twin() -> Outputs:
+        leaf = points.detach().requires_grad_()
+        value = scene.torus(leaf)
+        return value.detach(), *torch.autograd.grad(value.sum(), leaf)
+
+    return Case(ours, twin, (ROUNDED, Gate(1e-4)), work=Work(bytes=28, operations=20))
+
+
+def ewer_distance(scene: Scene, size: int) -> Case:
+    """Implicit function of the demo's object."""
+    points = scene.points(size)
+
+    def ours() -> Outputs:
+        value = scene.empty(size)
+        runtime.launch(ewer_kernels.ewer_distance, points, value)
+        return (value,)
+
+    # Beyond its ornaments the kernel uses a lower bound of the function.
+    return Case(ours, lambda: (ewer_twin(points),), (Gate(0.2),))
+
+
+def carve(scene: Scene, size: int) -> Case:
+    """Visual hull of a ball from 24 masks of 160 x 120."""
+    masks, cameras, resolution = *_silhouettes(scene), round(size ** (1 / 3))
+    # A view's masks stay in the cache: a point costs its projections, and one word for itself.
+    work = Work(bytes=4, gathers=VIEWS, operations=26 * VIEWS)
+    ours, twin = (
+        lambda: (visual_hull(masks, cameras, resolution).flatten(),),
+        lambda: (hull_twin.visual_hull(masks, cameras, resolution).flatten(),),
+    )
+    return Case(ours, twin, (Gate(0.0, 2e-4),), work=work)
+
+
+def patches(scene: Scene, size: int) -> Case:
+    """Patches of 9 x 9 pixels sought in a photo by Lucas and Kanade, five steps."""
+    photo = _photo(scene)
+    side = torch.arange(-REACH, REACH + 1.0)
+    square = torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2).to(photo)
+    room = torch.tensor(photo.shape[::-1]).to(photo) - 4 * REACH
+    there = 2 * REACH + room * scene.uniform(size, 1, 2) + square
+    values, _ = patch_twin.bilinear(photo, there)
+    centred = values - values.mean(dim=1, keepdim=True)
+    sought = centred / centred.square().mean(dim=1, keepdim=True).sqrt()
+    start = 2 * scene.uniform(size, 2) - 1
+    arguments, settings = (photo, sought, there, start), {"spread": 1.0, "steps": STEPS}
+    pixels = len(square)
+    # Each pixel's place and value once; a step reads four neighbours, two of them together, and adds to 13 sums.
+    work = Work(bytes=12 * pixels + 40, gathers=2 * STEPS * pixels, operations=60 * STEPS * pixels)
+    ours = lambda: align_patches(*arguments, **settings)  # noqa: E731
+    twin = lambda: patch_twin.align_patches(*arguments, **settings)  # noqa: E731
+    # Where a patch is nearly flat its steps multiply what sums differ by.
+    return Case(ours, twin, (Gate(2e-3, 5e-3), Gate(1e-3, 5e-3), Gate(1e-3, 5e-3), Gate(2e-3, 5e-3)), work=work)
+
+
+def triangles(scene: Scene, size: int) -> Case:
+    """Distance to a mesh of 2,304 triangles; the twin compares 1,024 points with all of them."""
+    corners = _torus_mesh(scene)
+    points = scene.points(size)
+    some = points[:BRUTE_POINTS]
+    ours = lambda: (closest_triangle(points, corners)[0],)  # noqa: E731
+    twin = lambda: (triangle_twin.closest_triangle(some, corners)[0],)  # noqa: E731
+    return Case(ours, twin, (Gate(5e-6),), beside="brute force, gate only", raced=False)
+
+
+def _silhouettes(scene: Scene) -> tuple[list[np.ndarray], Cameras]:
+    """Masks (H, W) bool of a ball of radius 0.6 around the origin, seen from all around."""
+    centres = torch.nn.functional.normalize(scene.normal(VIEWS, 3).cpu().double(), dim=1)
+    helper = torch.nn.functional.normalize(scene.normal(VIEWS, 3).cpu().double(), dim=1)
+    x = torch.nn.functional.normalize(torch.linalg.cross(helper, centres), dim=1)
+    axes = torch.stack([x, torch.linalg.cross(-centres, x), -centres], dim=2)
+    middle = ((MASK_WIDTH - 1) / 2, (MASK_HEIGHT - 1) / 2)
+    K = torch.tensor([[FOCAL, 0, middle[0]], [0, FOCAL, middle[1]], [0, 0, 1]], dtype=torch.float64)
+    column, row = np.meshgrid(np.arange(MASK_WIDTH) - middle[0], np.arange(MASK_HEIGHT) - middle[1])
+    outline = FOCAL * math.tan(math.asin(0.6 / DISTANCE))
+    mask = np.hypot(column, row) < outline
+    cameras = Cameras(quaternions_from_rotations(axes), DISTANCE * centres, K.repeat(VIEWS, 1, 1))
+    return [mask] * VIEWS, cameras
+
+
+def _photo(scene: Scene) -> Tensor:
+    """Smooth noise (300, 400)."""
+    coarse = scene.uniform(1, 1, 60, 80)
+    fine = torch.nn.functional.interpolate(coarse, size=(300, 400), mode="bicubic", align_corners=True)
+    return fine[0, 0].contiguous()
+
+
+def _torus_mesh(scene: Scene) -> Tensor:
+    """Triangles (F, 3, 3)."""
+    around, over = torch.meshgrid(torch.arange(SEGMENTS), torch.arange(SIDES), indexing="ij")
+
+    def corner(along: int, up: int) -> Tensor:
+        phi, psi = 2 * math.pi * (around + along) / SEGMENTS, 2 * math.pi * (over + up) / SIDES
+        ring = MAJOR + MINOR * psi.cos()
+        return torch.stack([ring * phi.cos(), ring * phi.sin(), MINOR * psi.sin()], dim=-1).view(-1, 3)
+
+    a, b, c, d = corner(0, 0), corner(1, 0), corner(1, 1), corner(0, 1)
+    faces = torch.cat([torch.stack([a, b, c], dim=1), torch.stack([a, c, d], dim=1)])
+    return faces.to(scene.uniform(1))
