@@ -1,12 +1,14 @@
 # Needs python3 (3.10 to 3.13, with the venv module) and make; everything else is installed into .venv.
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    torch without CUDA: a much smaller download on Linux
 #   make test PYTEST_ARGS="-k march --arch vulkan"                options for pytest
+#   make bench BENCH_ARGS="hash --arch cpu --arch vulkan"         cases and options for tidr bench
 
 PYTHON ?= python3
 TORCH_INDEX ?=
 TIDR_TEST_DATA ?= $(CURDIR)/../shared/data
 DEMO ?= runs/demo
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 export TIDR_TEST_DATA
 
 VENV := .venv
@@ -23,7 +25,7 @@ help:
 	@echo "make test       the tests that take minutes together"
 	@echo "make test-slow  the slow ones too: whole fits"
 	@echo "make check      style, types, import contracts"
-	@echo "make bench      kernels beside their plain torch twins: ratios of one run"
+	@echo "make bench      every kernel beside its plain torch twin (benchmarks/README.md)"
 	@echo "make clean      remove caches and what was built; .venv and runs stay"
 
 demo: $(VENV)/.stamp
@@ -41,7 +43,7 @@ check: $(VENV)/.stamp-dev
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.stamp-dev
-	$(RUN) benchmarks/kernels_against_twins.py
+	$(RUN) -m taichi_idr bench $(BENCH_ARGS)
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

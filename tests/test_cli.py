@@ -196,7 +196,7 @@ def raising(error: BaseException) -> Callable[..., None]:
 LINES = {
     "fit": "missing argument 'CAPTURE' (tidr fit): see tidr fit --help",
     "fit photos --zzz 3": "no such option: --zzz (tidr fit): see tidr fit --help",
-    "teach": "no such command 'teach' (tidr): see tidr --help",
+    "photograph": "no such command 'photograph' (tidr): see tidr --help",
     "eval --protocol dtu": "half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none",
     "eval --scan 7": "half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none",
     "mesh --arch opencl": (

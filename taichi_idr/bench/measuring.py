@@ -18,7 +18,7 @@ from .ceilings import share_of_ceiling
 from .results import OK, Ceilings, Protocol, Row, Times
 from .scene import Scene
 
-THOROUGH = Protocol(warm_up=2, least_repeats=7, most_repeats=200, seconds=1.0)
+THOROUGH = Protocol(warm_up=1, least_repeats=5, most_repeats=200, seconds=1.5)
 QUICK = Protocol(warm_up=1, least_repeats=3, most_repeats=5, seconds=0.02)
 
 

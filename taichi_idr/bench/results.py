@@ -18,7 +18,7 @@ class _Frozen(BaseModel):
 
 
 class Protocol(_Frozen):
-    """How a case is timed: calls that do not count, repeats at least and at most, and the seconds to fill between."""
+    """How a case is timed: calls that do not count, repeats at least and at most, and seconds to fill in between."""
 
     warm_up: int
     least_repeats: int
@@ -109,8 +109,8 @@ class Machine(_Frozen):
 class Results(_Frozen):
     """One run of `tidr bench`. commit: of the checkout that was measured, with a + where files differed from it."""
 
-    format: Literal["tidr-bench"] = "tidr-bench"
-    version: Literal[1] = 1
+    format: Literal["tidr-bench"]
+    version: Literal[1]
     date: str
     machine: Machine
     versions: dict[str, str]

@@ -30,6 +30,8 @@ def run_benchmarks(requests: Sequence[Request], show: Show = print) -> Results:
         chosen(request.cases, request.sizes)
     backends = tuple(_run_backend(request, show) for request in requests)
     return Results(
+        format="tidr-bench",
+        version=1,
         date=datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         machine=machine.this_machine(),
         versions=machine.versions(),
@@ -94,13 +96,16 @@ def _event(fields: dict[str, Any]) -> Start | Row | End | str:
 @contextmanager
 def _child(request: Request) -> Iterator[subprocess.Popen[str]]:
     """The process of one backend; ended with the block, however that ends."""
-    command = [sys.executable, "-m", f"{__package__}", request.model_dump_json()]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, **({"TI_OFFLINE_CACHE_FILE_PATH": empty} if request.cold else {})}
-        child = subprocess.Popen(command, cwd=_HOME, env=environment, **pipes)
+        child = subprocess.Popen(_command(request), cwd=_HOME, env=environment, **pipes)
         try:
             yield child
         finally:
             child.kill()
             child.communicate()
+
+
+def _command(request: Request) -> list[str]:
+    return [sys.executable, "-m", str(__package__), request.model_dump_json()]

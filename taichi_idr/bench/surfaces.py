@@ -25,6 +25,7 @@ from .scene import DISTANCE, MAJOR, MINOR, Scene
 
 ROUNDED = Gate(2e-6)
 VIEWS, MASK_HEIGHT, MASK_WIDTH, FOCAL = 24, 120, 160, 200.0
+EWER_POOL, EWER_BAND = 1 << 16, 0.04  # farther away the kernel has a lower bound of the function
 REACH, STEPS = 4, 5  # patches of 9 x 9 pixels
 SEGMENTS, SIDES, BRUTE_POINTS = 48, 24, 1024  # 2,304 triangles; points that the twin compares with all of them
 
@@ -47,16 +48,18 @@ def analytic_sdf(scene: Scene, size: int) -> Case:
 
 
 def ewer_distance(scene: Scene, size: int) -> Case:
-    """Implicit function of the demo's object."""
-    points = scene.points(size)
+    """Implicit function of the demo's object, near its surface."""
+    pool = scene.points(EWER_POOL)
+    near = pool[ewer_twin(pool).abs() < EWER_BAND]
+    points = near[scene.integers(len(near), size)]
 
     def ours() -> Outputs:
         value = scene.empty(size)
         runtime.launch(ewer_kernels.ewer_distance, points, value)
         return (value,)
 
-    # Beyond its ornaments the kernel uses a lower bound of the function.
-    return Case(ours, lambda: (ewer_twin(points),), (Gate(0.2),))
+    # The bound is used at a few of these points too; measured: 2e-3 of them, else 2e-6.
+    return Case(ours, lambda: (ewer_twin(points),), (Gate(2e-5, 5e-3),))
 
 
 def carve(scene: Scene, size: int) -> Case:

@@ -29,7 +29,7 @@ RADIUS, TOLERANCE = 1.0, 5e-5
 SAMPLES = TracerConfig().samples
 ROUNDED = Gate(2e-6)
 FLIPPED = Gate(0.0, 2e-3)  # where a number falls on a threshold rounding decides; measured: 1 in 1,500 rays
-NEARLY = Gate(2e-4, 2e-3)
+NEARLY = Gate(1e-5, 2e-3)  # measured 1e-6
 
 
 def march(scene: Scene, size: int) -> Case:
@@ -58,7 +58,7 @@ def least_along(scene: Scene, size: int) -> Case:
         runtime.launch(march_kernels.least_along, *arguments, depth, value)
         return (value,)
 
-    return Case(ours, lambda: march_twin.least_along(*arguments)[1:], (Gate(5e-4),))
+    return Case(ours, lambda: march_twin.least_along(*arguments)[1:], (Gate(5e-5),))  # measured 6e-6
 
 
 def start_fronts(scene: Scene, size: int) -> Case:
@@ -214,7 +214,8 @@ def screening(scene: Scene, size: int) -> Case:
     every, nowhere = points(depths).view(-1, 3), torch.zeros(size, dtype=torch.bool, device=depths.device)
     ours = lambda: (needed_samples(depths, walked, nowhere, lambda i: sdf(every[i])).amin(dim=1),)  # noqa: E731
     twin = lambda: (sdf(every).view(size, SAMPLES).amin(dim=1),)  # noqa: E731
-    return Case(ours, twin, (Gate(1e-5),), beside="every sample asked")
+    # Here a ray's bend is known from its ends alone; measured: 1 ray in 2,048 has a neighbouring sample.
+    return Case(ours, twin, (Gate(1e-5, 2e-3),), beside="every sample asked")
 
 
 def trace_analytic(scene: Scene, size: int) -> Case:
@@ -241,14 +242,14 @@ def image(scene: Scene, size: int) -> Case:
 def _traced(rays: Rays, sdf: Sdf) -> Case:
     config = TracerConfig()
     ours, twin = lambda: _found(trace(rays, sdf, config)), lambda: _found(wavefront.trace(rays, sdf, config))
-    return Case(ours, twin, (FLIPPED, Gate(5e-4, 3e-3)))
+    return Case(ours, twin, (FLIPPED, Gate(5e-5, 3e-3)))  # measured 1e-5
 
 
 def _proxied(rays: Rays, sdf: Sdf, lattice: ProxyLattice) -> Case:
     proxy, config = ProxyConfig().model_copy(update=VIEWING_EFFORT), TracerConfig()
     ours = lambda: _found(trace_proxy(rays, sdf, lattice, proxy, config))  # noqa: E731
     twin = lambda: _found(trace(rays, sdf, config))  # noqa: E731
-    # The two differ where a ray grazes within the tolerance.
+    # Two depths within the tolerance are far apart where a ray grazes; measured: 2e-4 of the rays, else 8e-4.
     return Case(ours, twin, (Gate(0.0, 5e-3), Gate(1e-3, 1e-2)), beside="exact tracer")
 
 

@@ -118,7 +118,7 @@ def _walk(rays: Rays, sdf: Sdf, config: TracerConfig, depth: Tensor, active: Ten
 
 def _sample(rays: Rays, near: Tensor, far: Tensor, sdf: Sdf, config: TracerConfig) -> tuple[Tensor, Tensor]:
     """Depth and value, columns of (S, 2), of the root or the least sample; whether it is a root (TRACE-8 to 11)."""
-    depth = spread(near, far, torch.linspace(0, 1, config.samples).to(near))
+    depth = spread(near, far, torch.linspace(0, 1, config.samples, dtype=near.dtype, device=near.device))
     value = _asked(rays, sdf, depth, torch.ones_like(depth, dtype=torch.bool), torch.zeros_like(depth))
     low, high, found = first_crossing(depth, value)
     result, low, high, rays = least_sample(depth, value), low[found], high[found], rays[found]
