@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from .ceilings import share_of_ceiling
 from .results import OK, Ceilings, Protocol, Row, Times
 from .scene import Scene
 
-THOROUGH = Protocol(warm_up=1, least_repeats=5, most_repeats=200, seconds=1.5)
+THOROUGH = Protocol(warm_up=3, least_repeats=5, most_repeats=200, seconds=1.5)
 QUICK = Protocol(warm_up=1, least_repeats=3, most_repeats=5, seconds=0.02)
 
 
@@ -61,15 +62,25 @@ class _Contestant:
         self.first, outputs = self.run(case)
         return tuple(x.detach().clone() for x in outputs)
 
-    def choose_threads(self, case: Case, warm_up: int) -> None:
+    def choose_threads(self, case: Case, protocol: Protocol) -> None:
         """One or all, whichever is faster: torch wakes threads for small arrays that cost more than they do."""
         every = torch.get_num_threads()
         best = {}
         for threads in {1, every}:
             self.threads = threads
-            best[threads] = min(self.run(case)[0] for _ in range(warm_up))
+            best[threads] = self._least(case, protocol)
             torch.set_num_threads(every)
         self.threads = min(best, key=lambda threads: best[threads])
+
+    def _least(self, case: Case, protocol: Protocol) -> float:
+        """Seconds of the fastest warm-up; one is enough of a slow call."""
+        least, total = math.inf, 0.0
+        for _ in range(protocol.warm_up):
+            seconds = self.run(case)[0]
+            least, total = min(least, seconds), total + seconds
+            if total > protocol.seconds:
+                break
+        return least
 
     def times(self) -> Times:
         low, median, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
@@ -109,7 +120,7 @@ def _measured(case: Case, blank: dict[str, Any], protocol: Protocol, ceilings: C
 def _race(case: Case, contestants: list[_Contestant], protocol: Protocol) -> None:
     """In turn, so that both see the same minutes of a machine that others use too."""
     for contestant in contestants:
-        contestant.choose_threads(case, protocol.warm_up)
+        contestant.choose_threads(case, protocol)
     began = time.perf_counter()
     for repeat in range(protocol.most_repeats):
         if repeat >= protocol.least_repeats and time.perf_counter() - began > protocol.seconds:
