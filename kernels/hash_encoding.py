@@ -16,27 +16,16 @@ active     | scalar int   | levels 0 ... active - 1 are evaluated, the others gi
 value      | (N, 2 L)     | y
 jacobian   | (N, 2 L, 3)  | J, per unit of the normalised frame
 
-Corner i of a cell lies at (i & 1, i >> 1 & 1, i >> 2) cells from its first one. All of a cell is loaded into local
-vectors before anything is stored: after a store to an array every later load would have to be repeated.
+All of a cell is loaded into local vectors before anything is stored: after a store to an array every later load would
+have to be repeated. Corners are numbered as in kernels/trilinear.py.
 """
 
 from ._ti import array2, array3, ti
+from .trilinear import locate, trilinear
 
 RESOLUTION, OFFSET, ROWS, HASHED = 0, 1, 2, 3
 TASK_STRIDE = 512  # a CPU loop runs in chunks of at least 512 iterations: one task per chunk
 PRIME_Y, PRIME_Z = 2654435761 - 2**32, 805459861  # of the paper; as signed numbers, whose products wrap the same way
-
-
-@ti.func
-def locate(x, resolution):
-    """Cell (integer corner) and fraction in [0, 1] of x on a grid of `resolution` cells."""
-    cell = ti.Vector([0, 0, 0])
-    fraction = ti.Vector([0.0, 0.0, 0.0])
-    for a in ti.static(range(3)):
-        scaled = ti.min(ti.max((x[a] + 1.0) * 0.5, 0.0), 1.0) * resolution
-        cell[a] = ti.min(ti.cast(ti.floor(scaled), ti.i32), resolution - 1)
-        fraction[a] = scaled - cell[a]
-    return cell, fraction
 
 
 @ti.func
@@ -66,19 +55,6 @@ def corner_weights(f):
         for a in ti.static(range(3)):
             w[i] *= f[a] if ti.static(i >> a & 1) else 1.0 - f[a]
     return w
-
-
-@ti.func
-def trilinear(t, f):
-    """Of the interpolant of corner values t (8): value, gradient and mixed second derivatives xy, xz, yz at f."""
-    x = ti.Vector([t[1] - t[0], t[3] - t[2], t[5] - t[4], t[7] - t[6]])  # d/dx on the four edges along x
-    v = ti.Vector([t[0] + f[0] * x[0], t[2] + f[0] * x[1], t[4] + f[0] * x[2], t[6] + f[0] * x[3]])
-    y0, y1 = v[1] - v[0], v[3] - v[2]
-    low, high = v[0] + f[1] * y0, v[2] + f[1] * y1
-    x0, x1 = x[0] + f[1] * (x[1] - x[0]), x[2] + f[1] * (x[3] - x[2])
-    gradient = ti.Vector([x0 + f[2] * (x1 - x0), y0 + f[2] * (y1 - y0), high - low])
-    xy0, xy1 = x[1] - x[0], x[3] - x[2]
-    return low + f[2] * (high - low), gradient, ti.Vector([xy0 + f[2] * (xy1 - xy0), x1 - x0, y1 - y0])
 
 
 @ti.func

@@ -14,6 +14,7 @@ radius              | scalar    | bounding sphere
 
 from ._ti import array1, array2, array3, ti
 from .sphere_bounds import load_ray, sphere_interval
+from .trilinear import interpolate
 
 OUTSIDE, CLEAR, CANDIDATE = 0, 1, 2
 LOW, HIGH, GUESS, SLOPE = 0, 1, 2, 3
@@ -22,22 +23,75 @@ MOST_STEPS = 2048  # bounds a launch; a ray of length 2 at the least step used (
 
 
 @ti.func
-def interpolate(lattice: ti.template(), x):
-    """Trilinear interpolant at x."""
-    m = lattice.shape[0]
-    base = ti.Vector([0, 0, 0])
-    f = ti.Vector([0.0, 0.0, 0.0])
-    for a in ti.static(range(3)):
-        scaled = ti.min(ti.max((x[a] + 1.0) * 0.5, 0.0), 1.0) * (m - 1)
-        base[a] = ti.min(ti.cast(ti.floor(scaled), ti.i32), m - 2)
-        f[a] = scaled - base[a]
-    total = 0.0
-    for corner in ti.static(ti.grouped(ti.ndrange(2, 2, 2))):
-        weight = 1.0
-        for a in ti.static(range(3)):
-            weight *= f[a] if ti.static(corner[a] == 1) else 1.0 - f[a]
-        total += weight * lattice[base[0] + corner[0], base[1] + corner[1], base[2] + corner[2]]
-    return total
+def march_interval(o, d, start, lattice: ti.template(), radius, margin, least_step):
+    """First stretch of the ray o + t d, from `start` on, where the interpolant comes from above `margin` to below it.
+
+    Returns the outcome and a vector: LOW, the last depth above the margin; HIGH, the first one below -margin (certainly
+    inside) or above the margin again (a graze); GUESS and SLOPE, root and derivative of the interpolant where it
+    changes sign first, SLOPE = 0 where it does not.
+    """
+    near, far, meets = sphere_interval(o, d, radius)
+    interval = ti.Vector([0.0, 0.0, 0.0, 0.0])
+    outcome = ti.select(meets, CLEAR, OUTSIDE)
+    t = ti.max(near, start)  # depth of the current sample
+    before = t  # depth of the sample before
+    value_before = ti.math.inf  # and the value there
+    slope = 0.0  # of the interpolant at its first change of sign, 0 while there is none
+    guess = far  # and its root
+    entry = t  # where the candidate stretch begins
+    entered = 0  # whether one has begun
+    outside = 0  # whether a value above the margin has been seen: a search may start inside, behind a tried interval
+    searching = meets and t < far
+    steps = 0
+    while searching:
+        value = interpolate(lattice, o + t * d)
+        if value >= margin:
+            outside = 1
+        if entered == 0 and outside == 1 and value < margin:
+            entered = 1
+            entry = before
+        if outside == 1 and slope == 0.0 and value <= 0.0 and value_before > 0.0 and t > before:
+            slope = (value - value_before) / (t - before)
+            guess = t - value / slope
+        past = entered == 1 and (value < -margin or value > margin)
+        steps += 1
+        if past or t >= far or steps >= MOST_STEPS:
+            searching = False
+            if entered == 1:
+                outcome = CANDIDATE
+                interval = ti.Vector([entry, t, guess, slope])
+        before = t
+        value_before = value
+        step = least_step
+        if entered == 0:
+            step = ti.max(least_step, RELAXATION * (ti.abs(value) - margin))
+        t = ti.min(t + step, far)
+    return outcome, interval
+
+
+@ti.func
+def least_on_ray(o, d, start, lattice: ti.template(), radius, least_step, enough):
+    """Depth and value of the least interpolated distance from `start` to the far side of the sphere.
+
+    The search ends early at a value below `enough`. A ray that misses the sphere reports its point nearest to the
+    centre (TRACE-13) and the distance from the sphere.
+    """
+    near, far, meets = sphere_interval(o, d, radius)
+    best = ti.math.inf
+    best_depth = -o.dot(d)
+    if meets:
+        t = ti.min(ti.max(near, start), far)
+        searching = True
+        while searching:
+            here = interpolate(lattice, o + t * d)
+            if here < best:
+                best = here
+                best_depth = t
+            searching = t < far and best >= enough
+            t = ti.min(t + ti.max(least_step, RELAXATION * ti.abs(here)), far)
+    else:
+        best = (o + best_depth * d).norm() - radius
+    return best_depth, best
 
 
 @ti.kernel
@@ -52,56 +106,16 @@ def march(
     interval: array2,
     outcome: array1,
 ):
-    """First stretch of each ray, from `start` on, where the interpolant comes from above `margin` to below it.
+    """`march_interval` of every ray: interval (R, 4), outcome (R,) int32: OUTSIDE, CLEAR, CANDIDATE.
 
-    margin, least_step: normalised units. interval (R, 4): LOW, the last depth above the margin; HIGH, the first one
-    below -margin (certainly inside) or above the margin again (a graze); GUESS and SLOPE, root and derivative of the
-    interpolant where it changes sign first, SLOPE = 0 where it does not. outcome (R,) int32: OUTSIDE, CLEAR, CANDIDATE.
+    margin, least_step: normalised units.
     """
     for r in range(origins.shape[0]):
         o, d = load_ray(origins, directions, r)
-        near, far, meets = sphere_interval(o, d, radius)
-        t = ti.max(near, start[r])  # depth of the current sample
-        before = t  # depth of the sample before
-        value_before = ti.math.inf  # and the value there
-        slope = 0.0  # of the interpolant at its first change of sign, 0 while there is none
-        guess = far  # and its root
-        entry = t  # where the candidate stretch begins
-        entered = 0  # whether one has begun
-        outside = (
-            0  # whether a value above the margin has been seen: a search may start inside, behind a tried interval
-        )
-        outcome[r] = CLEAR if meets else OUTSIDE
+        ending, found = march_interval(o, d, start[r], lattice, radius, margin, least_step)
+        outcome[r] = ending
         for column in ti.static(range(4)):
-            interval[r, column] = 0.0
-        searching = meets and t < far
-        steps = 0
-        while searching:
-            value = interpolate(lattice, o + t * d)
-            if value >= margin:
-                outside = 1
-            if entered == 0 and outside == 1 and value < margin:
-                entered = 1
-                entry = before
-            if outside == 1 and slope == 0.0 and value <= 0.0 and value_before > 0.0 and t > before:
-                slope = (value - value_before) / (t - before)
-                guess = t - value / slope
-            past = entered == 1 and (value < -margin or value > margin)
-            steps += 1
-            if past or t >= far or steps >= MOST_STEPS:
-                searching = False
-                if entered == 1:
-                    outcome[r] = CANDIDATE
-                    interval[r, LOW] = entry
-                    interval[r, HIGH] = t
-                    interval[r, GUESS] = guess
-                    interval[r, SLOPE] = slope
-            before = t
-            value_before = value
-            step = least_step
-            if entered == 0:
-                step = ti.max(least_step, RELAXATION * (ti.abs(value) - margin))
-            t = ti.min(t + step, far)
+            interval[r, column] = found[column]
 
 
 @ti.kernel
@@ -112,29 +126,13 @@ def least_along(
     lattice: array3,
     radius: float,
     least_step: float,
+    enough: float,
     depth: array1,
     value: array1,
 ):
-    """Depth (R,) and value (R,) of the least interpolated distance from `start` to the far side of the sphere.
-
-    A ray that misses the sphere reports its point nearest to the centre (TRACE-13) and the distance from the sphere.
-    """
+    """`least_on_ray` of every ray: depth (R,), value (R,), normalised units."""
     for r in range(origins.shape[0]):
         o, d = load_ray(origins, directions, r)
-        near, far, meets = sphere_interval(o, d, radius)
-        best = ti.math.inf
-        best_depth = -o.dot(d)
-        if meets:
-            t = ti.min(ti.max(near, start[r]), far)
-            searching = True
-            while searching:
-                here = interpolate(lattice, o + t * d)
-                if here < best:
-                    best = here
-                    best_depth = t
-                searching = t < far
-                t = ti.min(t + ti.max(least_step, RELAXATION * ti.abs(here)), far)
-        else:
-            best = (o + best_depth * d).norm() - radius
-        depth[r] = best_depth
-        value[r] = best
+        found, least = least_on_ray(o, d, start[r], lattice, radius, least_step, enough)
+        depth[r] = found
+        value[r] = least

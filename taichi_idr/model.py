@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from . import runtime
 from .checkpoint import load_newest, unprefixed
 from .config import FastConfig, FitConfig, IdrConfig, ProxyConfig
 from .errors import BadInput, warn
+from .fields.frozen import FrozenHashField, frozen
 from .fields.geometry import GeometrySample, HashGeometry
 from .fields.mlp_geometry import MlpGeometry
 from .fields.radiance import Radiance
-from .proxy import CHUNK, ProxyLattice, interpolate, trace_proxy
+from .proxy import CHUNK, ProxyLattice, trace_proxy
 from .run_folder import open_run
 from .trace import trace
 from .types import Cameras, Hits, Rays, Sdf
@@ -114,8 +116,12 @@ class FastModel(Model):
 
         No photo can show a surface outside the hull: a speck that the network leaves there is not part of the object.
         """
-        parts = [torch.maximum(self.geometry.sdf(part), self._hull_bound(part)) for part in points.split(self.chunk)]
-        return torch.cat(parts)
+        return self.frozen()(points)
+
+    def frozen(self) -> FrozenHashField:
+        """`sdf` for kernels, of the parameters as they are now."""
+        margin = HULL_MARGIN * 2 / (len(self.hull) - 1)
+        return frozen(self.geometry, self.hull, margin)
 
     def bound_by_hull(self, distance: Tensor) -> None:
         """Signed distance (H, H, H) from the visual hull, H = schedule.hull_resolution."""
@@ -126,13 +132,16 @@ class FastModel(Model):
         """First surface points; for previews on the coarser training lattice."""
         tracer, proxy = self.config.tracer, self.config.proxy
         if preview:
-            return trace_proxy(rays, self.sdf, self.lattice, proxy, tracer)
-        return trace_proxy(rays, self.sdf, self.viewing_lattice(), self.thorough_proxy(), tracer)
+            return trace_proxy(rays, self.frozen(), self.lattice, proxy, tracer)
+        return trace_proxy(rays, self.frozen(), self.viewing_lattice(), self.thorough_proxy(), tracer)
 
-    def trace_training(self, rays: Rays, object_mask: Tensor) -> Hits:
-        """First surface points and the mask loss's points on the training lattice."""
-        config = self.config
-        return trace_proxy(rays, self.sdf, self.lattice, config.proxy, config.tracer, object_mask=object_mask)
+    def trace_training(self, rays: Rays, object_mask: Tensor, enough: float = math.inf) -> Hits:
+        """First surface points, and the mask loss's points on the training lattice.
+
+        An object pixel's search for the latter ends at a value below -enough.
+        """
+        config, mask = self.config, {"object_mask": object_mask, "enough": enough}
+        return trace_proxy(rays, self.frozen(), self.lattice, config.proxy, config.tracer, **mask)
 
     def thorough_proxy(self) -> ProxyConfig:
         """The proxy's settings for pictures and measurements, where no ray may be given up."""
@@ -145,10 +154,6 @@ class FastModel(Model):
             coarse.refresh(self.sdf)
             self._viewing = coarse.refined(self.sdf, VIEWING_RESOLUTION, VIEWING_BAND)
         return self._viewing
-
-    def _hull_bound(self, points: Tensor) -> Tensor:
-        """Distance (N,) from the hull grown by HULL_MARGIN cells."""
-        return interpolate(self.hull, points) - HULL_MARGIN * 2 / (len(self.hull) - 1)
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from .errors import Unavailable, UsageError
+from .launcher import Launcher
 
 Arch = Literal["cpu", "cuda", "vulkan"]
 Precision = Literal["float32", "float64"]
@@ -48,6 +49,7 @@ class Runtime:
 
 
 _current: Runtime | None = None
+_launcher: Launcher | None = None
 _launch_lock = threading.Lock()
 
 
@@ -56,7 +58,7 @@ def init(arch: Arch = "cpu", precision: Precision = "float32", threads: int | No
 
     Raises Unavailable where the backend is missing (Taichi itself would fall back to the CPU with only a warning).
     """
-    global _current
+    global _current, _launcher
     if arch not in ("cpu", "cuda", "vulkan"):
         raise UsageError("unknown backend", where=f"--arch {arch}", todo="choose cpu, cuda or vulkan")
     cores = threads or available_cores()
@@ -70,7 +72,7 @@ def init(arch: Arch = "cpu", precision: Precision = "float32", threads: int | No
     torch.set_num_threads(cores)
     torch.set_flush_denormal(True)  # ti.init does so anyway: results must not depend on the order
     _start_taichi(arch, precision, cores)
-    _current = wanted
+    _current, _launcher = wanted, Launcher()
     return wanted
 
 
@@ -117,8 +119,9 @@ def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
     passed = [
         _checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument for argument in arguments
     ]
+    assert _launcher is not None
     with _launch_lock:
-        return kernel(*passed)
+        return _launcher(kernel, passed)
 
 
 def launch_gradient(kernel: Callable[..., Any], *arguments: Any) -> None:
@@ -143,6 +146,12 @@ def available_cores() -> int:
 
 
 def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Tensor:
+    if (
+        tensor.device.type == runtime.device.type
+        and (tensor.dtype == runtime.dtype or not tensor.is_floating_point())
+        and tensor.is_contiguous()
+    ):
+        return tensor.detach()
     name = getattr(kernel, "__name__", str(kernel))
     if tensor.device.type != runtime.device.type:
         raise ValueError(
@@ -150,9 +159,7 @@ def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Te
         )
     if tensor.is_floating_point() and tensor.dtype != runtime.dtype:
         raise ValueError(f"{name}: expected {runtime.dtype}, got {tensor.dtype}; convert it or init another precision")
-    if not tensor.is_contiguous():
-        raise ValueError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}; call .contiguous()")
-    return tensor.detach()
+    raise ValueError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}; call .contiguous()")
 
 
 def _with_gradient(argument: Any, runtime: Runtime, kernel: Callable[..., Any]) -> Any:

@@ -169,27 +169,29 @@ class FastTrainer(Trainer):
     def _losses(self, batch: PixelBatch, rays: Rays) -> StepReport:
         config, count = self.config.loss, len(batch)
         alpha = alpha_at(config, self.progress)
-        hits = self.model.trace_training(rays.detach(), batch.is_object)
+        reach = MASK_SATURATION / alpha
+        hits = self.model.trace_training(rays.detach(), batch.is_object, reach)
         on_surface = hits.hit & batch.is_object
-
-        in_mask_loss = _undecided(hits, batch.is_object, MASK_SATURATION / alpha)
+        in_mask_loss = _undecided(hits, batch.is_object, reach)
 
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()
-        least = rays[in_mask_loss].at(hits.search_depth[in_mask_loss])
-        sdf = self.model.geometry.sdf(torch.cat([traced, least]))
-        normal = self.model.gradient(traced)
+        count_traced, geometry = len(traced), self.model.geometry
+        # One pass over the table serves f at the traced points, the gradients around and the surface points.
+        encoded = geometry.encode(torch.cat([traced, self._regular_points(traced)]))
+        sdf, gradient = geometry.value_and_gradient(encoded)
+        normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points :]
         points, clamped = surface_points(
-            surface_rays.origins, surface_rays.directions, depth, sdf[: len(traced)], normal, grazing=config.grazing
+            surface_rays.origins, surface_rays.directions, depth, sdf[:count_traced], normal, grazing=config.grazing
         )
-        surface = self.model.geometry.sample(points)
+        surface = geometry.decode(geometry.following(points, encoded[:count_traced]))
         predicted = self.model.radiance(points, surface_rays.directions, surface)
 
         observed = batch.colour[on_surface]
         colour = colour_loss(predicted, observed, count)
-        mask = config.mask_weight * mask_loss(sdf[len(traced) :], batch.is_object[in_mask_loss], alpha, count)
-        box, beside = self._regular_gradients(traced)
-        eikonal = config.eikonal_weight * eikonal_loss(torch.cat([box, beside]))
+        least = geometry.sdf(rays[in_mask_loss].at(hits.search_depth[in_mask_loss]))
+        mask = config.mask_weight * mask_loss(least, batch.is_object[in_mask_loss], alpha, count)
+        eikonal = config.eikonal_weight * eikonal_loss(gradient[count_traced:])
         smooth = config.smooth_weight * self._smoothness(surface.gradient, beside)
         return StepReport(
             loss=colour + mask + eikonal + smooth,
@@ -204,14 +206,12 @@ class FastTrainer(Trainer):
             clamped=torch.as_tensor(clamped),
         )
 
-    def _regular_gradients(self, traced: Tensor) -> tuple[Tensor, Tensor]:
-        """grad f (E, 3) at uniform points of the box, and (S, 3) beside the traced points (S, 3) (LOSS-3)."""
+    def _regular_points(self, traced: Tensor) -> Tensor:
+        """Where the gradient is regularised: uniform points (E, 3) of the box, then one beside each traced (S, 3)."""
         config = self.config.loss
         box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
         shift = config.surface_jitter * torch.randn(traced.shape, generator=self.generator)
-        points = torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
-        gradient = self.model.geometry.sample(points).gradient
-        return gradient[: len(box)], gradient[len(box) :]
+        return torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
 
     def _smoothness(self, normals: Tensor, beside: Tensor) -> Tensor:
         """smoothness_loss; with trained poses twice from one side: cameras follow colour and mask alone (section 4)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.kernels import hash_encoding as kernels
-from taichi_idr.ops.hash_encoding import HashLayout, hash_encoding, hash_encoding_jacobian
+from taichi_idr.ops.hash_encoding import HashLayout, following, hash_encoding, hash_encoding_jacobian
 from taichi_idr.reference import hash_encoding as reference
 
 POINTS = 200
@@ -136,3 +136,24 @@ def test_no_points_and_wrong_shapes(generator):
         hash_encoding(points[:, :2], table, layout, 5)
     with pytest.raises(ValueError, match="expected a table"):
         hash_encoding(points, table[:-1], layout, 5)
+
+
+@pytest.mark.precision("float64")
+def test_following_is_asking_again(generator):
+    """An encoding known at the points' places, attached to the points: the gradients are those of a second question."""
+    points, table, layout = scene(generator)
+    leaves = (points.requires_grad_(), table.requires_grad_())
+    again = hash_encoding_jacobian(*leaves, layout, 4)
+    known = hash_encoding_jacobian(points.detach(), table, layout, 4)
+    attached = following(points, *known, table, layout, 4)
+    bars = cotangents(generator, again)
+    ours, twin = (torch.autograd.grad(pairing(outputs, bars), leaves) for outputs in (attached, again))
+    assert all(torch.equal(x, y) for x, y in zip(attached, known, strict=True))
+    for x, y in zip(ours, twin, strict=True):
+        torch.testing.assert_close(x, y, atol=DOUBLE * float(y.abs().max()), rtol=0)
+
+
+def test_following_refuses_other_points(generator):
+    points, table, layout = scene(generator)
+    with pytest.raises(ValueError, match=r"following: expected value and jacobian at 3 points, got 200"):
+        following(points[:3], *hash_encoding_jacobian(points, table, layout, 4), table, layout, 4)

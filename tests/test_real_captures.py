@@ -37,7 +37,7 @@ def skull(capture_data: Callable[[str], Path], tmp_path_factory: pytest.TempPath
 
 def traced_both_ways(loaded: LoadedRun, rays: Rays) -> tuple[Hits, Hits]:
     proxy = loaded.model.thorough_proxy()
-    ours = trace_proxy(rays, loaded.model.sdf, loaded.model.viewing_lattice(), proxy, POLISHED)
+    ours = trace_proxy(rays, loaded.model.frozen(), loaded.model.viewing_lattice(), proxy, POLISHED)
     return ours, trace(rays, loaded.model.sdf, POLISHED)
 
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import HashGeometryConfig
-from ..ops.hash_encoding import FEATURES, HashLayout, hash_encoding, hash_encoding_jacobian
+from ..ops.activations import softplus
+from ..ops.hash_encoding import FEATURES, HashLayout, following, hash_encoding, hash_encoding_jacobian
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,18 @@ class GeometrySample:
 
     def __getitem__(self, index: Tensor | slice) -> GeometrySample:
         return GeometrySample(self.sdf[index], self.gradient[index], self.feature[index], self.encoding[index])
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """At points (N, 3): the encoding's value (N, 2 L) and Jacobian (N, 2 L, 3)."""
+
+    points: Tensor
+    value: Tensor
+    jacobian: Tensor
+
+    def __getitem__(self, index: Tensor | slice) -> Encoded:
+        return Encoded(self.points[index], self.value[index], self.jacobian[index])
 
 
 class HashGeometry(nn.Module):
@@ -64,24 +77,44 @@ class HashGeometry(nn.Module):
         )
         hidden = torch.cat([points, encoding], dim=1)
         for layer in self.layers[:-1]:
-            hidden = F.softplus(layer(hidden), beta=self.config.softplus_beta)
+            hidden, _slope = softplus(layer(hidden), self.config.softplus_beta)
         last = self._last
         return F.linear(hidden, last.weight[:1], last.bias[:1])[:, 0]
 
     def sample(self, points: Tensor) -> GeometrySample:
         """f, z, grad f and the encoding at points (N, 3), attached to points and parameters."""
-        encoding, jacobian = hash_encoding_jacobian(
-            points, self.table, self.layout, self.active_levels, table_gradient=self.table_gradient
-        )
-        beta = self.config.softplus_beta
-        hidden, slopes = torch.cat([points, encoding], dim=1), []
+        return self.decode(self.encode(points))
+
+    def encode(self, points: Tensor) -> Encoded:
+        """The encoding and its Jacobian at points (N, 3), attached to points and table."""
+        parameters = (self.table, self.layout, self.active_levels)
+        return Encoded(points, *hash_encoding_jacobian(points, *parameters, table_gradient=self.table_gradient))
+
+    def following(self, points: Tensor, encoded: Encoded) -> Encoded:
+        """`encoded` attached to points (N, 3) that have its places: `encode(points)` without asking the table again."""
+        parameters = (self.table, self.layout, self.active_levels)
+        return Encoded(points, *following(points, encoded.value, encoded.jacobian, *parameters))
+
+    def decode(self, encoded: Encoded) -> GeometrySample:
+        """f, z, grad f where the encoding is known."""
+        hidden, slopes = self._hidden(encoded)
+        output = self._last(hidden)
+        return GeometrySample(output[:, 0], self._gradient(slopes, encoded.jacobian), output[:, 1:], encoded.value)
+
+    def value_and_gradient(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
+        """f (N,) and grad f (N, 3) alone."""
+        hidden, slopes = self._hidden(encoded)
+        last = self._last
+        value = F.linear(hidden, last.weight[:1], last.bias[:1])[:, 0]
+        return value, self._gradient(slopes, encoded.jacobian)
+
+    def _hidden(self, encoded: Encoded) -> tuple[Tensor, list[Tensor]]:
+        """The last hidden layer (N, W), and of every hidden layer the slope of its activation."""
+        hidden, slopes = torch.cat([encoded.points, encoded.value], dim=1), []
         for layer in self.layers[:-1]:
-            before = layer(hidden)
-            hidden = F.softplus(before, beta=beta)
-            slopes.append(torch.sigmoid(beta * before))
-        output = self.layers[-1](hidden)
-        gradient = self._gradient(slopes, jacobian)
-        return GeometrySample(output[:, 0], gradient, output[:, 1:], encoding)
+            hidden, slope = softplus(layer(hidden), self.config.softplus_beta)
+            slopes.append(slope)
+        return hidden, slopes
 
     def _gradient(self, slopes: list[Tensor], jacobian: Tensor) -> Tensor:
         """grad f by the chain rule, from the last layer back."""

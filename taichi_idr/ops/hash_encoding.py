@@ -65,6 +65,19 @@ def hash_encoding_jacobian(
     return _HashEncoding.apply(points, table, layout, active, True, table_gradient)
 
 
+def following(
+    points: Tensor, value: Tensor, jacobian: Tensor, table: Tensor, layout: HashLayout, active: int
+) -> tuple[Tensor, Tensor]:
+    """y and J as given, known at `points`, but attached to these: as if `hash_encoding_jacobian` were asked again.
+
+    value (N, 2 L), jacobian (N, 2 L, 3): what it gave at the same places, attached to the table. Differentiable once
+    in points, value and jacobian; the table gets its gradient through the latter two.
+    """
+    if value.shape[0] != len(points) or jacobian.shape[0] != len(points):
+        raise ValueError(f"following: expected value and jacobian at {len(points)} points, got {len(value)}")
+    return _Following.apply(points, value, jacobian, table, layout, active)
+
+
 class _HashEncoding(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -97,20 +110,43 @@ class _HashEncoding(torch.autograd.Function):
         points, table = ctx.saved_tensors
         cotangents = (value_bar.contiguous(), jacobian_bar.contiguous(), ctx.with_jacobian)
         needs_point, needs_table, *_ = ctx.needs_input_grad
-        point_bar = table_bar = None
+        point_bar = _point_bar(points, table, ctx.layout, ctx.active, cotangents) if needs_point else None
+        table_bar = None
         if needs_table:
             table_bar = torch.zeros_like(table) if ctx.table_gradient is None else ctx.table_gradient
             atomic = runtime.current().atomics
             kernel = kernels.table_adjoint_atomic if atomic else kernels.table_adjoint_ordered
             if len(points):
                 runtime.launch(kernel, points, ctx.layout.levels, ctx.active, *cotangents, table_bar)
-        if needs_point:
-            point_bar = torch.zeros_like(points)
-            if len(points):
-                runtime.launch(
-                    kernels.point_adjoint, points, table, ctx.layout.levels, ctx.active, *cotangents, point_bar
-                )
         return point_bar, None if ctx.table_gradient is not None else table_bar, None, None, None, None
+
+
+class _Following(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, points: Tensor, value: Tensor, jacobian: Tensor, table: Tensor, layout: HashLayout, active: int
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(points.detach().contiguous(), table.detach())
+        ctx.layout, ctx.active = layout, active
+        return value.view_as(value), jacobian.view_as(jacobian)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, value_bar: Tensor, jacobian_bar: Tensor) -> tuple[Tensor | None, ...]:
+        cotangents = (value_bar.contiguous(), jacobian_bar.contiguous(), True)
+        points, table = ctx.saved_tensors
+        needed = ctx.needs_input_grad[0]
+        point_bar = _point_bar(points, table, ctx.layout, ctx.active, cotangents) if needed else None
+        return point_bar, value_bar, jacobian_bar, None, None, None
+
+
+def _point_bar(
+    points: Tensor, table: Tensor, layout: HashLayout, active: int, cotangents: tuple[Tensor, Tensor, bool]
+) -> Tensor:
+    point_bar = torch.empty_like(points)
+    if len(points):
+        runtime.launch(kernels.point_adjoint, points, table, layout.levels, active, *cotangents, point_bar)
+    return point_bar
 
 
 def _check(points: Tensor, table: Tensor, layout: HashLayout, table_gradient: Tensor | None) -> None:

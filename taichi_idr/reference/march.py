@@ -56,19 +56,27 @@ def march(
 
 
 def least_along(
-    origins: Tensor, directions: Tensor, start: Tensor, lattice: Tensor, radius: float, least_step: float
+    origins: Tensor,
+    directions: Tensor,
+    start: Tensor,
+    lattice: Tensor,
+    radius: float,
+    least_step: float,
+    enough: Tensor | float,
 ) -> tuple[Tensor, Tensor]:
-    """Depth (R,) and value (R,) of the least interpolated distance from `start` on."""
+    """Depth (R,) and value (R,) of the least interpolated distance from `start` on; enough is a number or (R,)."""
     near, far, meets = _sphere(origins, directions, radius)
     nearest = -(origins * directions).sum(dim=1)
     miss = (origins + nearest[:, None] * directions).norm(dim=1) - radius
     t = torch.minimum(torch.maximum(near, start), far)
     depth, best = nearest.clone(), torch.where(meets, torch.inf, miss)
+    searching = meets
     for _ in range(MOST_STEPS):
-        here = torch.where(meets, interpolate(lattice, origins + t[:, None] * directions), torch.inf)
-        better = here < best
+        here = interpolate(lattice, origins + t[:, None] * directions)
+        better = searching & (here < best)
         best, depth = torch.where(better, here, best), torch.where(better, t, depth)
-        if not (meets & (t < far)).any():
+        searching = searching & (t < far) & (best >= enough)
+        if not searching.any():
             break
         t = torch.minimum(t + (RELAXATION * here.abs()).clamp(min=least_step), far)
     return depth, best

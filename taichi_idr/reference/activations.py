@@ -1,0 +1,12 @@
+"""Twin of kernels/activations.py in plain torch, differentiable."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def softplus(before: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """Value and slope (N, W) of Softplus at before (N, W)."""
+    scaled = beta * before
+    return torch.logaddexp(scaled, torch.zeros_like(scaled)) / beta, torch.sigmoid(scaled)

@@ -1,0 +1,59 @@
+"""The launcher that keeps compiled kernels does what Taichi's own call does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from taichi_idr import runtime as taichi_runtime
+from taichi_idr.kernels.sphere_bounds import sphere_bounds
+from taichi_idr.launcher import Launcher
+from taichi_idr.ops.hash_encoding import HashLayout, hash_encoding_jacobian
+
+
+def rays(count: int) -> tuple[Tensor, Tensor]:
+    runtime = taichi_runtime.current()
+    origins = torch.randn(count, 3, generator=torch.Generator().manual_seed(count)) * 2
+    directions = torch.nn.functional.normalize(-origins, dim=1)
+    return tuple(x.to(runtime.device, runtime.dtype).contiguous() for x in (origins, directions))  # pyright: ignore
+
+
+def bounds(call, radius: float, count: int) -> tuple[Tensor, ...]:
+    near, far = torch.full((2, count), torch.nan, dtype=rays(1)[0].dtype, device=rays(1)[0].device)
+    meets = torch.full((count,), -1, dtype=torch.int32, device=near.device)
+    call(*rays(count), radius, near, far, meets)
+    return near, far, meets
+
+
+def test_equals_taichis_own_call_for_changing_sizes_and_numbers():
+    launcher = Launcher()
+    for count, radius in ((7, 1.0), (700, 0.5), (3, 1)):
+        ours = bounds(lambda *given: launcher(sphere_bounds, given), radius, count)
+        assert all(torch.equal(x, y) for x, y in zip(ours, bounds(sphere_bounds, radius, count), strict=True))
+        assert ours[2].any()
+
+
+def test_template_values_are_told_apart(generator):
+    """The same kernel with and without the Jacobian's cotangents."""
+    runtime = taichi_runtime.current()
+    layout = HashLayout.build(3, 4, 16, 10, runtime.device)
+    points = torch.rand(50, 3, generator=generator).to(runtime.device, runtime.dtype)
+    table = torch.randn(layout.rows, 2, generator=generator).to(runtime.device, runtime.dtype).requires_grad_()
+    value, jacobian = hash_encoding_jacobian(points, table, layout, 3)
+    (both,) = torch.autograd.grad(value.sum() + jacobian.sum(), table, retain_graph=True)
+    (one,) = torch.autograd.grad(value.sum(), table)
+    assert (both - one).abs().max() > 1
+
+
+def test_another_version_is_called_the_ordinary_way(monkeypatch):
+    monkeypatch.setattr("taichi_idr.launcher.WRITTEN_FOR", (1, 0, 0))
+    launcher = Launcher()
+    ours = bounds(lambda *given: launcher(sphere_bounds, given), 1.0, 20)
+    assert torch.equal(ours[0], bounds(sphere_bounds, 1.0, 20)[0])
+    assert not launcher._specialised
+
+
+def test_a_missing_argument_is_taichis_to_report():
+    with pytest.raises(Exception, match="missing"):
+        Launcher()(sphere_bounds, rays(3))
