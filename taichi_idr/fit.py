@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from .types import Capture
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
 SETUP_STOPPED = "run the same command again"
+
+Watch = Callable[[Trainer], None]
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,13 @@ def fit_capture(
     normalize: bool = False,
     invert_masks: bool = False,
     resize_masks: bool = False,
+    watch: Watch | None = None,
 ) -> FitSummary:
     """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
 
     time_limit: seconds of this call. cameras: None leaves it to the settings. init_cameras: poses to start from, a file
     in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
+    watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
     Raises the TidrErrors of the capture, InputMissing, CannotCreate, Locked, WriteFailed, BadInput (a run of other
     settings), Diverged, Stopped.
     """
@@ -97,7 +102,7 @@ def fit_capture(
         read = read_capture(capture, downscale=config.downscale, **reading)
         for text in read.warnings:
             warn(text)
-        fit = _Fit(folder, config, read, reading, interrupts)  # refuses settings that do not fit each other
+        fit = _Fit(folder, config, read, reading, interrupts, watch)  # refuses settings that do not fit each other
         if fresh:
             folder.set_aside()
         return fit.run()
@@ -111,9 +116,16 @@ class _Fit:
     """One session of a fit: what the loop carries beside the trainer."""
 
     def __init__(
-        self, folder: RunFolder, config: Settings, capture: Capture, reading: dict[str, Any], interrupts: Interrupts
+        self,
+        folder: RunFolder,
+        config: Settings,
+        capture: Capture,
+        reading: dict[str, Any],
+        interrupts: Interrupts,
+        watch: Watch | None = None,
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
+        self.watch = watch or _unwatched
         device = runtime.current().device
         self.identity = capture_identity(capture, reading)
         self.capture = capture
@@ -140,6 +152,7 @@ class _Fit:
             self.trainer.threads(),
             Progress(trainer.total_steps, rays, time_limit=self.config.time_limit) as progress,
         ):
+            self.watch(trainer)
             while trainer.steps_done < trainer.total_steps and not self._out_of_time():
                 with suppress(_Paused):
                     trainer.prepare(self._pause)
@@ -204,6 +217,7 @@ class _Fit:
             self._preview()
         if step % log.checkpoint_interval == 0 and not self.skipped:
             self._save()
+        self.watch(trainer)
 
     def _skip(self) -> bool:
         """A non-finite step moved nothing; ten in a row: back to the last checkpoint at half the rate, once (True)."""
@@ -300,6 +314,10 @@ def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Tr
     if isinstance(config, IdrConfig):
         return IdrTrainer(config, capture, device)
     raise TypeError(f"no trainer for preset {config.preset}")
+
+
+def _unwatched(_: Trainer) -> None:
+    """What is called after a step that nobody watches."""
 
 
 def _poses_in_words(file: str | None, train: bool) -> str:
