@@ -1,6 +1,6 @@
 """Adam on the rows that a step touched (Kingma and Ba, "Adam", 2015, algorithm 1, with moments that rest elsewhere)."""
 
-from ._ti import array2, ti
+from ._ti import array1, array2, ti
 
 
 @ti.kernel
@@ -11,6 +11,7 @@ def sparse_adam(
     correction_1: float,
     correction_2: float,
     epsilon: float,
+    share: array1,
     gradient: array2,
     first: array2,
     second: array2,
@@ -23,6 +24,7 @@ def sparse_adam(
     beta_1, 2     | scalar | decay of the first and second moment
     correction_i  | scalar | 1 - beta_i^t, t counts all steps
     epsilon       | scalar | added to the root of the second moment
+    share         | (R,)   | of the learning rate, for each row
     gradient      | (R, C) | read, then zero
     first, second | (R, C) | moments, rows without gradient keep theirs
     parameter     | (R, C) | what is learned
@@ -32,11 +34,12 @@ def sparse_adam(
         for c in range(parameter.shape[1]):
             touched = touched or gradient[row, c] != 0.0
         if touched:
+            step = rate * share[row]
             for c in range(parameter.shape[1]):
                 g = gradient[row, c]
                 m = beta_1 * first[row, c] + (1.0 - beta_1) * g
                 s = beta_2 * second[row, c] + (1.0 - beta_2) * g * g
                 first[row, c] = m
                 second[row, c] = s
-                parameter[row, c] -= rate * (m / correction_1) / (ti.sqrt(s / correction_2) + epsilon)
+                parameter[row, c] -= step * (m / correction_1) / (ti.sqrt(s / correction_2) + epsilon)
                 gradient[row, c] = 0.0

@@ -183,7 +183,10 @@ class ScheduleConfig(_Frozen):
     steps: int = Field(default=4000, ge=1)
     rays: int = Field(default=2048, ge=1)
     views_per_step: int = Field(default=32, ge=1)
-    table_rate: float = Field(default=5e-3, gt=0)
+    table_rate: float = Field(default=5e-3, gt=0, description="of the coarsest level")
+    fine_rate: float = Field(
+        default=1.0, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
+    )
     network_rate: float = Field(default=1e-3, gt=0)
     warmup: float = Field(default=0.01, ge=0, le=1, description="share of the steps in which the rates rise from zero")
     decay_start: float = Field(
@@ -191,7 +194,7 @@ class ScheduleConfig(_Frozen):
     )
     decay_floor: float = Field(default=0.02, ge=0, le=1)
     first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
-    levels_unlocked: float = Field(default=0.5, ge=0, le=1, description="share of the steps after which all are")
+    levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
     outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")
     uniform_share: float = Field(
         default=0.1, ge=0, le=1, description="pixels from the whole photo, not the object's surroundings"

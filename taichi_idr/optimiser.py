@@ -11,8 +11,10 @@ from torch import Tensor
 from . import runtime
 from .checkpoint import joined, prefixed, unprefixed
 from .config import ScheduleConfig
+from .kernels.hash_encoding import RESOLUTION, ROWS
 from .kernels.sparse_adam import sparse_adam
 from .model import FastModel
+from .ops.hash_encoding import HashLayout
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
@@ -25,6 +27,7 @@ class Optimiser:
         self.schedule = schedule
         self.table = model.geometry.table
         self.table_gradient = model.geometry.table_gradient
+        self.row_shares = level_shares(model.geometry.layout, schedule.fine_rate)
         self.table_moments = [torch.zeros_like(self.table), torch.zeros_like(self.table)]
         self.networks = [p for p in model.parameters() if p is not self.table]
         self.adam = torch.optim.Adam(self.networks, betas=BETAS, eps=EPSILON, fused=True)
@@ -57,7 +60,7 @@ class Optimiser:
         corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
         moments = (self.table_gradient, *self.table_moments)
         rate = self.schedule.table_rate * factor
-        runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, *moments, self.table)
+        runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, self.row_shares, *moments, self.table)
         return True
 
     def _finite(self, others: Sequence[Tensor]) -> bool:
@@ -97,6 +100,15 @@ def load_adam_state(adam: torch.optim.Adam, tensors: Mapping[str, Tensor]) -> No
         found = unprefixed(str(index), tensors)
         if found:
             adam.state[parameter] = {name: value.clone() for name, value in found.items()}
+
+
+def level_shares(layout: HashLayout, power: float) -> Tensor:
+    """Share (R,) of the learning rate for each row of the table: the level's cell over the coarsest one, to `power`.
+
+    Adam's steps are as long in every level, but one in a fine cell tilts the field the more, the smaller the cell.
+    """
+    resolution, rows = layout.levels[:, RESOLUTION], layout.levels[:, ROWS]
+    return (resolution[0] / resolution).pow(power).repeat_interleave(rows.long())
 
 
 def rate_factor(schedule: ScheduleConfig, progress: float) -> float:

@@ -32,13 +32,14 @@ def test_kernel_equals_twin(generator):
     """Over several steps, in which other rows are touched."""
     device = taichi_runtime.current().device
     ours = [torch.randn(ROWS, 2, generator=generator).abs().to(device) for _ in range(3)]
+    share = torch.rand(ROWS, generator=generator).to(device)
     twin = [x.clone() for x in ours]
     for step in range(1, 5):
         numbers = (1e-2, *BETAS, 1 - BETAS[0] ** step, 1 - BETAS[1] ** step, EPSILON)
         gradient = sparse_gradient(generator)
         other = gradient.clone()
-        taichi_runtime.launch(sparse_adam, *numbers, gradient, *ours)
-        reference.sparse_adam(*numbers, other, *twin)
+        taichi_runtime.launch(sparse_adam, *numbers, share, gradient, *ours)
+        reference.sparse_adam(*numbers, share, other, *twin)
         assert not gradient.any()
     for a, b in zip(ours, twin, strict=True):
         torch.testing.assert_close(a, b, rtol=SINGLE, atol=SINGLE)
@@ -49,13 +50,14 @@ def test_dense_gradients_give_torch_adam(generator):
     parameter = torch.randn(ROWS, 2, generator=generator).to(taichi_runtime.current().device)
     twin = parameter.clone().requires_grad_()
     adam = torch.optim.Adam([twin], lr=1e-2, betas=BETAS, eps=EPSILON)
-    moments = [torch.zeros_like(parameter), torch.zeros_like(parameter)]
+    moments, share = [torch.zeros_like(parameter), torch.zeros_like(parameter)], torch.ones_like(parameter[:, 0])
     for step in range(1, 6):
         gradient = torch.randn(ROWS, 2, generator=generator).to(parameter)
         twin.grad = gradient.clone()
         adam.step()
         corrections = (1 - BETAS[0] ** step, 1 - BETAS[1] ** step)
-        taichi_runtime.launch(sparse_adam, 1e-2, *BETAS, *corrections, EPSILON, gradient, *moments, parameter)
+        numbers = (1e-2, *BETAS, *corrections, EPSILON)
+        taichi_runtime.launch(sparse_adam, *numbers, share, gradient, *moments, parameter)
     torch.testing.assert_close(parameter, twin.detach(), rtol=1e-5, atol=1e-5)
 
 
@@ -65,6 +67,19 @@ def test_rates_rise_hold_and_fall():
     assert rate_factor(schedule, 0.3) == 1
     assert rate_factor(schedule, 0.75) == pytest.approx(0.51)
     assert rate_factor(schedule, 1.0) == pytest.approx(0.02)
+
+
+def test_a_first_step_in_a_finer_level_is_shorter():
+    """Adam's first step is as long as the rate, whatever the gradient: at power 1/2 by the root of the cell's size."""
+    model = small_model()
+    optimiser = Optimiser(model, ScheduleConfig(table_rate=1e-2, fine_rate=0.5, warmup=0))
+    before = optimiser.table.detach().clone()
+    model.geometry.sdf(torch.rand(50, 3, device=before.device)).sum().backward()
+    assert optimiser.step(0.1)
+    moved = (optimiser.table.detach() - before).abs()
+    for resolution, offset, rows, _ in model.geometry.layout.levels.tolist():
+        step = moved[offset : offset + rows]
+        torch.testing.assert_close(step.max().item(), 1e-2 * (16 / resolution) ** 0.5, rtol=1e-3, atol=0)
 
 
 def test_a_gradient_that_is_not_finite_moves_nothing():
