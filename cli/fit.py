@@ -14,7 +14,7 @@ from .options import ArchOption, chosen_arch
 def fit(
     capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="Folder with photos, masks and cameras.")],
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/CAPTURE's name]")] = None,
-    preset: Annotated[str, typer.Option(help="fast, or idr: the method as published.")] = "fast",
+    preset: Annotated[str, typer.Option(help="fast; quality: better geometry; idr: as published.")] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
     rays: Annotated[int | None, typer.Option(min=1, help="Rays per step.")] = None,

@@ -206,6 +206,24 @@ class ScheduleConfig(_Frozen):
     hull_steps: int = Field(default=300, ge=1, description="steps of fitting the field to the hull's distance")
 
 
+class ConsistencyConfig(_Frozen):
+    """Photos compared along the surface, patch by patch (docs/decisions/0012)."""
+
+    weight: float = Field(default=0.0, ge=0, description="0 leaves the term out")
+    start: float = Field(default=0.4, ge=0, le=1, description="share of the steps after which the shape stands")
+    points: int = Field(default=512, ge=1, description="surface points per step")
+    sources: int = Field(default=6, ge=1, description="other photos that each is looked for in")
+    best: int = Field(default=4, ge=1, description="of these, the most alike, that count")
+    unexplained: float = Field(
+        default=0.05, gt=0, description="share of a patch's variance that is left where photos agree"
+    )
+    reach: int = Field(default=5, ge=1, description="pixels from a patch's middle to its edge")
+    spacing: int = Field(default=1, ge=1, description="between a patch's pixels")
+    narrowest: float = Field(default=5.0, ge=0, le=90, description="degrees between the directions to two cameras")
+    widest: float = Field(default=60.0, gt=0, le=90, description="and at most")
+    flattest: float = Field(default=0.35, ge=0, lt=1, description="least cosine between normal and view")
+    least_contrast: float = Field(default=0.01, ge=0, lt=1, description="deviation of a patch, of 1, that tells")
+
 class LogConfig(_Frozen):
     """How often the run says what it does, in steps."""
 
@@ -250,6 +268,15 @@ class FastConfig(FitConfig):
     cameras: FastCamerasConfig = FastCamerasConfig()
     proxy: ProxyConfig = ProxyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    consistency: ConsistencyConfig = ConsistencyConfig()
+
+
+class QualityConfig(FastConfig):
+    """Preset `fast` with photos compared along the surface, and the time that takes."""
+
+    preset: Literal["quality"] = "quality"  # pyright: ignore[reportIncompatibleVariableOverride]
+    schedule: ScheduleConfig = ScheduleConfig(steps=12000)
+    consistency: ConsistencyConfig = ConsistencyConfig(weight=0.1)
 
 
 class IdrConfig(FitConfig):
@@ -263,7 +290,7 @@ class IdrConfig(FitConfig):
 
 
 Settings = FastConfig | IdrConfig
-PRESETS: dict[str, Settings] = {"fast": FastConfig(), "idr": IdrConfig()}
+PRESETS: dict[str, Settings] = {"fast": FastConfig(), "quality": QualityConfig(), "idr": IdrConfig()}
 
 
 def make_config(preset: str, assignments: list[str], **settings: Any) -> Settings:

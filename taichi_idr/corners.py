@@ -48,7 +48,7 @@ def find_corners(photos: Photos, between: Callable[[], None] = lambda: None) -> 
 
     between: called for each photo, and may raise.
     """
-    mixture, parts = _most_telling(photos), []
+    mixture, parts = most_telling(photos), []
     for view in range(len(photos.sizes)):
         between()
         photo, mask = photos.photo(view)
@@ -82,7 +82,7 @@ def square() -> Tensor:
     return torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2)
 
 
-def _most_telling(photos: Photos) -> np.ndarray:
+def most_telling(photos: Photos) -> np.ndarray:
     """Unit mixture (3,) of red, green and blue in which the object's texture varies most."""
     covariance = np.zeros((3, 3))
     for view in range(0, len(photos.sizes), -(-len(photos.sizes) // TELLING_PHOTOS)):

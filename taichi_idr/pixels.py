@@ -32,6 +32,9 @@ class PixelBatch:
     def __len__(self) -> int:
         return len(self.view)
 
+    def __getitem__(self, index: Tensor) -> PixelBatch:
+        return PixelBatch(*(column[index] for column in vars(self).values()))
+
 
 class Photos:
     """All pixels of all views, one after the other, row by row; 8 bit as in the files."""

@@ -34,6 +34,7 @@ class StepReport:
     mask: Tensor
     eikonal: Tensor
     smooth: Tensor
+    consistency: Tensor
     squared_error: Tensor
     intersection: Tensor
     union: Tensor

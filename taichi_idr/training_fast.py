@@ -12,6 +12,7 @@ from .checkpoint import joined, unprefixed
 from .config import FastCamerasConfig, FastConfig, LossConfig
 from .corners import Corners, find_corners
 from .errors import warn
+from .fields.geometry import Encoded
 from .gauss_newton import GaussNewton, step_size
 from .initial_shape import hull_distance, teach_distance
 from .losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
@@ -19,11 +20,15 @@ from .model import FastModel
 from .ops.intersection import surface_points
 from .ops.visual_hull import visual_hull
 from .optimiser import Optimiser
+from .photo_consistency import PhotoConsistency
 from .pixels import PixelBatch, PixelTable
 from .poses import Poses, SparseAdam
 from .tracks import adjusted_poses
 from .training import StepReport, Trainer
 from .types import Capture, Hits, Rays
+
+Lemma = tuple[Tensor, Tensor, Tensor]
+"""Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
 
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
@@ -42,6 +47,7 @@ class FastTrainer(Trainer):
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
         self.optimiser = Optimiser(self.model, config.schedule)
         self.pose_optimiser = _pose_optimiser(self.poses, config.cameras)
+        self.consistency = PhotoConsistency(self.pixels, config.consistency) if config.consistency.weight else None
         self.masks = capture.masks
         self.generator = torch.Generator().manual_seed(config.seed)
         self.corners: Corners | None = None  # of the photos, found at the first adjustment
@@ -181,9 +187,8 @@ class FastTrainer(Trainer):
         encoded = geometry.encode(torch.cat([traced, self._regular_points(traced)]))
         sdf, gradient = geometry.value_and_gradient(encoded)
         normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points :]
-        points, clamped = surface_points(
-            surface_rays.origins, surface_rays.directions, depth, sdf[:count_traced], normal, grazing=config.grazing
-        )
+        lemma = (depth, sdf[:count_traced], normal)
+        points, clamped = surface_points(surface_rays.origins, surface_rays.directions, *lemma, grazing=config.grazing)
         surface = geometry.decode(geometry.following(points, encoded[:count_traced]))
         predicted = self.model.radiance(points, surface_rays.directions, surface)
 
@@ -193,18 +198,36 @@ class FastTrainer(Trainer):
         mask = config.mask_weight * mask_loss(least, batch.is_object[in_mask_loss], alpha, count)
         eikonal = config.eikonal_weight * eikonal_loss(gradient[count_traced:])
         smooth = config.smooth_weight * self._smoothness(surface.gradient, beside)
+        consistency = self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced])
         return StepReport(
-            loss=colour + mask + eikonal + smooth,
+            loss=colour + mask + eikonal + smooth + consistency,
             colour=colour,
             mask=mask,
             eikonal=eikonal,
             smooth=smooth,
+            consistency=consistency,
             squared_error=_mean_square((predicted - observed)[batch.typical[on_surface]]) / 4,
             intersection=(on_surface & batch.typical).sum(),
             union=((hits.hit | batch.is_object) & batch.typical).sum(),
             hits=hits.hit.sum(),
             clamped=torch.as_tensor(clamped),
         )
+
+    def _consistency(self, batch: PixelBatch, rays: Rays, lemma: Lemma, encoded: Encoded) -> Tensor:
+        """Weighted photo consistency at some of the traced points (S,) of these pixels and rays.
+
+        encoded: at the traced points. Trained poses are not moved: they follow colour and mask alone (section 4).
+        """
+        config, geometry = self.config.consistency, self.model.geometry
+        if self.consistency is None or self.progress < config.start:
+            return rays.origins.new_zeros(())
+        some = batch.typical.nonzero()[: config.points, 0]
+        fixed, (depth, sdf, gradient) = rays[some].detach(), (part[some] for part in lemma)
+        grazing = self.config.loss.grazing
+        points, _ = surface_points(fixed.origins, fixed.directions, depth, sdf, gradient, grazing=grazing)
+        _, normals = geometry.value_and_gradient(geometry.following(points, encoded[some]))
+        photos, lattice = self.consistency.posed(self.poses.cameras()), self.model.lattice
+        return config.weight * self.consistency.loss(photos, batch[some], points, normals, lattice, self.generator)
 
     def _regular_points(self, traced: Tensor) -> Tensor:
         """Where the gradient is regularised: uniform points (E, 3) of the box, then one beside each traced (S, 3)."""

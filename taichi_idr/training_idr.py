@@ -130,6 +130,7 @@ class IdrTrainer(Trainer):
             mask=mask,
             eikonal=eikonal,
             smooth=torch.zeros_like(colour),
+            consistency=torch.zeros_like(colour),
             squared_error=((predicted - observed) ** 2).sum() / max(predicted.numel(), 1) / 4,
             intersection=on_surface.sum(),
             union=(hits.hit | batch.is_object).sum(),
