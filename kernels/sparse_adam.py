@@ -2,6 +2,8 @@
 
 from ._ti import array1, array2, ti
 
+COLUMNS = 2  # features of a row
+
 
 @ti.kernel
 def sparse_adam(
@@ -25,21 +27,25 @@ def sparse_adam(
     correction_i  | scalar | 1 - beta_i^t, t counts all steps
     epsilon       | scalar | added to the root of the second moment
     share         | (R,)   | of the learning rate, for each row
-    gradient      | (R, C) | read, then zero
-    first, second | (R, C) | moments, rows without gradient keep theirs
-    parameter     | (R, C) | what is learned
+    gradient      | (R, 2) | read, then zero
+    first, second | (R, 2) | moments, rows without gradient keep theirs
+    parameter     | (R, 2) | what is learned
     """
     for row in range(parameter.shape[0]):
-        touched = False
-        for c in range(parameter.shape[1]):
-            touched = touched or gradient[row, c] != 0.0
-        if touched:
-            step = rate * share[row]
-            for c in range(parameter.shape[1]):
-                g = gradient[row, c]
-                m = beta_1 * first[row, c] + (1.0 - beta_1) * g
-                s = beta_2 * second[row, c] + (1.0 - beta_2) * g * g
-                first[row, c] = m
-                second[row, c] = s
-                parameter[row, c] -= step * (m / correction_1) / (ti.sqrt(s / correction_2) + epsilon)
+        g = ti.Vector([0.0] * COLUMNS)
+        for c in ti.static(range(COLUMNS)):
+            g[c] = gradient[row, c]
+        if g.any():
+            m = ti.Vector([0.0] * COLUMNS)
+            s = ti.Vector([0.0] * COLUMNS)
+            p = ti.Vector([0.0] * COLUMNS)
+            for c in ti.static(range(COLUMNS)):
+                m[c] = beta_1 * first[row, c] + (1.0 - beta_1) * g[c]
+                s[c] = beta_2 * second[row, c] + (1.0 - beta_2) * g[c] * g[c]
+                p[c] = parameter[row, c]
+            p -= rate * share[row] * (m / correction_1) / (ti.sqrt(s / correction_2) + epsilon)
+            for c in ti.static(range(COLUMNS)):
+                first[row, c] = m[c]
+                second[row, c] = s[c]
+                parameter[row, c] = p[c]
                 gradient[row, c] = 0.0

@@ -86,9 +86,9 @@ def trace_proxy(
 ) -> Hits:
     """First surface point of each ray (R,), and the point of the mask loss; no gradients.
 
-    object_mask (R,) bool: given in training, where pixels that are hit search behind their hit (TRACE-14). The hit of a
-    background pixel is used for nothing else: it keeps the interpolant's root and the status BRACKETED. An object
-    pixel's search ends at a value below -enough.
+    object_mask (R,) bool: given in training, where pixels that are hit search behind their hit (TRACE-14). Of a
+    background pixel only that point is wanted: where the interpolant is negative it lies behind the hit, and its depth
+    with the status BRACKETED stands for one. An object pixel's search ends at a value below -enough.
     """
     count, origins = len(rays), rays.origins.detach().contiguous()
     training = object_mask is not None
@@ -99,7 +99,7 @@ def trace_proxy(
     if count:
         given = (origins, rays.directions.detach().contiguous(), is_object, lattice.values, *field.arguments)
         results = (depth, status, search_depth, search_value)
-        runtime.launch(trace_proxy_kernel, *given, numbers, counts, training, *results)
+        runtime.launch(trace_proxy_kernel, *given, numbers, counts, int(training), *results)
     if training:
         return Hits(depth, search_depth, status, search_value)
     unsettled = (status == PENDING) | (status == int(HitStatus.BRACKETED))

@@ -29,21 +29,26 @@ def trace_proxy(
 ) -> Hits:
     """As the kernel: without object_mask, rays that it leaves to the exact tracer have the status PENDING."""
     cell = 2 / (len(lattice) - 1)
-    depth, status = _first_roots(rays, sdf, lattice, config, tracer, object_mask)
+    depth, status = _first_roots(rays, sdf, lattice, config, tracer)
     hit = status >= int(HitStatus.BRACKETED)
     searches = torch.ones_like(hit) if object_mask is not None else ~hit
     is_object = torch.ones_like(hit) if object_mask is None else object_mask
-    start = torch.where(hit, depth, 0.0)
+    start = torch.where(hit & is_object, depth, 0.0)
     limit = torch.where(is_object, -enough, -math.inf)
     arguments = (rays.origins, rays.directions, start, lattice, tracer.radius, config.least_step * cell, limit)
     least_depth, least = least_along(*arguments)
+    if object_mask is not None:
+        crossed = ~is_object & (status != int(HitStatus.OUTSIDE))
+        status[crossed] = torch.where(least < 0, int(HitStatus.BRACKETED), int(HitStatus.MISSED)).int()[crossed]
+        status[status == PENDING] = int(HitStatus.MISSED)
+        depth = torch.where(is_object, depth, least_depth)
     return Hits(depth, torch.where(searches, least_depth, depth), status, torch.where(searches, least, 0.0))
 
 
 def _first_roots(
-    rays: Rays, sdf: Sdf, lattice: Tensor, config: ProxyConfig, tracer: TracerConfig, object_mask: Tensor | None
+    rays: Rays, sdf: Sdf, lattice: Tensor, config: ProxyConfig, tracer: TracerConfig
 ) -> tuple[Tensor, Tensor]:
-    """Depth (R,) and HitStatus (R,) of the first root that march and network agree on."""
+    """Depth (R,) and HitStatus (R,) of the first root that march and network agree on; PENDING where rounds ran out."""
     depth = rays.origins.new_zeros(len(rays))
     status = torch.full((len(rays),), int(HitStatus.MISSED), dtype=torch.int32, device=depth.device)
     pending = torch.arange(len(rays), device=depth.device)
@@ -53,10 +58,6 @@ def _first_roots(
         candidate = outcome == CANDIDATE
         if turn == 0:
             status[outcome == OUTSIDE] = int(HitStatus.OUTSIDE)
-            if object_mask is not None:
-                crossed = candidate & ~object_mask & (interval[:, SLOPE] < 0)
-                depth[crossed], status[crossed] = interval[crossed, GUESS], int(HitStatus.BRACKETED)
-                candidate &= object_mask
         pending, interval = pending[candidate], interval[candidate]
         if len(pending) == 0:
             break
@@ -66,8 +67,7 @@ def _first_roots(
         status[pending[found]] = int(HitStatus.BRACKETED)
         status[pending[value.abs() <= tracer.tolerance]] = int(HitStatus.CONVERGED)
         pending, start = pending[~found], interval[~found, HIGH].contiguous()
-    if object_mask is None:
-        status[pending] = PENDING
+    status[pending] = PENDING
     return depth, status
 
 
