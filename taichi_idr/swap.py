@@ -86,7 +86,7 @@ def swap_runs(
 def _check_pair(shape: LoadedRun, look: LoadedRun) -> None:
     """Raises BadInput where B's renderer cannot be fed."""
     presets = (shape.config.preset, look.config.preset)
-    if presets[0] != presets[1]:
+    if type(shape.model) is not type(look.model):
         why = f"presets {presets[0]} and {presets[1]}: their renderers see different things"
         raise BadInput("runs do not fit each other", where=look.run, why=why, todo="fit both with one preset")
     if isinstance(look.config, IdrConfig) and isinstance(shape.config, IdrConfig):

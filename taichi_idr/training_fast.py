@@ -196,8 +196,8 @@ class FastTrainer(Trainer):
         colour = colour_loss(predicted, observed, count)
         least = geometry.sdf(rays[in_mask_loss].at(hits.search_depth[in_mask_loss]))
         mask = config.mask_weight * mask_loss(least, batch.is_object[in_mask_loss], alpha, count)
-        eikonal = config.eikonal_weight * eikonal_loss(gradient[count_traced:])
-        smooth = config.smooth_weight * self._smoothness(surface.gradient, beside)
+        eikonal = config.eikonal_weight * eikonal_loss(gradient)
+        smooth = config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside)
         consistency = self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced])
         return StepReport(
             loss=colour + mask + eikonal + smooth + consistency,
@@ -230,11 +230,12 @@ class FastTrainer(Trainer):
         return config.weight * self.consistency.loss(photos, batch[some], points, normals, lattice, self.generator)
 
     def _regular_points(self, traced: Tensor) -> Tensor:
-        """Where the gradient is regularised: uniform points (E, 3) of the box, then one beside each traced (S, 3)."""
+        """Where else the gradient is regularised: uniform points (E, 3) of the box, then one beside some traced ones."""
         config = self.config.loss
         box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
-        shift = config.surface_jitter * torch.randn(traced.shape, generator=self.generator)
-        return torch.cat([box.to(traced.device), traced + shift.to(traced.device)])
+        some = traced[:: config.beside_stride]
+        shift = config.surface_jitter * torch.randn(some.shape, generator=self.generator)
+        return torch.cat([box.to(traced.device), some + shift.to(traced.device)])
 
     def _smoothness(self, normals: Tensor, beside: Tensor) -> Tensor:
         """smoothness_loss; with trained poses twice from one side: cameras follow colour and mask alone (section 4)."""
