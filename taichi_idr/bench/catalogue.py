@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from . import encoding, launches, rays, surfaces, tracing
+from . import encoding, launches, networks, rays, surfaces, tracing
 from .case import Entry
 
 STEP = (2048, 8192, 65536)
@@ -27,7 +27,11 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("hash.jacobian.to_table", encoding.jacobian_to_table, STEP, "point"),
     Entry("hash.jacobian.to_points", encoding.jacobian_to_points, STEP, "point"),
     Entry("hash.together", encoding.together, STEP, "point"),
+    Entry("hash.following", encoding.following, STEP, "point"),
     Entry("sparse_adam", encoding.sparse_adam, (8192, 65536, 262144), "row", fixed=True),
+    Entry("field.values", networks.field_values, STEP, "point"),
+    Entry("activations", networks.softplus, (2048, 8192), "point"),
+    Entry("activations.adjoint", networks.softplus_adjoint, (2048, 8192), "point"),
     Entry("march", tracing.march, STEP, "ray"),
     Entry("least_along", tracing.least_along, STEP, "ray"),
     Entry("walk.start_fronts", tracing.start_fronts, STEP, "ray"),
@@ -45,7 +49,8 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("screening", tracing.screening, (256, 2048), "ray"),
     Entry("trace.analytic", tracing.trace_analytic, STEP, "ray"),
     Entry("trace.fitted", tracing.trace_fitted, (2048, 8192), "ray"),
-    Entry("trace.lattice", tracing.trace_lattice, (2048, 8192), "ray"),
+    Entry("trace.proxy.training", tracing.proxy_training, (2048, 8192), "ray"),
+    Entry("trace.proxy.viewing", tracing.proxy_viewing, (2048, 8192), "ray"),
     Entry("image", tracing.image, (4800, 120000), "pixel", fixed=True),
     Entry("analytic_sdf", surfaces.analytic_sdf, STEP, "point"),
     Entry("ewer", surfaces.ewer_distance, STEP, "point"),

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import runtime
 from ..kernels.sparse_adam import sparse_adam as adam_kernel
+from ..ops.hash_encoding import following as following_op
 from ..ops.hash_encoding import hash_encoding, hash_encoding_jacobian
 from ..reference import hash_encoding as hash_twin
 from ..reference.sparse_adam import sparse_adam as adam_twin
@@ -87,6 +88,23 @@ def together(scene: Scene, size: int) -> Case:
 
     work = Work(bytes=24 + 64 * active, gathers=4 * CORNERS * active, operations=730 * active)
     return Case(ours, twin, (BEND, SUM), inputs=_cleared(buffer), work=work)
+
+
+def following(scene: Scene, size: int) -> Case:
+    """Known encoding attached to its points, and the adjoint to them; the twin encodes once more."""
+    points, (table, layout, active) = scene.points(size).requires_grad_(), scene.grid
+    known = [x.detach() for x in hash_encoding_jacobian(points.detach(), table, layout, active)]
+    bars = (scene.normal(size, FEATURES * active), scene.normal(size, FEATURES * active, 3))
+
+    def ours() -> Outputs:
+        return torch.autograd.grad(following_op(points, *known, table, layout, active), [points], bars)
+
+    def twin() -> Outputs:
+        outputs = hash_twin.hash_encoding_jacobian(points, table, layout, active)
+        return torch.autograd.grad(outputs, [points], bars)
+
+    work = _work(active, bytes=24 + 32 * active, operations=350)
+    return Case(ours, twin, (BEND,), work=work)
 
 
 def sparse_adam(scene: Scene, size: int) -> Case:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from .. import runtime
-from ..config import HashGeometryConfig, ProxyConfig
-from ..fields.geometry import HashGeometry
-from ..model import load_run
+from ..config import FastConfig, HashGeometryConfig, ProxyConfig
+from ..errors import Unavailable
+from ..kernels.hash_field import MARGIN
+from ..model import FastModel, Model, load_run
 from ..ops.hash_encoding import HashLayout
 from ..proxy import ProxyLattice
 from ..reference.analytic_sdf import torus
+from ..reference.hash_field import hash_field
 from ..types import Rays, Sdf
 
 MAJOR, MINOR = 0.5, 0.2
@@ -77,12 +79,26 @@ class Scene:
         return self.normal(layout.rows, 2), layout, config.levels
 
     @cached_property
-    def field(self) -> Sdf:
-        """The run's field, else one of preset `fast` after some steps towards the torus."""
+    def model(self) -> Model:
+        """The run's, else one of preset `fast` after some steps towards the torus."""
         if self.run is not None:
-            return load_run(self.run).model.sdf
+            return load_run(self.run).model
         with runtime.small_batches():
             return self._taught()
+
+    @property
+    def fast_model(self) -> FastModel:
+        """`model`, where it is of preset `fast`. Raises Unavailable."""
+        if not isinstance(self.model, FastModel):
+            raise Unavailable("no such field", where="--run", why="the run is not of preset fast", todo="name another")
+        return self.model
+
+    @property
+    def field_twin(self) -> Sdf:
+        """The field of `fast_model` in plain torch."""
+        model = self.fast_model
+        margin = float(model.frozen().network[-1, MARGIN])
+        return lambda points: hash_field(points, model.geometry, model.hull, margin)
 
     @cached_property
     def lattice(self) -> ProxyLattice:
@@ -94,11 +110,12 @@ class Scene:
     @cached_property
     def field_lattice(self) -> ProxyLattice:
         lattice = ProxyLattice(ProxyConfig().resolution, self.settings.device, self.settings.dtype)
-        lattice.refresh(self.field)
+        lattice.refresh(self.model.sdf)
         return lattice
 
-    def _taught(self) -> Sdf:
-        geometry = HashGeometry(HashGeometryConfig(), self.settings.device, self.generator)
+    def _taught(self) -> FastModel:
+        model = FastModel(FastConfig(), self.settings.device, self.generator)
+        geometry = model.geometry
         networks = [p for p in geometry.parameters() if p is not geometry.table]
         geometry.table.grad = geometry.table_gradient
         geometry.active_levels = TEACHING_LEVELS
@@ -110,7 +127,7 @@ class Scene:
             loss.backward()
             adam.step()
         geometry.active_levels = len(geometry.layout)
-        return torch.no_grad()(geometry.sdf)
+        return model
 
     def _placed(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.settings.device, self.settings.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,20 +14,24 @@ from ..config import MlpGeometryConfig, ProxyConfig, TracerConfig
 from ..fields.mlp_geometry import MlpGeometry
 from ..kernels import compaction, secant, sphere_trace
 from ..kernels import march as march_kernels
+from ..kernels.proxy_trace import PENDING
 from ..model import VIEWING_EFFORT
 from ..ops.compaction import active_indices
 from ..proxy import ProxyLattice, trace_proxy
 from ..reference import compaction as compaction_twin
 from ..reference import march as march_twin
+from ..reference import proxy_trace as proxy_twin
 from ..reference import wavefront
 from ..screening import needed_samples
 from ..trace import trace
-from ..types import Hits, Rays, Sdf
+from ..types import Hits, HitStatus, Rays, Sdf
 from .case import EXACT, Case, Gate, Outputs, Work, copies
 from .scene import Scene
 
 RADIUS, TOLERANCE = 1.0, 5e-5
 SAMPLES = TracerConfig().samples
+VIEWING = ProxyConfig().model_copy(update=VIEWING_EFFORT)
+OBJECT_SHARE, ENOUGH = 0.6, 0.16  # of pixels; what preset `fast` starts from
 ROUNDED = Gate(2e-6)
 FLIPPED = Gate(0.0, 2e-3)  # where a number falls on a threshold rounding decides; measured: 1 in 1,500 rays
 NEARLY = Gate(1e-5, 2e-3)  # measured 1e-6
@@ -50,8 +55,8 @@ def march(scene: Scene, size: int) -> Case:
 
 def least_along(scene: Scene, size: int) -> Case:
     """Least distance along each ray on the lattice."""
-    arguments = _march_arguments(scene, size)
-    del arguments[5]  # the margin
+    *arguments, _margin, least_step = _march_arguments(scene, size)
+    arguments += [least_step, -math.inf]
 
     def ours() -> Outputs:
         depth, value = scene.empty(size), scene.empty(size)
@@ -225,18 +230,29 @@ def trace_analytic(scene: Scene, size: int) -> Case:
 
 def trace_fitted(scene: Scene, size: int) -> Case:
     """Exact tracer on a fitted field."""
-    return _traced(scene.rays(size), scene.field)
+    return _traced(scene.rays(size), scene.model.sdf)
 
 
-def trace_lattice(scene: Scene, size: int) -> Case:
-    """Tracer of preset `fast` on a fitted field, beside the exact tracer."""
-    return _proxied(scene.rays(size), scene.field, scene.field_lattice)
+def proxy_training(scene: Scene, size: int) -> Case:
+    """Tracer of preset `fast` in training, with the points of the mask loss, beside rays going through it together."""
+    arguments = (scene.rays(size), scene.field_lattice, ProxyConfig(), TracerConfig())
+    is_object = scene.uniform(size) < OBJECT_SHARE
+    return _proxied(scene, *arguments, object_mask=is_object, enough=ENOUGH)
+
+
+def proxy_viewing(scene: Scene, size: int) -> Case:
+    """Tracer of preset `fast` for pictures, what is left to the exact tracer included."""
+    return _proxied(scene, scene.rays(size), scene.field_lattice, VIEWING, TracerConfig())
 
 
 def image(scene: Scene, size: int) -> Case:
     """All pixels of a picture (4 : 3) of a fitted field by the tracer of preset `fast`, beside the exact one."""
     height = round((size * 3 / 4) ** 0.5)
-    return _proxied(scene.camera_rays(height, size // height), scene.field, scene.field_lattice)
+    rays, field, lattice = scene.camera_rays(height, size // height), scene.fast_model.frozen(), scene.field_lattice
+    ours = lambda: _found(trace_proxy(rays, field, lattice, VIEWING, TracerConfig()))  # noqa: E731
+    twin = lambda: _found(trace(rays, field, TracerConfig()))  # noqa: E731
+    # Two depths within the tolerance are far apart where a ray grazes; measured: 2e-4 of the rays, else 8e-4.
+    return Case(ours, twin, (Gate(0.0, 5e-3), Gate(1e-3, 1e-2)), beside="exact tracer")
 
 
 def _traced(rays: Rays, sdf: Sdf) -> Case:
@@ -245,12 +261,34 @@ def _traced(rays: Rays, sdf: Sdf) -> Case:
     return Case(ours, twin, (FLIPPED, Gate(5e-5, 3e-3)))  # measured 1e-5
 
 
-def _proxied(rays: Rays, sdf: Sdf, lattice: ProxyLattice) -> Case:
-    proxy, config = ProxyConfig().model_copy(update=VIEWING_EFFORT), TracerConfig()
-    ours = lambda: _found(trace_proxy(rays, sdf, lattice, proxy, config))  # noqa: E731
-    twin = lambda: _found(trace(rays, sdf, config))  # noqa: E731
-    # Two depths within the tolerance are far apart where a ray grazes; measured: 2e-4 of the rays, else 8e-4.
-    return Case(ours, twin, (Gate(0.0, 5e-3), Gate(1e-3, 1e-2)), beside="exact tracer")
+def _proxied(
+    scene: Scene, rays: Rays, lattice: ProxyLattice, proxy: ProxyConfig, tracer: TracerConfig, **training: Any
+) -> Case:
+    field, twin_field = scene.fast_model.frozen(), scene.field_twin
+
+    def ours() -> Outputs:
+        hits = trace_proxy(rays, field, lattice, proxy, tracer, **training)
+        return (*_found(hits), *_least(hits))
+
+    def twin() -> Outputs:
+        hits = proxy_twin.trace_proxy(rays, twin_field, lattice.values, proxy, tracer, **training)
+        return (*_found(hits), *_least(hits)) if training else _found(_settled(hits, rays, twin_field, tracer))
+
+    # Where the lattice knows too little, a rounding decides which of two roots is found.
+    return Case(ours, twin, (FLIPPED, Gate(1e-3, 5e-3), Gate(1e-3, 5e-3))[: 3 if training else 2])
+
+
+def _settled(hits: Hits, rays: Rays, sdf: Sdf, tracer: TracerConfig) -> Hits:
+    """With the exact tracer's word for the rays that are left to it."""
+    left = ((hits.status == PENDING) | (hits.status == int(HitStatus.BRACKETED))).nonzero()[:, 0]
+    exact = wavefront.trace(rays[left], sdf, tracer)
+    depth, status = hits.depth.clone(), hits.status.clone()
+    depth[left], status[left] = exact.depth, exact.status
+    return Hits(depth, depth, status)
+
+
+def _least(hits: Hits) -> Outputs:
+    return () if hits.search_value is None else (hits.search_value,)
 
 
 def _found(hits: Hits) -> Outputs:
