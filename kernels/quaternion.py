@@ -4,10 +4,11 @@ from ._ti import ti
 
 
 @ti.func
-def unit_quaternion(w, x, y, z):
-    """q / |q| as its scalar and its vector part."""
+def unit_quaternion(quaternions: ti.template(), row):
+    """q / |q| as its scalar and its vector part, and |q|; q is a row of quaternions (V, 4)."""
+    w, x, y, z = quaternions[row, 0], quaternions[row, 1], quaternions[row, 2], quaternions[row, 3]
     length = ti.sqrt(w * w + x * x + y * y + z * z)
-    return w / length, ti.Vector([x, y, z]) / length
+    return w / length, ti.Vector([x, y, z]) / length, length
 
 
 @ti.func

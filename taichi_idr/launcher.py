@@ -8,7 +8,10 @@ keeps the first and fills the second. It checks nothing: `runtime.launch` does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from torch import Tensor
 
 Passing = Literal["tensor", "float", "int", "template"]
 
@@ -22,54 +25,85 @@ class Launcher:
         import taichi as ti
 
         self._known_version = ti.__version__ == WRITTEN_FOR
-        self._signatures: dict[Callable[..., Any], tuple[Passing, ...] | None] = {}
+        self._signatures: dict[Callable[..., Any], _Signature | None] = {}
         self._specialised: dict[tuple[Any, ...], _Specialisation] = {}
 
     def __call__(self, kernel: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-        """Launch with detached, contiguous tensors on the backend's device, and numbers."""
-        if kernel not in self._signatures:
-            self._signatures[kernel] = _signature(kernel) if self._known_version else None
-        signature = self._signatures[kernel]
-        if signature is None or len(signature) != len(arguments):
-            return kernel(*arguments)
-        key = (kernel, *_features(signature, arguments))
-        specialised = self._specialised.get(key)
+        """Launch with contiguous tensors on the backend's device, and numbers; gradients are left alone."""
+        try:
+            signature = self._signatures[kernel]
+        except KeyError:
+            signature = self._signatures[kernel] = _signature(kernel) if self._known_version else None
+        if signature is None or signature.count != len(arguments):
+            return kernel(*_detached(arguments))
+        key = [kernel]
+        for place in signature.tensors:
+            key += (arguments[place].dtype, arguments[place].ndim)
+        for place in signature.templates:
+            key.append(arguments[place])
+        specialised = self._specialised.get(tuple(key))
         if specialised is None:
-            specialised = self._specialised[key] = _Specialisation(kernel, arguments)
-        return specialised.launch(signature, arguments)
+            specialised = self._specialised[tuple(key)] = _Specialisation(kernel, signature, _detached(arguments))
+        return specialised.launch(arguments)
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """Which arguments are passed how, and the slot of each in a launch context: template values have none."""
+
+    count: int
+    tensors: dict[int, tuple[int]]
+    floats: dict[int, tuple[int]]
+    integers: dict[int, tuple[int]]
+    templates: tuple[int, ...]
 
 
 class _Specialisation:
     """One compiled kernel, for tensors of certain types and for certain template values."""
 
-    def __init__(self, kernel: Any, arguments: Sequence[Any]) -> None:
+    def __init__(self, kernel: Any, signature: _Signature, arguments: Sequence[Any]) -> None:
         from taichi.lang import impl
 
-        primal, self._program = kernel._primal, impl.get_runtime().prog
-        self._kernel = primal.compiled_kernels[primal.ensure_compiled(*arguments)]
-        settings, capabilities = self._program.config(), self._program.get_device_caps()
-        self._compiled = self._program.compile_kernel(settings, capabilities, self._kernel)
+        primal, program = kernel._primal, impl.get_runtime().prog
+        compiled = primal.compiled_kernels[primal.ensure_compiled(*arguments)]
+        settings, capabilities = program.config(), program.get_device_caps()
+        self._make_context, self._launch_kernel = compiled.make_launch_context, program.launch_kernel
+        self._compiled = program.compile_kernel(settings, capabilities, compiled)
+        self._tensors = tuple(signature.tensors.items())
+        self._floats = tuple(signature.floats.items())
+        self._integers = tuple(signature.integers.items())
 
-    def launch(self, signature: Sequence[Passing], arguments: Sequence[Any]) -> None:
-        context = self._kernel.make_launch_context()
-        slot = 0  # template values have none: they are part of the compiled kernel
-        for argument, passing in zip(arguments, signature, strict=True):
-            if passing == "tensor":
-                size = argument.element_size() * argument.numel()
-                context.set_arg_external_array_with_shape((slot,), argument.data_ptr(), size, argument.shape, 0)
-            elif passing == "float":
-                context.set_arg_float((slot,), float(argument))
-            elif passing == "int":
-                context.set_arg_int((slot,), int(argument))
-            slot += passing != "template"
-        self._program.launch_kernel(self._compiled, context)
+    def launch(self, arguments: Sequence[Any]) -> None:
+        context = self._make_context()
+        set_tensor = context.set_arg_external_array_with_shape
+        for place, slot in self._tensors:
+            tensor = arguments[place]
+            set_tensor(slot, tensor.data_ptr(), tensor.nbytes, tensor.shape, 0)
+        for place, slot in self._floats:
+            context.set_arg_float(slot, float(arguments[place]))
+        for place, slot in self._integers:
+            context.set_arg_int(slot, int(arguments[place]))
+        self._launch_kernel(self._compiled, context)
 
 
-def _signature(kernel: Any) -> tuple[Passing, ...] | None:
-    """How each argument is passed; None where one needs Taichi's own call, or a result is returned."""
+def _detached(arguments: Sequence[Any]) -> list[Any]:
+    """Taichi makes a `.grad` for every tensor that wants gradients."""
+    return [x.detach() if isinstance(x, Tensor) else x for x in arguments]
+
+
+def _signature(kernel: Any) -> _Signature | None:
+    """None where an argument needs Taichi's own call, or a result is returned."""
     passings = [_passing(parameter.annotation) for parameter in kernel._primal.arguments]
-    known = tuple(passing for passing in passings if passing is not None)
-    return known if len(known) == len(passings) and kernel._primal.return_type is None else None
+    if None in passings or kernel._primal.return_type is not None:
+        return None
+    slotted = [place for place, passing in enumerate(passings) if passing != "template"]
+    slots = {place: (slot,) for slot, place in enumerate(slotted)}
+    tensors, floats, integers = (
+        {place: slot for place, slot in slots.items() if passings[place] == passing}
+        for passing in ("tensor", "float", "int")
+    )
+    templates = tuple(place for place, passing in enumerate(passings) if passing == "template")
+    return _Signature(len(passings), tensors, floats, integers, templates)
 
 
 def _passing(annotation: Any) -> Passing | None:
@@ -81,13 +115,3 @@ def _passing(annotation: Any) -> Passing | None:
         return "tensor"
     numbers: dict[int, Passing] = {id(float): "float", id(int): "int"}
     return numbers.get(id(annotation))
-
-
-def _features(signature: Sequence[Passing], arguments: Sequence[Any]) -> list[Any]:
-    """What the compiled code depends on."""
-    pairs = zip(signature, arguments, strict=True)
-    return [
-        (argument.dtype, argument.dim()) if passing == "tensor" else argument
-        for passing, argument in pairs
-        if passing in ("tensor", "template")
-    ]

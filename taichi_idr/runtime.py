@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 # Before torch is imported: a waiting OpenMP thread that spins steals the core that a kernel needs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -110,34 +110,23 @@ def small_batches() -> Iterator[None]:
 
 
 def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a kernel with detached tensors, after checking device, floating type and contiguity of each.
+    """Call a kernel after checking device, floating type and contiguity of each tensor; gradients are left alone.
 
     Shapes are the business of the bridge that knows what the arguments mean. On vulkan an array that a kernel never
     reads is not copied in: such a kernel must write every element of it, or it comes back with garbage.
     """
     runtime = current()
-    passed = [
-        _checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument for argument in arguments
-    ]
+    on_cuda, dtype = runtime.arch == "cuda", runtime.dtype
+    for x in arguments:
+        if isinstance(x, Tensor) and not (
+            x.is_contiguous()
+            and (x.is_cuda if on_cuda else x.is_cpu)
+            and (x.dtype is dtype or not x.is_floating_point())
+        ):
+            _refuse(x, runtime, kernel)
     assert _launcher is not None
     with _launch_lock:
-        return _launcher(kernel, passed)
-
-
-def launch_gradient(kernel: Callable[..., Any], *arguments: Any) -> None:
-    """Run the derivative that Taichi writes for `kernel`; an argument (tensor, gradient) takes part in it.
-
-    Taichi adds to the gradients of inputs and zeroes those of outputs: pass buffers that nobody else holds, and copies
-    of cotangents. Raises Unavailable on vulkan, where taichi 1.7.4 returns zeros for every array.
-    """
-    runtime = current()
-    if runtime.arch == "vulkan":
-        name = getattr(kernel, "__name__", str(kernel))
-        why = "Taichi's own derivatives are zeros on vulkan"
-        raise Unavailable(f"no derivative of {name}", where="--arch vulkan", why=why, todo="use --arch cpu or cuda")
-    passed = [_with_gradient(argument, runtime, kernel) for argument in arguments]
-    with _launch_lock:
-        kernel.grad(*passed)  # pyright: ignore[reportFunctionMemberAccess]
+        return _launcher(kernel, arguments)
 
 
 def available_cores() -> int:
@@ -145,13 +134,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Tensor:
-    if (
-        tensor.device.type == runtime.device.type
-        and (tensor.dtype == runtime.dtype or not tensor.is_floating_point())
-        and tensor.is_contiguous()
-    ):
-        return tensor.detach()
+def _refuse(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> NoReturn:
     name = getattr(kernel, "__name__", str(kernel))
     if tensor.device.type != runtime.device.type:
         raise ValueError(
@@ -160,15 +143,6 @@ def _checked(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> Te
     if tensor.is_floating_point() and tensor.dtype != runtime.dtype:
         raise ValueError(f"{name}: expected {runtime.dtype}, got {tensor.dtype}; convert it or init another precision")
     raise ValueError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}; call .contiguous()")
-
-
-def _with_gradient(argument: Any, runtime: Runtime, kernel: Callable[..., Any]) -> Any:
-    if not isinstance(argument, tuple):
-        return _checked(argument, runtime, kernel) if isinstance(argument, Tensor) else argument
-    tensor, gradient = argument
-    passed = _checked(tensor, runtime, kernel).requires_grad_()
-    passed.grad = _checked(gradient, runtime, kernel)
-    return passed
 
 
 def _start_taichi(arch: Arch, precision: Precision, cores: int) -> None:

@@ -136,7 +136,6 @@ def assert_equal(ours: Tensor, twin: Tensor, name: str) -> None:
     torch.testing.assert_close(ours, twin, atol=AGREEMENT * scale, rtol=0, msg=lambda text: f"{name}: {text}")
 
 
-@pytest.mark.autodiff
 @pytest.mark.precision("float64")
 @pytest.mark.parametrize("seed", [0, 1, 3], ids=lambda seed: f"seed{seed}")
 def test_step_hits_terms_and_every_gradient(capture, seed):
@@ -152,7 +151,6 @@ def test_step_hits_terms_and_every_gradient(capture, seed):
         assert (both.our_gradients[pose][others] == 0).all()
 
 
-@pytest.mark.autodiff
 @pytest.mark.precision("float64")
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_step_of_variants(capture, variant):
@@ -170,7 +168,6 @@ SETS: dict[str, Callable[[PixelBatch], Tensor]] = {
 }
 
 
-@pytest.mark.autodiff
 @pytest.mark.precision("float64")
 @pytest.mark.parametrize("pick", SETS.values(), ids=SETS)
 def test_step_of_few_rays(capture, pick):

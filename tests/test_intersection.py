@@ -190,7 +190,6 @@ def test_lemma_1_directions(scene):
     )
 
 
-@pytest.mark.autodiff
 @pytest.mark.precision("float64")
 @pytest.mark.parametrize("moved", ["quaternion", "centre"])
 def test_lemma_1_from_camera_parameters_to_the_surface(moved, generator, runtime):

@@ -1,4 +1,4 @@
-"""Bridge to ray generation (kernels/raygen.py), whose derivative Taichi writes."""
+"""Bridge to ray generation (kernels/raygen.py)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def generate_rays(
 
     quaternions (V, 4) w x y z, camera -> normalised, of any length; centres (V, 3); inverse_intrinsics (V, 3, 3) is
     K^-1; view_index (R,) int32; pixels (R, 2) u column, v row, integers being pixel centres.
-    Differentiable once in quaternions and centres (not on vulkan: raises Unavailable); the others are constants.
+    Differentiable once in quaternions and centres; the others are constants.
     """
     return _GenerateRays.apply(quaternions, centres, inverse_intrinsics, view_index, pixels)
 
@@ -33,26 +33,18 @@ class _GenerateRays(torch.autograd.Function):
         origins, directions = (pixels.new_empty(len(pixels), 3) for _ in range(2))
         if len(pixels):
             runtime.launch(kernels.generate_rays, *inputs, origins, directions)
-        ctx.save_for_backward(*inputs)
+        quaternions, _centres, *constants = inputs
+        ctx.save_for_backward(quaternions, *constants)
         return origins, directions
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, origin_bar: Tensor, direction_bar: Tensor) -> tuple[Tensor | None, ...]:
-        quaternions, centres, inverse_intrinsics, view_index, pixels = ctx.saved_tensors
-        quaternion_bar, centre_bar = torch.zeros_like(quaternions), torch.zeros_like(centres)
-        if len(pixels):
-            # Each ray gets a camera of its own: no two threads add to one row, and a view's sum has a fixed order.
-            own = torch.arange(len(pixels), dtype=torch.int32, device=pixels.device)
-            parameters = [(p[view_index], p.new_zeros(len(pixels), p.shape[1])) for p in (quaternions, centres)]
-            outputs = [
-                (torch.empty_like(bar, memory_format=torch.contiguous_format), bar.contiguous().clone())
-                for bar in (origin_bar, direction_bar)
-            ]
-            constants = (inverse_intrinsics[view_index], own, pixels)
-            runtime.launch_gradient(kernels.generate_rays, *parameters, *constants, *outputs)
-            quaternion_bar.index_add_(0, view_index, parameters[0][1])
-            centre_bar.index_add_(0, view_index, parameters[1][1])
+        quaternions, *constants = ctx.saved_tensors
+        quaternion_bar, centre_bar = (quaternions.new_zeros(len(quaternions), size) for size in (4, 3))
+        if len(origin_bar):
+            cotangents = (origin_bar.contiguous(), direction_bar.contiguous(), quaternion_bar, centre_bar)
+            runtime.launch(kernels.generate_rays_adjoint, quaternions, *constants, *cotangents)
         return quaternion_bar, centre_bar, None, None, None
 
 
@@ -72,5 +64,6 @@ def _check(
             raise ValueError(f"generate_rays: expected {name} {shape}, got {tuple(tensor.shape)}")
     if view_index.dtype != torch.int32:
         raise ValueError(f"generate_rays: expected view_index int32, got {view_index.dtype}; call .int()")
-    if rays and not (view_index.min() >= 0 and view_index.max() < views):
+    least, most = view_index.aminmax() if rays else (0, -1)
+    if not (least >= 0 and most < views):
         raise ValueError(f"generate_rays: view_index must lie in 0 ... {views - 1}")
