@@ -10,7 +10,7 @@ CAPSULE     | half length along z, radius
 TWO_SPHERES | offset of the centres along +x and -x, radius
 """
 
-from ._ti import array1, array2, ti
+from ._ti import array1, array2, on_cpu, ti
 
 SPHERE, TORUS, ROUNDED_BOX, CAPSULE, TWO_SPHERES = 0, 1, 2, 3, 4
 TINY = 1e-12  # keeps the gradient finite at centres and on axes, where it has no direction
@@ -82,6 +82,7 @@ def analytic_sdf(shape: ti.template(), parameters: array1, points: array2, value
     value      | (N,)     | f
     gradient   | (N, 3)   | grad f, unit length
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for n in range(points.shape[0]):
         f, g = distance(shape, parameters, ti.Vector([points[n, 0], points[n, 1], points[n, 2]]))
         value[n] = f

@@ -1,6 +1,6 @@
 """Which rays are still at work, and the points they ask about."""
 
-from ._ti import array1, array2, ti
+from ._ti import array1, array2, on_cpu, ti
 from .sphere_bounds import load_ray
 
 
@@ -16,9 +16,8 @@ def list_active(flags: array1, indices: array1, count: array1):
     for _ in range(1):
         total = 0
         for n in range(flags.shape[0]):
-            if flags[n] != 0:
-                indices[total] = n
-                total += 1
+            indices[total] = n  # whether it counts or not: a branch would be guessed wrongly half of the time
+            total += ti.cast(flags[n] != 0, ti.i32)
         count[0] = total
 
 
@@ -31,6 +30,7 @@ def points_along(origins: array2, directions: array2, depth: array2, indices: ar
     indices             | (M,) int32 | into the flattened (R, K)
     points              | (M, 3)     | normalised frame
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for m in range(indices.shape[0]):
         columns = depth.shape[1]
         r = indices[m] // columns

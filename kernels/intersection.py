@@ -8,7 +8,7 @@ change of f at the fixed point, dt = -(df + n.dc + t n.dv) / (n.v). From g = dL/
 At grazing rays n.v tends to 0 and depth is no longer a function of the ray: |n.v| is kept above `grazing`.
 """
 
-from ._ti import array1, array2, ti
+from ._ti import array1, array2, on_cpu, ti
 from .sphere_bounds import load_ray
 
 
@@ -41,6 +41,7 @@ def surface_adjoint(
     direction_bar | (R, 3) | dL/dv
     value_bar     | (R,)   | dL/df
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for r in range(depth.shape[0]):
         n, v = load_ray(normal, directions, r)
         g = ti.Vector([point_bar[r, 0], point_bar[r, 1], point_bar[r, 2]])

@@ -8,7 +8,7 @@ value     | (S, K) | f there
 low, high | (S, 2) | ends of the bracket, columns DEPTH and VALUE
 """
 
-from ._ti import array1, array2, ti
+from ._ti import array1, array2, on_cpu, ti
 
 DEPTH, VALUE = 0, 1
 
@@ -24,23 +24,17 @@ def false_position(t_low, f_low, t_high, f_high):
 
 
 @ti.kernel
-def spread(near: array1, far: array1, fractions: array1, depth: array2):
-    """Depths near + fraction (far - near); near, far (S,), fractions (K,) in [0, 1], shared by all rays."""
-    for s in range(near.shape[0]):
-        for k in range(fractions.shape[0]):
-            depth[s, k] = near[s] + fractions[k] * (far[s] - near[s])
-
-
-@ti.kernel
 def least_sample(depth: array2, value: array2, least: array2):
     """Depth and value, columns of least (S, 2), of the least sample; the first one of equals."""
     for s in range(depth.shape[0]):
         best = 0
+        lowest = value[s, 0]
         for k in range(1, depth.shape[1]):
-            if value[s, k] < value[s, best]:
+            if value[s, k] < lowest:
                 best = k
+                lowest = value[s, k]
         least[s, DEPTH] = depth[s, best]
-        least[s, VALUE] = value[s, best]
+        least[s, VALUE] = lowest
 
 
 @ti.kernel
@@ -50,13 +44,13 @@ def first_crossing(depth: array2, value: array2, low: array2, high: array2, foun
     Where sample 0 is negative it is its own predecessor: index -1 must not wrap to the last sample.
     """
     for s in range(depth.shape[0]):
-        first = -1
-        for k in range(depth.shape[1]):
-            if first < 0 and value[s, k] < 0.0:
-                first = k
-        found[s] = ti.cast(first >= 0, ti.i32)
-        inside = ti.max(first, 0)
-        before = ti.max(first - 1, 0)
+        first = 0
+        while first < depth.shape[1] and not value[s, first] < 0.0:
+            first += 1
+        crosses = first < depth.shape[1]
+        found[s] = ti.cast(crosses, ti.i32)
+        inside = ti.select(crosses, first, 0)
+        before = ti.max(inside - 1, 0)
         low[s, DEPTH] = depth[s, before]
         low[s, VALUE] = value[s, before]
         high[s, DEPTH] = depth[s, inside]
@@ -66,6 +60,7 @@ def first_crossing(depth: array2, value: array2, low: array2, high: array2, foun
 @ti.kernel
 def cross_chord(low: array2, high: array2, root: array2):
     """Depth (S, 1) at which the chord of each bracket is zero."""
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for s in range(low.shape[0]):
         root[s, 0] = false_position(low[s, DEPTH], low[s, VALUE], high[s, DEPTH], high[s, VALUE])
 
@@ -73,6 +68,7 @@ def cross_chord(low: array2, high: array2, root: array2):
 @ti.kernel
 def narrow(value: array1, low: array2, high: array2, root: array2):
     """Regula falsi (TRACE-10): root (S, 1) with its value (S,) becomes an end of the bracket; then the next root."""
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for s in range(low.shape[0]):
         if value[s] > 0.0:
             low[s, DEPTH] = root[s, 0]

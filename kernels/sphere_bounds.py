@@ -1,6 +1,6 @@
 """Where rays meet the bounding sphere around the origin (TRACE-1)."""
 
-from ._ti import array1, array2, ti
+from ._ti import array1, array2, on_cpu, ti
 
 
 @ti.func
@@ -34,6 +34,7 @@ def sphere_bounds(origins: array2, directions: array2, radius: float, near: arra
     near, far           | (R,)       | depths along the ray, normalised units, >= 0
     hit                 | (R,) int32 | 1 where the line meets the sphere
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for r in range(origins.shape[0]):
         o, d = load_ray(origins, directions, r)
         t_near, t_far, meets = sphere_interval(o, d, radius)

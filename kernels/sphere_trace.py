@@ -8,9 +8,11 @@ depth    | (R, 2)       | of the fronts, columns FORWARD, BACKWARD; normalised u
 value    | (R, 2)       | f at the fronts, as last asked
 step     | (R, 2)       | length of the last step
 active   | (R, 2) int32 | 1 while the front walks
+
+Conditions are selections, without branches: which front walks on is as good as random to the processor.
 """
 
-from ._ti import array1, array2, ti
+from ._ti import array1, array2, on_cpu, ti
 from .sphere_bounds import load_ray, sphere_interval
 
 FORWARD, BACKWARD = 0, 1
@@ -32,11 +34,12 @@ def start_fronts(
     entry  | (R,)       | A's first depth; where the sphere is missed, that nearest to the centre (TRACE-13)
     meets  | (R,) int32 | 1 where the line meets the sphere
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for r in range(origins.shape[0]):
         o, d = load_ray(origins, directions, r)
         near, far, hit = sphere_interval(o, d, radius)
         meets[r] = ti.cast(hit, ti.i32)
-        entry[r] = near if hit else -d.dot(o)
+        entry[r] = ti.select(hit, near, -d.dot(o))
         for side in ti.static(range(2)):
             depth[r, side] = near if ti.static(side == FORWARD) else far
             active[r, side] = meets[r]
@@ -45,13 +48,15 @@ def start_fronts(
 @ti.kernel
 def advance(value: array2, tolerance: float, step: array2, depth: array2, active: array2):
     """Stop fronts whose value is within the tolerance or negative (TRACE-3), move others by f (TRACE-4)."""
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for r in range(value.shape[0]):
         for side in ti.static(range(2)):
-            walks = active[r, side] != 0 and value[r, side] > tolerance
-            f = value[r, side] if walks else 0.0
+            walks = (active[r, side] != 0) & (value[r, side] > tolerance)
+            f = ti.select(walks, value[r, side], 0.0)
+            t = depth[r, side]
             active[r, side] = ti.cast(walks, ti.i32)
             step[r, side] = f
-            depth[r, side] += f if ti.static(side == FORWARD) else -f
+            depth[r, side] = t + f if ti.static(side == FORWARD) else t - f
 
 
 @ti.kernel
@@ -60,26 +65,21 @@ def pull_back(value: array2, step: array2, active: array2, share: float, depth: 
 
     overshot (R, 2) int32: 1 where it did.
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for r in range(value.shape[0]):
         for side in ti.static(range(2)):
-            inside = active[r, side] != 0 and value[r, side] < 0.0
-            back = share * step[r, side] if inside else 0.0
-            depth[r, side] -= back if ti.static(side == FORWARD) else -back
+            inside = (active[r, side] != 0) & (value[r, side] < 0.0)
+            back = ti.select(inside, share * step[r, side], 0.0)
+            t = depth[r, side]
             overshot[r, side] = ti.cast(inside, ti.i32)
+            depth[r, side] = t - back if ti.static(side == FORWARD) else t + back
 
 
 @ti.kernel
 def stop_crossed(depth: array2, active: array2):
     """A front is active only while t_A < t_B (TRACE-6)."""
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for r in range(depth.shape[0]):
         apart = depth[r, FORWARD] < depth[r, BACKWARD]
         for side in ti.static(range(2)):
-            active[r, side] = ti.cast(apart and active[r, side] != 0, ti.i32)
-
-
-@ti.kernel
-def settle(value: array2, tolerance: float, active: array2):
-    """After the last step: fronts within the tolerance or inside have converged (TRACE-3)."""
-    for r in range(value.shape[0]):
-        for side in ti.static(range(2)):
-            active[r, side] = ti.cast(active[r, side] != 0 and value[r, side] > tolerance, ti.i32)
+            active[r, side] = ti.cast(apart & (active[r, side] != 0), ti.i32)

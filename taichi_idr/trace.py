@@ -125,7 +125,7 @@ def _advance(rays: Rays, sdf: Sdf, config: TracerConfig, front: _Fronts) -> None
             if not _ask_fronts(rays, sdf, front, front.overshot):
                 break
         _launch(sphere_trace.stop_crossed, front.depth, front.active)
-    _launch(sphere_trace.settle, front.value, config.tolerance, front.active)
+    front.active.bitwise_and_(front.value > config.tolerance)
 
 
 def _start(rays: Rays, radius: float) -> _Fronts:
@@ -210,8 +210,7 @@ def _ask_between(
 
     With `walked` only those values that matter; the others are larger than any distance.
     """
-    depths = near.new_empty(len(near), len(fractions))
-    _launch(secant.spread, near.contiguous(), far.contiguous(), fractions, depths)
+    depths = near[:, None] + fractions * (far - near)[:, None]
     if walked is not None:
         return depths, needed_samples(depths, walked, rooted, partial(_ask, rays, sdf, depths))
     every = torch.arange(depths.numel(), dtype=torch.int32, device=depths.device)

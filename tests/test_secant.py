@@ -62,14 +62,6 @@ def test_trace_9_least_sample(samples):
     assert torch.equal(least[:, DEPTH], depth.gather(1, lowest.indices[:, None])[:, 0])
 
 
-def test_spread_reaches_both_ends(runtime):
-    near, far = torch.tensor([[0.5, 1.0], [2.0, 1.0]], device=runtime.device, dtype=runtime.dtype)
-    fractions = torch.linspace(0, 1, 5, device=runtime.device, dtype=runtime.dtype)
-    depth = near.new_empty(2, 5)
-    taichi_runtime.launch(kernels.spread, near, far, fractions, depth)
-    torch.testing.assert_close(depth, torch.stack([torch.linspace(0.5, 2, 5), torch.ones(5)]).to(depth))
-
-
 Number = TypeVar("Number", float, Tensor)
 
 

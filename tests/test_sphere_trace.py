@@ -60,9 +60,3 @@ def test_trace_6_fronts_that_meet_or_cross_stop(rows):
     active = rows([[1, 0], [1, 1], [1, 1]], integer=True)
     taichi_runtime.launch(kernels.stop_crossed, depth, active)
     assert active.tolist() == [[1, 0], [0, 0], [0, 0]]
-
-
-def test_trace_3_the_last_values_count(rows):
-    value, active = rows([[0.5, -0.5], [TOLERANCE, 0.5]]), rows([[1, 1], [1, 0]], integer=True)
-    taichi_runtime.launch(kernels.settle, value, TOLERANCE, active)
-    assert active.tolist() == [[1, 0], [0, 0]]

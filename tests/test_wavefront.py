@@ -72,23 +72,16 @@ def test_advance_and_pull_back(draw):
     same((step, depth, active), twin)
 
 
-def test_stop_crossed_and_settle(draw):
-    value, active = draw(RAYS, 2), draw(RAYS, 2, flags=True)
-    for kernel, constants, twin in (
-        (sphere_trace.stop_crossed, (value,), wavefront.stop_crossed(value, active)),
-        (sphere_trace.settle, (value, 0.1), wavefront.settle(value, 0.1, active)),
-    ):
-        ours = active.clone()
-        taichi_runtime.launch(kernel, *constants, ours)
-        assert 0 < int(ours.sum()) < int(active.sum())
-        same((ours,), (twin,))
+def test_stop_crossed(draw):
+    depth, active = draw(RAYS, 2), draw(RAYS, 2, flags=True)
+    ours = active.clone()
+    taichi_runtime.launch(sphere_trace.stop_crossed, depth, ours)
+    assert 0 < int(ours.sum()) < int(active.sum())
+    same((ours,), (wavefront.stop_crossed(depth, active),))
 
 
 def test_samples_and_crossings(draw):
-    depth, near, far, fractions = draw(RAYS, SAMPLES), draw(RAYS), draw(RAYS), draw(SAMPLES)
-    taichi_runtime.launch(secant.spread, near, far, fractions, depth)
-    same((depth,), (wavefront.spread(near, far, fractions),))
-    value, found = draw(RAYS, SAMPLES) + 1, draw(RAYS, flags=True)
+    depth, value, found = draw(RAYS, SAMPLES), draw(RAYS, SAMPLES) + 1, draw(RAYS, flags=True)
     least, low, high = (draw(RAYS, 2) for _ in range(3))
     taichi_runtime.launch(secant.least_sample, depth, value, least)
     same((least,), (wavefront.least_sample(depth, value),))

@@ -110,31 +110,13 @@ def pull_back(scene: Scene, size: int) -> Case:
 def stop_crossed(scene: Scene, size: int) -> Case:
     """End of fronts that met."""
     depth, active = scene.uniform(size, 2), scene.integers(2, 2 * size).view(-1, 2)
+
+    def ours(active: Tensor) -> Outputs:
+        runtime.launch(sphere_trace.stop_crossed, depth, active)
+        return (active,)
+
     twin = lambda active: (wavefront.stop_crossed(depth, active),)  # noqa: E731
-    inputs = copies(active)
-    return Case(_in_place(sphere_trace.stop_crossed, depth), twin, (EXACT,), inputs, work=Work(bytes=24))
-
-
-def settle(scene: Scene, size: int) -> Case:
-    """End of fronts that arrived."""
-    value, active = scene.normal(size, 2), scene.integers(2, 2 * size).view(-1, 2)
-    twin = lambda active: (wavefront.settle(value, TOLERANCE, active),)  # noqa: E731
-    ours = _in_place(sphere_trace.settle, value, TOLERANCE)
     return Case(ours, twin, (EXACT,), copies(active), work=Work(bytes=24))
-
-
-def spread(scene: Scene, size: int) -> Case:
-    """A hundred depths along each ray."""
-    near, length, fractions = scene.uniform(size), scene.uniform(size), torch.linspace(0, 1, SAMPLES)
-    far, fractions = near + length, fractions.to(near)
-
-    def ours() -> Outputs:
-        depth = scene.empty(size, SAMPLES)
-        runtime.launch(secant.spread, near, far, fractions, depth)
-        return (depth,)
-
-    work = Work(bytes=8 + 4 * SAMPLES, operations=3 * SAMPLES)
-    return Case(ours, lambda: (wavefront.spread(near, far, fractions),), (ROUNDED,), work=work)
 
 
 def least_sample(scene: Scene, size: int) -> Case:
@@ -300,14 +282,6 @@ def _march_arguments(scene: Scene, size: int) -> list[Any]:
     start = torch.zeros_like(rays.origins[:, 0])
     steps = (proxy.margin * lattice.cell, proxy.least_step * lattice.cell)
     return [rays.origins, rays.directions, start, lattice.values, RADIUS, *steps]
-
-
-def _in_place(kernel: Callable[..., Any], *constants: Any) -> Callable[..., Outputs]:
-    def ours(active: Tensor) -> Outputs:
-        runtime.launch(kernel, *constants, active)
-        return (active,)
-
-    return ours
 
 
 def _brackets(scene: Scene, size: int) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,9 @@ from .. import runtime
 from ..kernels import compaction as kernels
 
 
+FEW = 8192  # flags: a launch costs more than torch's two passes over them
+
+
 def active_indices(flags: Tensor) -> Tensor:
     """Indices (M,) int32 of the non-zero flags (N,) int32, rising: the same on every run and every backend.
 
@@ -16,7 +19,7 @@ def active_indices(flags: Tensor) -> Tensor:
     """
     if flags.ndim != 1 or flags.dtype != torch.int32:
         raise ValueError(f"active_indices: expected flags (N,) int32, got {tuple(flags.shape)} {flags.dtype}")
-    if flags.device.type == "cuda" or len(flags) == 0:
+    if flags.device.type == "cuda" or len(flags) <= FEW:
         return flags.nonzero()[:, 0].int()
     indices = torch.empty_like(flags)
     count = torch.zeros(1, dtype=torch.int32)

@@ -58,10 +58,10 @@ class _SurfacePoints(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, point_bar: Tensor) -> tuple[Tensor | None, ...]:
         directions, depth, normal = ctx.saved_tensors
-        origin_bar, direction_bar = torch.zeros_like(directions), torch.zeros_like(directions)
-        value_bar = torch.zeros_like(depth)
+        origin_bar, direction_bar = torch.empty_like(directions), torch.empty_like(directions)
+        value_bar = torch.empty_like(depth)
         if len(depth):
-            inputs = (directions, depth, normal, ctx.grazing, point_bar.contiguous().clone())
+            inputs = (directions, depth, normal, ctx.grazing, point_bar.contiguous())
             runtime.launch(kernels.surface_adjoint, *inputs, origin_bar, direction_bar, value_bar)
         return origin_bar, direction_bar, value_bar, None, None, None
 
