@@ -64,7 +64,8 @@ class _Specialisation:
     def __init__(self, kernel: Any, signature: _Signature, arguments: Sequence[Any]) -> None:
         from taichi.lang import impl
 
-        primal, program = kernel._primal, impl.get_runtime().prog
+        primal: Any = kernel._primal
+        program: Any = impl.get_runtime().prog
         compiled = primal.compiled_kernels[primal.ensure_compiled(*arguments)]
         settings, capabilities = program.config(), program.get_device_caps()
         self._make_context, self._launch_kernel = compiled.make_launch_context, program.launch_kernel

@@ -50,7 +50,7 @@ def trace(
         raise ValueError(f"trace: expected object_mask ({count},), got {tuple(object_mask.shape)}")
     with torch.no_grad():
         rays = Rays(rays.origins.detach().contiguous(), rays.directions.detach().contiguous())
-        front = _walk(rays, sdf, config)
+        front = _walk(rays, sdf, config, recorded=screened)
         walked = front.walked() if screened else None
         depth, value, hit = _first_surface(rays, front, sdf, config, object_mask, walked)
         search_depth = torch.where(front.meets, depth, front.entry)
@@ -71,7 +71,8 @@ class _Fronts:
     """State of the walk from both ends; arrays (R, 2) have columns FORWARD and BACKWARD (kernels/sphere_trace.py).
 
     entry (R,): depth where the ray enters the sphere, or nearest to the centre; exit (R,): where it leaves.
-    asked (R, 2) bool: fronts whose value is of their depth; record: depth and value after each question.
+    asked (R, 2) bool: fronts whose value is of their depth; record: depth and value after each question. Both are kept
+    if `recorded`.
     """
 
     depth: Tensor
@@ -82,6 +83,7 @@ class _Fronts:
     entry: Tensor
     exit: Tensor
     meets: Tensor
+    recorded: bool
     asked: Tensor
     record: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
@@ -96,9 +98,9 @@ class _Fronts:
         return self.active[:, FORWARD] != 0
 
 
-def _walk(rays: Rays, sdf: Sdf, config: TracerConfig) -> _Fronts:
+def _walk(rays: Rays, sdf: Sdf, config: TracerConfig, *, recorded: bool) -> _Fronts:
     """Both fronts of all rays, or the backward one only of rays whose forward one does not arrive (TRACE-2)."""
-    front = _start(rays, config.radius)
+    front = _start(rays, config.radius, recorded)
     if config.far_front == "all":
         _advance(rays, sdf, config, front)
         return front
@@ -128,23 +130,25 @@ def _advance(rays: Rays, sdf: Sdf, config: TracerConfig, front: _Fronts) -> None
     front.active.bitwise_and_(front.value > config.tolerance)
 
 
-def _start(rays: Rays, radius: float) -> _Fronts:
+def _start(rays: Rays, radius: float, recorded: bool) -> _Fronts:
     count = len(rays)
     depth, value, step = (rays.origins.new_zeros(count, 2) for _ in range(3))
     active, overshot = (torch.zeros(count, 2, dtype=torch.int32, device=depth.device) for _ in range(2))
     entry, meets = torch.zeros_like(depth[:, 0]), torch.zeros_like(active[:, 0])
     _launch(sphere_trace.start_fronts, rays.origins, rays.directions, radius, depth, active, entry, meets)
     asked = torch.zeros_like(active, dtype=torch.bool)
-    return _Fronts(depth, value, step, active, overshot, entry, depth[:, BACKWARD].clone(), meets != 0, asked)
+    state = (depth, value, step, active, overshot, entry, depth[:, BACKWARD].clone(), meets != 0)
+    return _Fronts(*state, recorded, asked)
 
 
 def _ask_fronts(rays: Rays, sdf: Sdf, front: _Fronts, flags: Tensor) -> bool:
     """Ask the field at the fronts flagged in (R, 2); whether there were any."""
     indices = active_indices(flags.view(-1))
     front.value.view(-1)[indices] = _ask(rays, sdf, front.depth, indices)
-    front.asked.view(-1)[indices] = True
-    depth, value = (torch.where(front.asked, x, x[:, :1]) for x in (front.depth, front.value))
-    front.record.append((depth, value))
+    if front.recorded:
+        front.asked.view(-1)[indices] = True
+        depth, value = (torch.where(front.asked, x, x[:, :1]) for x in (front.depth, front.value))
+        front.record.append((depth, value))
     return len(indices) > 0
 
 

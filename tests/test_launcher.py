@@ -57,3 +57,27 @@ def test_another_version_is_called_the_ordinary_way(monkeypatch):
 def test_a_missing_argument_is_taichis_to_report():
     with pytest.raises(Exception, match="missing"):
         Launcher()(sphere_bounds, rays(3))
+
+
+def test_gradients_are_left_alone():
+    """Taichi's own call makes a `.grad` for what wants one."""
+    leaves = [x.requires_grad_() for x in rays(9)]
+    bounds(lambda _origins, _directions, *rest: taichi_runtime.launch(sphere_bounds, *leaves, *rest), 1.0, 9)
+    assert all(leaf.grad is None for leaf in leaves)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda x: x.to(torch.float16), "expected torch.float32, got torch.float16"),
+        (lambda x: x.T.contiguous().T, "expected a contiguous tensor, got strides"),
+        (lambda x: x.to("meta"), "got meta; move it there first"),
+    ],
+    ids=["type", "strides", "device"],
+)
+def test_what_a_kernel_would_misread_is_refused(spoil, text):
+    """Before and after it has been launched with the right arguments."""
+    for _ in range(2):
+        with pytest.raises(ValueError, match=f"sphere_bounds: .*{text}"):
+            bounds(lambda origins, *rest: taichi_runtime.launch(sphere_bounds, spoil(origins), *rest), 1.0, 5)
+        bounds(lambda *given: taichi_runtime.launch(sphere_bounds, *given), 1.0, 5)

@@ -63,7 +63,9 @@ def test_adjoint_is_the_derivative_that_taichi_writes(generator):
     ours = generate_rays(*ours_in, *rest)
     torch.autograd.backward(ours, cotangents := [torch.randn_like(x) for x in ours])
     outputs = [torch.empty_like(x).requires_grad_() for x in ours]
-    for tensor, cotangent in zip((*outputs, *taichis_in), (*cotangents, *map(torch.zeros_like, taichis_in)), strict=True):
+    for tensor, cotangent in zip(
+        (*outputs, *taichis_in), (*cotangents, *map(torch.zeros_like, taichis_in)), strict=True
+    ):
         tensor.grad = cotangent.clone()
     kernels.generate_rays.grad(*taichis_in, *rest, *outputs)
     for mine, theirs in zip(ours_in, taichis_in, strict=True):

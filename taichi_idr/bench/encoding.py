@@ -20,8 +20,8 @@ from ..reference.sparse_adam import sparse_adam as adam_twin
 from .case import Case, Gate, Outputs, Work, copies
 from .scene import Scene
 
-# Measured: value 2e-7, slopes 2e-7, sums 3e-7, bends (of levels with 1024^2 per unit squared) 1e-4. The shares allow for
-# points on a face of a cell, whose slopes differ by side.
+# Measured: value 2e-7, slopes 2e-7, sums 3e-7, bends (of levels with 1024^2 per unit squared) 1e-4. The shares allow
+# for points on a face of a cell, whose slopes differ by side.
 VALUE, SLOPE, SUM, BEND = Gate(2e-6), Gate(2e-6, 1e-3), Gate(2e-6, 1e-3), Gate(3e-4, 1e-3)
 CORNERS, FEATURES = 8, 2
 
@@ -93,11 +93,11 @@ def together(scene: Scene, size: int) -> Case:
 def following(scene: Scene, size: int) -> Case:
     """Known encoding attached to its points, and the adjoint to them; the twin encodes once more."""
     points, (table, layout, active) = scene.points(size).requires_grad_(), scene.grid
-    known = [x.detach() for x in hash_encoding_jacobian(points.detach(), table, layout, active)]
+    value, slopes = _detached(hash_encoding_jacobian(points.detach(), table, layout, active))
     bars = (scene.normal(size, FEATURES * active), scene.normal(size, FEATURES * active, 3))
 
     def ours() -> Outputs:
-        return torch.autograd.grad(following_op(points, *known, table, layout, active), [points], bars)
+        return torch.autograd.grad(following_op(points, value, slopes, table, layout, active), [points], bars)
 
     def twin() -> Outputs:
         outputs = hash_twin.hash_encoding_jacobian(points, table, layout, active)

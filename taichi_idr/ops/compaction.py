@@ -8,7 +8,6 @@ from torch import Tensor
 from .. import runtime
 from ..kernels import compaction as kernels
 
-
 FEW = 8192  # flags: a launch costs more than torch's two passes over them
 
 
