@@ -26,6 +26,7 @@ def false_position(t_low, f_low, t_high, f_high):
 @ti.kernel
 def least_sample(depth: array2, value: array2, least: array2):
     """Depth and value, columns of least (S, 2), of the least sample; the first one of equals."""
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for s in range(depth.shape[0]):
         best = 0
         lowest = value[s, 0]
@@ -43,6 +44,7 @@ def first_crossing(depth: array2, value: array2, low: array2, high: array2, foun
 
     Where sample 0 is negative it is its own predecessor: index -1 must not wrap to the last sample.
     """
+    ti.loop_config(serialize=ti.static(on_cpu()))
     for s in range(depth.shape[0]):
         first = 0
         while first < depth.shape[1] and not value[s, first] < 0.0:

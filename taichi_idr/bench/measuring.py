@@ -20,7 +20,7 @@ from .results import OK, Ceilings, Protocol, Row, Times
 from .scene import Scene
 
 THOROUGH = Protocol(warm_up=3, least_repeats=5, most_repeats=200, seconds=1.5)
-QUICK = Protocol(warm_up=1, least_repeats=3, most_repeats=5, seconds=0.02)
+QUICK = Protocol(warm_up=1, least_repeats=2, most_repeats=5, seconds=0.02)
 
 
 def measure(entry: Entry, size: int, scene: Scene, protocol: Protocol, ceilings: Ceilings) -> Row:
@@ -65,6 +65,8 @@ class _Contestant:
     def choose_threads(self, case: Case, protocol: Protocol) -> None:
         """One or all, whichever is faster: torch wakes threads for small arrays that cost more than they do."""
         every = torch.get_num_threads()
+        if every == 1:
+            return
         best = {}
         for threads in {1, every}:
             self.threads = threads
