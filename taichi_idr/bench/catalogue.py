@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from ..errors import UsageError
-from . import encoding, launches, networks, rays, surfaces, tracing
+from . import encoding, launches, networks, patches, rays, surfaces, tracing
 from .case import Entry
 
 STEP = (2048, 8192, 65536)
@@ -53,7 +53,9 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("analytic_sdf", surfaces.analytic_sdf, STEP, "point"),
     Entry("ewer", surfaces.ewer_distance, STEP, "point"),
     Entry("hull", surfaces.carve, (32768, 884736), "point", fixed=True),
-    Entry("patch_align", surfaces.patches, (512, 2048, 8192), "patch"),
+    Entry("patch_align", patches.align, (512, 2048, 8192), "patch"),
+    Entry("patch_likeness", patches.likeness, (512, 2048), "patch"),
+    Entry("patch_likeness.adjoint", patches.likeness_adjoint, (512, 2048), "patch"),
     Entry("closest_triangle", surfaces.triangles, (2048, 65536), "point"),
 )
 

@@ -115,17 +115,18 @@ def sparse_adam(scene: Scene, size: int) -> Case:
     gradient[touched] = scene.normal(len(touched), FEATURES)
     first, second, parameter = (scene.normal(rows, FEATURES) for _ in range(3))
     state = (gradient, first, second.square(), parameter)
+    share = scene.uniform(rows)
     numbers = (1e-2, 0.9, 0.99, 0.5, 0.1, 1e-12)
 
     def ours(*arrays: Tensor) -> Outputs:
-        runtime.launch(adam_kernel, *numbers, *arrays)
+        runtime.launch(adam_kernel, *numbers, share, *arrays)
         return arrays
 
     def twin(*arrays: Tensor) -> Outputs:
-        adam_twin(*numbers, *arrays)
+        adam_twin(*numbers, share, *arrays)
         return arrays
 
-    work = Work(bytes=8 * rows / len(touched) + 56, operations=30)  # every gradient is looked at
+    work = Work(bytes=8 * rows / len(touched) + 60, operations=31)  # every gradient is looked at
     # A step is a quotient of moments, as inexact as the root of a small one; measured 2e-6.
     return Case(ours, twin, (*(Gate(2e-6),) * 3, Gate(2e-5)), inputs=copies(*state), work=work)
 

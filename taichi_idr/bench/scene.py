@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .. import runtime
+from ..cameras import quaternions_from_rotations
 from ..config import FastConfig, HashGeometryConfig, ProxyConfig
 from ..errors import Unavailable
 from ..kernels.hash_field import MARGIN
@@ -18,7 +19,7 @@ from ..ops.hash_encoding import HashLayout
 from ..proxy import ProxyLattice
 from ..reference.analytic_sdf import torus
 from ..reference.hash_field import hash_field
-from ..types import Rays, Sdf
+from ..types import Cameras, Rays, Sdf
 
 MAJOR, MINOR = 0.5, 0.2
 DISTANCE = 2.5  # of cameras from the centre, normalised units
@@ -58,6 +59,16 @@ class Scene:
         """From all around, towards points scattered around the centre: about two thirds meet the torus."""
         origins = DISTANCE * torch.nn.functional.normalize(self.normal(count, 3), dim=1)
         return Rays(origins, torch.nn.functional.normalize(0.35 * self.normal(count, 3) - origins, dim=1))
+
+    def cameras(self, towards: Tensor, focal: float, size: tuple[int, int]) -> Cameras:
+        """At DISTANCE from the centre in these directions (V, 3), looking at it; photos of (height, width)."""
+        centres = torch.nn.functional.normalize(towards.cpu().double(), dim=1)
+        helper = torch.nn.functional.normalize(self.normal(*towards.shape).cpu().double(), dim=1)
+        x = torch.nn.functional.normalize(torch.linalg.cross(helper, centres), dim=1)
+        axes = torch.stack([x, torch.linalg.cross(-centres, x), -centres], dim=2)
+        height, width = size
+        K = torch.tensor([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]], dtype=torch.float64)
+        return Cameras(quaternions_from_rotations(axes), DISTANCE * centres, K.repeat(len(centres), 1, 1))
 
     def camera_rays(self, height: int, width: int) -> Rays:
         """Row by row, of a camera that looks down on the torus at 45 degrees and sees it whole."""

@@ -1,4 +1,4 @@
-"""Distances, hulls and patches: what is neither rays nor networks."""
+"""Distances and hulls."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import torch
 from torch import Tensor
 
 from .. import runtime
-from ..cameras import quaternions_from_rotations
 from ..kernels import analytic_sdf as sdf_kernels
 from ..kernels import ewer as ewer_kernels
 from ..ops.closest_triangle import closest_triangle
-from ..ops.patch_align import align_patches
 from ..ops.visual_hull import visual_hull
 from ..reference import closest_triangle as triangle_twin
-from ..reference import patch_align as patch_twin
 from ..reference import visual_hull as hull_twin
 from ..reference.ewer import ewer_distance as ewer_twin
 from ..types import Cameras
@@ -26,7 +23,6 @@ from .scene import DISTANCE, MAJOR, MINOR, Scene
 ROUNDED = Gate(2e-6)
 VIEWS, MASK_HEIGHT, MASK_WIDTH, FOCAL = 24, 120, 160, 200.0
 EWER_POOL, EWER_BAND = 1 << 16, 0.04  # farther away the kernel has a lower bound of the function
-REACH, STEPS = 4, 5  # patches of 9 x 9 pixels
 SEGMENTS, SIDES, BRUTE_POINTS = 48, 24, 1024  # 2,304 triangles; points that the twin compares with all of them
 
 
@@ -74,27 +70,6 @@ def carve(scene: Scene, size: int) -> Case:
     return Case(ours, twin, (Gate(0.0, 2e-4),), work=work)
 
 
-def patches(scene: Scene, size: int) -> Case:
-    """Patches of 9 x 9 pixels sought in a photo by Lucas and Kanade, five steps."""
-    photo = _photo(scene)
-    side = torch.arange(-REACH, REACH + 1.0)
-    square = torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2).to(photo)
-    room = torch.tensor(photo.shape[::-1]).to(photo) - 4 * REACH
-    there = 2 * REACH + room * scene.uniform(size, 1, 2) + square
-    values, _ = patch_twin.bilinear(photo, there)
-    centred = values - values.mean(dim=1, keepdim=True)
-    sought = centred / centred.square().mean(dim=1, keepdim=True).sqrt()
-    start = 2 * scene.uniform(size, 2) - 1
-    arguments, settings = (photo, sought, there, start), {"spread": 1.0, "steps": STEPS}
-    pixels = len(square)
-    # Each pixel's place and value once; a step reads four neighbours, two of them together, and adds to 13 sums.
-    work = Work(bytes=12 * pixels + 40, gathers=2 * STEPS * pixels, operations=60 * STEPS * pixels)
-    ours = lambda: align_patches(*arguments, **settings)  # noqa: E731
-    twin = lambda: patch_twin.align_patches(*arguments, **settings)  # noqa: E731
-    # Where a patch is nearly flat its steps multiply what sums differ by.
-    return Case(ours, twin, (Gate(2e-3, 5e-3), Gate(1e-3, 5e-3), Gate(1e-3, 5e-3), Gate(2e-3, 5e-3)), work=work)
-
-
 def triangles(scene: Scene, size: int) -> Case:
     """Distance to a mesh of 2,304 triangles; the twin compares 1,024 points with all of them."""
     corners = _torus_mesh(scene)
@@ -107,24 +82,12 @@ def triangles(scene: Scene, size: int) -> Case:
 
 def _silhouettes(scene: Scene) -> tuple[list[np.ndarray], Cameras]:
     """Masks (H, W) bool of a ball of radius 0.6 around the origin, seen from all around."""
-    centres = torch.nn.functional.normalize(scene.normal(VIEWS, 3).cpu().double(), dim=1)
-    helper = torch.nn.functional.normalize(scene.normal(VIEWS, 3).cpu().double(), dim=1)
-    x = torch.nn.functional.normalize(torch.linalg.cross(helper, centres), dim=1)
-    axes = torch.stack([x, torch.linalg.cross(-centres, x), -centres], dim=2)
+    cameras = scene.cameras(scene.normal(VIEWS, 3), FOCAL, (MASK_HEIGHT, MASK_WIDTH))
     middle = ((MASK_WIDTH - 1) / 2, (MASK_HEIGHT - 1) / 2)
-    K = torch.tensor([[FOCAL, 0, middle[0]], [0, FOCAL, middle[1]], [0, 0, 1]], dtype=torch.float64)
     column, row = np.meshgrid(np.arange(MASK_WIDTH) - middle[0], np.arange(MASK_HEIGHT) - middle[1])
     outline = FOCAL * math.tan(math.asin(0.6 / DISTANCE))
     mask = np.hypot(column, row) < outline
-    cameras = Cameras(quaternions_from_rotations(axes), DISTANCE * centres, K.repeat(VIEWS, 1, 1))
     return [mask] * VIEWS, cameras
-
-
-def _photo(scene: Scene) -> Tensor:
-    """Smooth noise (300, 400)."""
-    coarse = scene.uniform(1, 1, 60, 80)
-    fine = torch.nn.functional.interpolate(coarse, size=(300, 400), mode="bicubic", align_corners=True)
-    return fine[0, 0].contiguous()
 
 
 def _torus_mesh(scene: Scene) -> Tensor:

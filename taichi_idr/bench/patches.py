@@ -1,0 +1,105 @@
+"""Patches of photos: sought in another photo, and compared along the tangent plane of a surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..cameras import inverse_intrinsics, rotation_matrices
+from ..config import QualityConfig
+from ..ops.patch_align import align_patches
+from ..ops.patch_consistency import SHADES, PosedPhotos, patch_likeness, tangent_planes
+from ..reference import patch_align as align_twin
+from ..reference import patch_consistency as likeness_twin
+from ..types import Cameras
+from .case import Case, Gate, Work, adjoints
+from .scene import Scene
+
+REACH, STEPS = 4, 5  # patches of 9 x 9 pixels
+CONSISTENCY = QualityConfig().consistency
+SETTINGS = {"reach": CONSISTENCY.reach, "spacing": CONSISTENCY.spacing, "least_contrast": CONSISTENCY.least_contrast}
+PIXELS = (2 * CONSISTENCY.reach + 1) ** 2
+VIEWS, FOCAL, SIZE = 12, 400.0, (300, 400)
+APART, BALL, MIDDLE = 0.3, 0.6, 60  # spread of the cameras' directions; radius; pixels around a photo's centre
+
+
+def align(scene: Scene, size: int) -> Case:
+    """Patches of 9 x 9 pixels sought in a photo by Lucas and Kanade, five steps."""
+    photo = _photo(scene)
+    side = torch.arange(-REACH, REACH + 1.0)
+    square = torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 2).to(photo)
+    room = torch.tensor(photo.shape[::-1]).to(photo) - 4 * REACH
+    there = 2 * REACH + room * scene.uniform(size, 1, 2) + square
+    values, _ = align_twin.bilinear(photo, there)
+    centred = values - values.mean(dim=1, keepdim=True)
+    sought = centred / centred.square().mean(dim=1, keepdim=True).sqrt()
+    start = 2 * scene.uniform(size, 2) - 1
+    arguments, settings = (photo, sought, there, start), {"spread": 1.0, "steps": STEPS}
+    pixels = len(square)
+    # Each pixel's place and value once; a step reads four neighbours, two of them together, and adds to 13 sums.
+    work = Work(bytes=12 * pixels + 40, gathers=2 * STEPS * pixels, operations=60 * STEPS * pixels)
+    ours = lambda: align_patches(*arguments, **settings)  # noqa: E731
+    twin = lambda: align_twin.align_patches(*arguments, **settings)  # noqa: E731
+    # Where a patch is nearly flat its steps multiply what sums differ by.
+    return Case(ours, twin, (Gate(2e-3, 5e-3), Gate(1e-3, 5e-3), Gate(1e-3, 5e-3), Gate(2e-3, 5e-3)), work=work)
+
+
+def likeness(scene: Scene, size: int) -> Case:
+    """How alike each patch is to what six other photos show of its tangent plane."""
+    planes, *rest = _on_a_ball(scene, size)
+    ours = lambda: (patch_likeness(planes, *rest, **SETTINGS),)  # noqa: E731
+    twin = lambda: (likeness_twin.patch_likeness(planes, *rest, **SETTINGS),)  # noqa: E731
+    return Case(ours, twin, (Gate(1e-4, 1e-3),), work=_likeness_work(operations=45))  # measured 1.1e-5
+
+
+def likeness_adjoint(scene: Scene, size: int) -> Case:
+    """The same, adjoint to the planes."""
+    planes, *rest = _on_a_ball(scene, size)
+    leaf = planes.requires_grad_()
+
+    ours = lambda *arguments: (patch_likeness(*arguments, **SETTINGS),)  # noqa: E731
+    twin = lambda *arguments: (likeness_twin.patch_likeness(*arguments, **SETTINGS),)  # noqa: E731
+    pulled = adjoints(ours, twin, (planes, *rest), [leaf], scene.generator)
+    return Case(*pulled, (Gate(1e-2, 1e-3),), work=_likeness_work(operations=75))  # measured 1.1e-3, of the largest
+
+
+def _likeness_work(operations: float) -> Work:
+    """operations: of a pixel in one other photo; it reads four neighbours there, two of them together."""
+    pairs = CONSISTENCY.sources * PIXELS
+    return Work(bytes=2 * PIXELS + 24 + 8 * CONSISTENCY.sources, gathers=2 * pairs, operations=operations * pairs)
+
+
+def _on_a_ball(scene: Scene, size: int) -> tuple[Any, ...]:
+    """Arguments of `patch_likeness` at points of a ball that neighbouring cameras see."""
+    towards = scene.normal(1, 3) + APART * scene.normal(VIEWS, 3)
+    cameras = scene.cameras(towards, FOCAL, SIZE)
+    photos = _posed(scene, cameras)
+    view = scene.integers(VIEWS, size)
+    centre = torch.tensor([SIZE[1] // 2, SIZE[0] // 2], dtype=torch.int32, device=view.device)
+    pixel = centre - MIDDLE + scene.integers(2 * MIDDLE, 2 * size).view(-1, 2)
+    sources = ((view[:, None] + 1 + torch.arange(CONSISTENCY.sources, device=view.device)) % VIEWS).int()
+    to_frame, origins = photos.cameras[view.long(), :3], photos.cameras[view.long(), 6]
+    directions = torch.einsum("nij,nj->ni", to_frame, torch.cat([pixel, torch.ones_like(pixel[:, :1])], 1).to(origins))
+    directions = torch.nn.functional.normalize(directions, dim=1)
+    middle = -(origins * directions).sum(dim=1, keepdim=True)
+    nearest = origins + middle * directions
+    points = nearest - (BALL**2 - nearest.square().sum(dim=1, keepdim=True)).clamp(min=0).sqrt() * directions
+    return tangent_planes(points, points, origins), photos, view, pixel, sources
+
+
+def _posed(scene: Scene, cameras: Cameras) -> PosedPhotos:
+    rotations = rotation_matrices(cameras.quaternions)
+    rows = [rotations @ inverse_intrinsics(cameras), cameras.intrinsics @ rotations.mT, cameras.centres[:, None]]
+    shades = torch.cat([(SHADES * _photo(scene)).flatten() for _ in range(VIEWS)]).to(torch.int16)
+    layout = torch.tensor([[view * SIZE[0] * SIZE[1], *SIZE] for view in range(VIEWS)], dtype=torch.int32)
+    device, dtype = scene.settings.device, scene.settings.dtype
+    return PosedPhotos(shades.to(device), layout.to(device), torch.cat(rows, dim=1).to(device, dtype))
+
+
+def _photo(scene: Scene) -> Tensor:
+    """Smooth noise (300, 400)."""
+    coarse = scene.uniform(1, 1, 60, 80)
+    fine = torch.nn.functional.interpolate(coarse, size=(300, 400), mode="bicubic", align_corners=True)
+    return fine[0, 0].contiguous()
