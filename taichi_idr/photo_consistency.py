@@ -23,6 +23,8 @@ from .types import Cameras
 
 CLEARANCE = 2.5  # cells of the lattice within which a point does not hide itself
 LEAST_STEP = 0.5  # cells
+RADIUS = 1.0  # of the sphere within which something may hide a point
+HIDDEN = 0.0  # a lattice value below which something does
 PIXELS_AT_ONCE = 1 << 20  # bounds memory
 
 
@@ -145,6 +147,7 @@ def visible_views(points: Tensor, sources: Tensor, centres: Tensor, lattice: Pro
     start = torch.full_like(origins[:, 0], CLEARANCE * lattice.cell)
     depth, least = torch.empty_like(start), torch.empty_like(start)
     step = LEAST_STEP * lattice.cell
-    runtime.launch(least_along, origins, directions, start, lattice.values, 1.0, step, depth, least)
-    hidden = least < 0
+    arguments = (origins, directions, start, lattice.values, RADIUS, step, HIDDEN)
+    runtime.launch(least_along, *arguments, depth, least)
+    hidden = least < HIDDEN
     return sources.index_put((index[hidden], column[hidden]), sources.new_tensor(-1))
