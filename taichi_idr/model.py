@@ -20,7 +20,7 @@ from .fields.frozen import FrozenHashField, frozen
 from .fields.geometry import GeometrySample, HashGeometry
 from .fields.mlp_geometry import MlpGeometry
 from .fields.radiance import Radiance
-from .proxy import CHUNK, ProxyLattice, trace_proxy
+from .proxy import CHUNK, ProxyLattice, interpolate, trace_proxy
 from .run_folder import open_run
 from .trace import trace
 from .types import Cameras, Hits, Rays, Sdf
@@ -109,6 +109,7 @@ class FastModel(Model):
         hull = torch.full((config.schedule.hull_resolution,) * 3, NO_HULL, device=device)
         self.register_buffer("hull", hull)
         self._viewing: ProxyLattice | None = None
+        self._possible: Tensor | None = None
 
     @torch.no_grad()
     def sdf(self, points: Tensor) -> Tensor:
@@ -120,13 +121,24 @@ class FastModel(Model):
 
     def frozen(self) -> FrozenHashField:
         """`sdf` for kernels, of the parameters as they are now."""
-        margin = HULL_MARGIN * 2 / (len(self.hull) - 1)
-        return frozen(self.geometry, self.hull, margin)
+        return frozen(self.geometry, self.hull, self._hull_margin)
+
+    @property
+    def _hull_margin(self) -> float:
+        return HULL_MARGIN * 2 / (len(self.hull) - 1)
 
     def bound_by_hull(self, distance: Tensor) -> None:
         """Signed distance (H, H, H) from the visual hull, H = schedule.hull_resolution."""
         self.hull.copy_(distance)
+        self._possible = None
         self.field_changed()
+
+    def possible(self) -> Tensor:
+        """Lattice points (M, M, M) bool in whose cells a surface can be: inside the grown visual hull, or next to it."""
+        if self._possible is None:
+            bound = interpolate(self.hull, self.lattice.places()) - self._hull_margin
+            self._possible = (bound < 2 * self.lattice.cell).view_as(self.lattice.values)
+        return self._possible
 
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
         """First surface points; for previews on the coarser training lattice."""
@@ -158,6 +170,7 @@ class FastModel(Model):
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""
         super().load_tensors(tensors)
+        self._possible = None
         self.lattice.values.copy_(tensors["lattice"])
 
     def field_changed(self) -> None:

@@ -67,8 +67,10 @@ class PixelTable(Photos):
     def __init__(self, capture: Capture, schedule: ScheduleConfig, device: torch.device) -> None:
         super().__init__(capture, device)
         self.schedule = schedule
-        boxes = [_surroundings(mask, schedule.surround) for mask in capture.masks]
-        self.boxes = torch.tensor(boxes, device=device)  # (V, 4) first row, first column, rows, columns
+        boxes = torch.tensor([_surroundings(mask, schedule.surround) for mask in capture.masks], device=device)
+        whole = torch.cat([torch.zeros_like(self.sizes), self.sizes], dim=1)
+        # (4, 2 V) first row, first column, rows, columns: of each view's surroundings, then of each whole photo
+        self.areas = torch.cat([boxes, whole]).T.contiguous()
         outlines = [torch.from_numpy(_outline(mask)) for mask in capture.masks]
         self.outlines = torch.cat(outlines).to(device)  # indices within their view, one view after the other
         self.outline_counts = torch.tensor([len(part) for part in outlines], device=device)
@@ -84,10 +86,9 @@ class PixelTable(Photos):
         chosen = torch.randperm(len(self.sizes), generator=generator)[:views]
         view = chosen.repeat(-(-count // views))[:count].to(self.device)
         row_draw, column_draw, where = torch.rand(3, count, generator=generator).to(self.device)
-        whole = torch.cat([torch.zeros_like(self.sizes), self.sizes], dim=1)
-        box = torch.where((where < self.schedule.uniform_share)[:, None], whole[view], self.boxes[view])
-        row = box[:, 0] + (row_draw * box[:, 2]).long().minimum(box[:, 2] - 1)
-        column = box[:, 1] + (column_draw * box[:, 3]).long().minimum(box[:, 3] - 1)
+        top, left, rows, columns = self.areas[:, view + len(self.sizes) * (where < self.schedule.uniform_share)]
+        row = top + (row_draw * rows).long().minimum(rows - 1)
+        column = left + (column_draw * columns).long().minimum(columns - 1)
         on_outline = (where > 1 - self.schedule.outline_share) & (self.outline_counts[view] > 0)
         on_row, on_column = self._outline_places(view[on_outline], row_draw[on_outline])
         row[on_outline], column[on_outline] = on_row, on_column

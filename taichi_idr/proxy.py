@@ -39,15 +39,19 @@ class ProxyLattice:
         """Sample the field everywhere."""
         self._evaluate(sdf, torch.arange(self.values.numel(), device=self.values.device))
 
-    def refresh_near_surface(self, sdf: Sdf, band: float, *, sweep: int = 0, sweeps: int = 0) -> None:
+    def refresh_near_surface(
+        self, sdf: Sdf, band: float, *, sweep: int = 0, sweeps: int = 0, possible: Tensor | None = None
+    ) -> None:
         """Sample anew where the known value is below `band` cells: elsewhere no ray is decided.
 
         With sweeps > 0 also every sweeps-th other point, those of turn `sweep`: what grows away from the surface (a
         speck in the air, behind the known one) is found within `sweeps` calls, and the mask loss can remove it.
+        possible (M, M, M) bool: where a surface can be at all; the sweep leaves other points out.
         """
         wanted = self.values.view(-1).abs() < band * self.cell
         if sweeps:
-            wanted[sweep % sweeps :: sweeps] = True
+            turn = slice(sweep % sweeps, None, sweeps)
+            wanted[turn] |= torch.ones_like(wanted[turn]) if possible is None else possible.view(-1)[turn]
         self._evaluate(sdf, wanted.nonzero()[:, 0])
 
     def refined(self, sdf: Sdf, resolution: int, band: float) -> ProxyLattice:
@@ -59,12 +63,20 @@ class ProxyLattice:
         finer.refresh_near_surface(sdf, band * self.cell / finer.cell)
         return finer
 
+    def places(self) -> Tensor:
+        """All points (M^3, 3) in the order of the values."""
+        return self._place(torch.arange(self.values.numel(), device=self.values.device))
+
     def _evaluate(self, sdf: Sdf, indices: Tensor) -> None:
-        flat, m = self.values.view(-1), self.resolution
+        flat = self.values.view(-1)
         for part in indices.split(CHUNK):
-            corner = torch.stack([part // (m * m), part // m % m, part % m], dim=1)
             with torch.no_grad():
-                flat[part] = sdf(corner.to(flat.dtype) * self.cell - 1)
+                flat[part] = sdf(self._place(part))
+
+    def _place(self, indices: Tensor) -> Tensor:
+        m = self.resolution
+        corner = torch.stack([indices // (m * m), indices // m % m, indices % m], dim=1)
+        return corner.to(self.values.dtype) * self.cell - 1
 
 
 def interpolate(lattice: Tensor, points: Tensor) -> Tensor:

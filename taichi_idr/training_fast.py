@@ -170,7 +170,8 @@ class FastTrainer(Trainer):
         if self.steps_done == 0:
             self.model.lattice.refresh(self.model.sdf)
         elif rest == 0:
-            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band, sweep=turn, sweeps=proxy.sweeps)
+            swept = {"sweep": turn, "sweeps": proxy.sweeps, "possible": self.model.possible()}
+            self.model.lattice.refresh_near_surface(self.model.sdf, proxy.band, **swept)
 
     def _losses(self, batch: PixelBatch, rays: Rays) -> StepReport:
         config, count = self.config.loss, len(batch)

@@ -98,3 +98,15 @@ def test_refresh_near_surface_equals_full_refresh_there():
     lattice.refresh_near_surface(lambda x: ring(x) - 0.01, 3.0)
     near = full.values.abs() < 1.5 * lattice.cell
     assert torch.equal(lattice.values[near], full.values[near])
+
+
+def test_sweep_leaves_out_what_cannot_be_surface():
+    """Far from the surface every second point is sampled anew, but only where a surface is possible."""
+    lattice = lattice_of(ring, 17)
+    before = lattice.values.clone()
+    possible = torch.zeros_like(before, dtype=torch.bool)
+    possible[:8] = True
+    lattice.refresh_near_surface(lambda x: ring(x) + 1, 0.01, sweep=1, sweeps=2, possible=possible)
+    changed = (lattice.values != before).view(-1)
+    turn = torch.arange(len(changed), device=changed.device) % 2 == 1
+    assert torch.equal(changed, turn & possible.view(-1))
