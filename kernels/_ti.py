@@ -10,9 +10,9 @@ array3 = ti.types.ndarray(ndim=3)
 def on_cpu() -> bool:
     """Whether the kernel that is being compiled is for the CPU.
 
-    There a parallel loop begins with waking threads and ends with waiting for them, however short it is: 12 microseconds
-    on a quiet machine, a hundred on a busy one. A ray's bookkeeping takes some nanoseconds, so its loops are serial:
-    `ti.loop_config(serialize=ti.static(on_cpu()))`.
+    There a parallel loop begins with waking threads and ends with waiting for them, however short it is: 12
+    microseconds on a quiet machine, hundreds on a busy one. A ray's bookkeeping takes some nanoseconds, so its loops
+    are serial: `ti.loop_config(serialize=ti.static(on_cpu()))`.
     """
     return ti.lang.impl.current_cfg().arch in (ti.x64, ti.arm64)
 
