@@ -134,7 +134,7 @@ class FastModel(Model):
         self.field_changed()
 
     def possible(self) -> Tensor:
-        """Lattice points (M, M, M) bool in whose cells a surface can be: inside the grown visual hull, or next to it."""
+        """Lattice points (M, M, M) bool in whose cells a surface can be: in the grown visual hull, or next to it."""
         if self._possible is None:
             bound = interpolate(self.hull, self.lattice.places()) - self._hull_margin
             self._possible = (bound < 2 * self.lattice.cell).view_as(self.lattice.values)

@@ -231,7 +231,7 @@ class FastTrainer(Trainer):
         return config.weight * self.consistency.loss(photos, batch[some], points, normals, lattice, self.generator)
 
     def _regular_points(self, traced: Tensor) -> Tensor:
-        """Where else the gradient is regularised: uniform points (E, 3) of the box, then one beside some traced ones."""
+        """Where else the gradient is regularised: uniform points (E, 3) of the box, then one beside some traced."""
         config = self.config.loss
         box = torch.rand(config.eikonal_points, 3, generator=self.generator) * 2 - 1
         some = traced[:: config.beside_stride]

@@ -1,4 +1,4 @@
-"""Twin of kernels/activations.py in plain torch, differentiable."""
+"""Twin of ops/activations.py: differentiable as often as torch likes."""
 
 from __future__ import annotations
 
