@@ -266,6 +266,7 @@ class FastConfig(FitConfig):
 
     preset: Literal["fast"] = "fast"
     geometry: HashGeometryConfig = HashGeometryConfig()
+    radiance: RadianceConfig = RadianceConfig(view_frequencies=1)
     cameras: FastCamerasConfig = FastCamerasConfig()
     proxy: ProxyConfig = ProxyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
