@@ -197,6 +197,9 @@ class ScheduleConfig(_Frozen):
     first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
     levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
     outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")
+    doubtful_share: float = Field(
+        default=0.05, ge=0, le=0.5, description="pixels again that were on the wrong side of the silhouette, at most"
+    )
     uniform_share: float = Field(
         default=0.1, ge=0, le=1, description="pixels from the whole photo, not the object's surroundings"
     )

@@ -13,6 +13,7 @@ from .config import EpochScheduleConfig, ScheduleConfig
 from .types import Capture
 
 OUTLINE_REACH = 2  # pixels on each side
+MOST_DOUBTFUL = 4096  # pixels listed to be drawn again
 EPOCHS_PER_SEED = 1 << 20  # no two fits of neighbouring seeds share an epoch's draws
 
 
@@ -20,9 +21,10 @@ EPOCHS_PER_SEED = 1 << 20  # no two fits of neighbouring seeds share an epoch's 
 class PixelBatch:
     """R pixels: view (R,) int32, position (R, 2) as u, v; colour (R, 3) in [-1, 1]; is_object (R,) bool.
 
-    typical (R,) bool: drawn from an area, not from the outline, where photo and rendering differ most.
+    typical (R,) bool: drawn from an area, not from where photo and rendering differ most. index (R,): among all pixels.
     """
 
+    index: Tensor
     view: Tensor
     position: Tensor
     colour: Tensor
@@ -51,7 +53,7 @@ class Photos:
         index = self.offsets[view] + row * self.sizes[view, 1] + column
         colour = self.colours[index].float() / 127.5 - 1
         position = torch.stack([column, row], dim=1).float()
-        return PixelBatch(view.int(), position, colour, self.objects[index], typical)
+        return PixelBatch(index, view.int(), position, colour, self.objects[index], typical)
 
     def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
@@ -62,7 +64,10 @@ class Photos:
 
 
 class PixelTable(Photos):
-    """Batches from many views at once, most of them around the object."""
+    """Batches from many views at once, most of them around the object.
+
+    doubtful (D,): pixels (as PixelBatch.index) on whose side of the silhouette the surface was not when last drawn.
+    """
 
     def __init__(self, capture: Capture, schedule: ScheduleConfig, device: torch.device) -> None:
         super().__init__(capture, device)
@@ -75,14 +80,17 @@ class PixelTable(Photos):
         self.outlines = torch.cat(outlines).to(device)  # indices within their view, one view after the other
         self.outline_counts = torch.tensor([len(part) for part in outlines], device=device)
         self.outline_offsets = torch.cumsum(self.outline_counts, dim=0) - self.outline_counts
+        self.doubtful = torch.zeros(0, dtype=torch.int64, device=device)
 
     def draw(self, generator: torch.Generator) -> PixelBatch:
         """The same number of pixels from each of `views_per_step` random views.
 
         The share `outline_share` lies on both sides of the silhouette, `uniform_share` anywhere in the photo, the rest
-        in the object's surroundings.
+        in the object's surroundings. Up to `doubtful_share` of all are doubtful ones, which leave the list.
         """
-        count, views = self.schedule.rays, min(self.schedule.views_per_step, len(self.sizes), self.schedule.rays)
+        again = self._doubtful_again()
+        count = self.schedule.rays - len(again)
+        views = min(self.schedule.views_per_step, len(self.sizes), count)
         chosen = torch.randperm(len(self.sizes), generator=generator)[:views]
         view = chosen.repeat(-(-count // views))[:count].to(self.device)
         row_draw, column_draw, where = torch.rand(3, count, generator=generator).to(self.device)
@@ -92,7 +100,24 @@ class PixelTable(Photos):
         on_outline = (where > 1 - self.schedule.outline_share) & (self.outline_counts[view] > 0)
         on_row, on_column = self._outline_places(view[on_outline], row_draw[on_outline])
         row[on_outline], column[on_outline] = on_row, on_column
-        return self.batch(view, row, column, ~on_outline)
+        places = (torch.cat(parts) for parts in zip((view, row, column), self._places(again), strict=True))
+        return self.batch(*places, torch.cat([~on_outline, torch.zeros_like(again, dtype=torch.bool)]))
+
+    def doubt(self, index: Tensor) -> None:
+        """List pixels (N,) to be drawn again soon; of too many the oldest are forgotten."""
+        self.doubtful = torch.cat([self.doubtful, index])[-MOST_DOUBTFUL:]
+
+    def _doubtful_again(self) -> Tensor:
+        """The first of the list, at most `doubtful_share` of a batch."""
+        most = int(self.schedule.doubtful_share * self.schedule.rays)
+        again, self.doubtful = self.doubtful[:most], self.doubtful[most:]
+        return again
+
+    def _places(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """View, row and column (N,) of pixels (N,)."""
+        view = torch.searchsorted(self.offsets, index, right=True) - 1
+        place = index - self.offsets[view]
+        return view, place // self.sizes[view, 1], place % self.sizes[view, 1]
 
     def _outline_places(self, view: Tensor, draw: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns (N,) on the outlines of views (N,), by random numbers draw (N,) in [0, 1)."""

@@ -112,7 +112,8 @@ class FastTrainer(Trainer):
             "poses": self.poses.state_dict(),
             "pose_optimiser": self.pose_optimiser.state() if self.pose_optimiser else {},
         }
-        return {**joined(parts), "lattice": self.model.lattice.values, "generator": self.generator.get_state()}
+        others = {"lattice": self.model.lattice.values, "doubtful": self.pixels.doubtful}
+        return {**joined(parts), **others, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_tensors(tensors)
@@ -121,6 +122,7 @@ class FastTrainer(Trainer):
         self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         if self.pose_optimiser:
             self.pose_optimiser.load_state(unprefixed("pose_optimiser", tensors))
+        self.pixels.doubtful = tensors["doubtful"].to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
 
     def _rays(self, batch: PixelBatch) -> Rays:
@@ -180,6 +182,7 @@ class FastTrainer(Trainer):
         hits = self.model.trace_training(rays.detach(), batch.is_object, reach)
         on_surface = hits.hit & batch.is_object
         in_mask_loss = _undecided(hits, batch.is_object, reach)
+        self.pixels.doubt(batch.index[hits.hit != batch.is_object])
 
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()

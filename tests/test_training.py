@@ -108,6 +108,29 @@ def _share_on_outline(batch: PixelBatch) -> float:
     return float(((across.maximum(down) < 5) & (across.maximum(down) > 1)).float().mean())
 
 
+def test_doubtful_pixels_come_back_once(generator):
+    """With what the photos show there, and not counted as typical."""
+    capture = striped_capture()
+    table = PixelTable(capture, ScheduleConfig(rays=100, doubtful_share=0.05), torch.device("cpu"))
+    table.doubt(torch.tensor([12 * 60 + 9, 40 * 60 + 11 * 20 + 8]))  # (view 0, row 12, column 9), (1, 11, 8)
+    batch = table.draw(generator)
+    assert len(batch) == 100
+    assert batch.view[-2:].tolist() == [0, 1]
+    assert batch.position[-2:].tolist() == [[9, 12], [8, 11]]
+    assert torch.equal(torch.round((batch.colour[-2:] + 1) * 127.5), torch.tensor([[9.0, 12, 0], [8, 11, 1]]))
+    assert batch.is_object[-2:].all()
+    assert not batch.typical[-2:].any()
+    assert len(table.doubtful) == 0
+
+
+def test_of_many_doubtful_pixels_a_share_comes_first_come_first_served(generator, monkeypatch):
+    monkeypatch.setattr("taichi_idr.pixels.MOST_DOUBTFUL", 30)
+    table = PixelTable(striped_capture(), ScheduleConfig(rays=100, doubtful_share=0.1), torch.device("cpu"))
+    table.doubt(torch.arange(40))
+    assert table.draw(generator).index[-10:].tolist() == list(range(10, 20))
+    assert table.doubtful.tolist() == list(range(20, 40))
+
+
 def test_views_without_an_outline_are_drawn_from(generator):
     capture = striped_capture()
     for mask in capture.masks:
