@@ -181,7 +181,7 @@ class FastCamerasConfig(CamerasConfig):
 class ScheduleConfig(_Frozen):
     """Steps, batches and learning rates."""
 
-    steps: int = Field(default=4000, ge=1)
+    steps: int = Field(default=6000, ge=1)
     rays: int = Field(default=2048, ge=1)
     views_per_step: int = Field(default=32, ge=1)
     table_rate: float = Field(default=5e-3, gt=0, description="of the coarsest level")
@@ -269,7 +269,7 @@ class FastConfig(FitConfig):
 
     preset: Literal["fast"] = "fast"
     geometry: HashGeometryConfig = HashGeometryConfig()
-    radiance: RadianceConfig = RadianceConfig(view_frequencies=1)
+    radiance: RadianceConfig = RadianceConfig(view_frequencies=2)
     cameras: FastCamerasConfig = FastCamerasConfig()
     proxy: ProxyConfig = ProxyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
