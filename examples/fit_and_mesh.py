@@ -1,6 +1,6 @@
 """The whole way in Python: a capture, a fit, a mesh, its numbers. A quick one; `tidr demo` does it properly.
 
-    python examples/fit_and_mesh.py [FOLDER]
+python examples/fit_and_mesh.py [FOLDER]
 """
 
 from __future__ import annotations

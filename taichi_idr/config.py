@@ -228,6 +228,7 @@ class ConsistencyConfig(_Frozen):
     flattest: float = Field(default=0.35, ge=0, lt=1, description="least cosine between normal and view")
     least_contrast: float = Field(default=0.01, ge=0, lt=1, description="deviation of a patch, of 1, that tells")
 
+
 class LogConfig(_Frozen):
     """How often the run says what it does, in steps."""
 

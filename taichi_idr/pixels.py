@@ -100,8 +100,9 @@ class PixelTable(Photos):
         on_outline = (where > 1 - self.schedule.outline_share) & (self.outline_counts[view] > 0)
         on_row, on_column = self._outline_places(view[on_outline], row_draw[on_outline])
         row[on_outline], column[on_outline] = on_row, on_column
-        places = (torch.cat(parts) for parts in zip((view, row, column), self._places(again), strict=True))
-        return self.batch(*places, torch.cat([~on_outline, torch.zeros_like(again, dtype=torch.bool)]))
+        pairs = zip((view, row, column), self._places(again), strict=True)
+        view, row, column = (torch.cat(pair) for pair in pairs)
+        return self.batch(view, row, column, torch.cat([~on_outline, torch.zeros_like(again, dtype=torch.bool)]))
 
     def doubt(self, index: Tensor) -> None:
         """List pixels (N,) to be drawn again soon; of too many the oldest are forgotten."""
