@@ -128,17 +128,24 @@ class FastModel(Model):
         return HULL_MARGIN * 2 / (len(self.hull) - 1)
 
     def bound_by_hull(self, distance: Tensor) -> None:
-        """Signed distance (H, H, H) from the visual hull, H = schedule.hull_resolution."""
+        """Signed distance (H, H, H) from the visual hull, H = schedule.hull_resolution.
+
+        The lattice follows at once: where the hull lost a part, no sweep would sample it anew.
+        """
         self.hull.copy_(distance)
         self._possible = None
+        self.lattice.values.clamp_(min=self._least_distance())
         self.field_changed()
 
     def possible(self) -> Tensor:
         """Lattice points (M, M, M) bool in whose cells a surface can be: in the grown visual hull, or next to it."""
         if self._possible is None:
-            bound = interpolate(self.hull, self.lattice.places()) - self._hull_margin
-            self._possible = (bound < 2 * self.lattice.cell).view_as(self.lattice.values)
+            self._possible = self._least_distance() < 2 * self.lattice.cell
         return self._possible
+
+    def _least_distance(self) -> Tensor:
+        """What the hull bounds f by at the lattice's points (M, M, M)."""
+        return (interpolate(self.hull, self.lattice.places()) - self._hull_margin).view_as(self.lattice.values)
 
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
         """First surface points; for previews on the coarser training lattice."""

@@ -87,3 +87,14 @@ def test_nothing_outside_the_grown_hull(generator):
     far, deep = radius > RADIUS + 4 * CELL, radius < RADIUS - 0.3
     assert (bounded[far] > 0).all()
     assert torch.equal(bounded[deep & (alone > -0.2)], alone[deep & (alone > -0.2)])
+
+
+def test_the_lattice_follows_a_hull_that_lost_a_part():
+    """What was deep inside lies in no band near the surface and, outside the hull, in no sweep."""
+    model = small_model()
+    model.lattice.values.fill_(-1)
+    model.bound_by_hull(hull_distance(grid(model.config.schedule.hull_resolution).norm(dim=-1) < RADIUS))
+    radius = model.lattice.places().norm(dim=1).view_as(model.lattice.values)
+    assert (model.lattice.values[radius > RADIUS + 4 * CELL] > 0).all()
+    assert (model.lattice.values[radius < RADIUS] < 0).all()
+    assert (model.lattice.values[~model.possible()] > 0).all()
