@@ -66,6 +66,7 @@ class FastTrainer(Trainer):
         cameras = self.config.cameras
         if not cameras.train or self.steps_done not in {round(s * self.total_steps) for s in cameras.adjustments}:
             return
+        self._unlock_levels()
         if self.corners is None:
             self.corners = find_corners(self.pixels, between)
         known, fewest = known_poses(cameras, self.progress), cameras.fewest_sightings
@@ -78,7 +79,7 @@ class FastTrainer(Trainer):
                 self.pose_optimiser.settle(adjusted.moved, trust)
 
     def step(self) -> StepReport:
-        self.model.geometry.active_levels = levels_at(self.config, self.progress)
+        self._unlock_levels()
         self._refresh_hull()
         self._refresh_lattice()
         self.optimiser.zero_gradients()
@@ -160,6 +161,11 @@ class FastTrainer(Trainer):
             rest = "the last one stays" if self.steps_done else "starting from a ball"
             warn(f"the visual hull is empty: the masks contradict each other; {rest}")
         return distance
+
+    def _unlock_levels(self) -> None:
+        """The levels of this step, whether the one before was done in this session or not."""
+        self.model.geometry.active_levels = levels_at(self.config, self.progress)
+        self.model.field_changed()
 
     def _refresh_hull(self) -> None:
         cameras = self.config.cameras

@@ -16,7 +16,7 @@ import torch
 from pose_histories import disturbed
 from test_fit import SMALL, curve, state
 
-from taichi_idr import camera_log, training_fast
+from taichi_idr import camera_log, runtime, training_fast
 from taichi_idr.camera_curves import camera_curves, read_history
 from taichi_idr.cameras import camera_accuracy, projections, shrunk
 from taichi_idr.capture import read_capture, write_idr_cameras
@@ -193,6 +193,21 @@ def test_a_signal_before_an_adjustment_s_end_leaves_it_to_the_next_call(straight
     fit(capture, run)
     ours, theirs = state(run), state(straight)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_an_adjustment_sees_the_levels_of_its_step_in_every_session(capture, monkeypatch):
+    """A new trainer, as after a restart, has all levels of the hash grid."""
+    seen = []
+
+    def noted(model, *_):
+        seen.append(model.geometry.active_levels)
+
+    monkeypatch.setattr(training_fast, "adjusted_poses", noted)
+    config = make_config("fast", [*SMALL, "cameras.train=true", f"schedule.steps={STEPS}"])
+    trainer = FastTrainer(config, read_capture(capture), runtime.current().device)  # pyright: ignore[reportArgumentType]
+    trainer.steps_done = FIRST_ADJUSTMENT
+    trainer.prepare(lambda: None)
+    assert seen == [4] and len(trainer.model.geometry.layout) == 6
 
 
 def test_another_camera_file_is_another_run(straight, capture):
