@@ -18,6 +18,7 @@ from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.bench import run as running
+from taichi_idr.bench import scene as scenes
 from taichi_idr.bench.backend import MARK, Request, measure_backend
 from taichi_idr.bench.case import Case, Entry, Gate, Work, copies
 from taichi_idr.bench.catalogue import CATALOGUE, chosen
@@ -311,6 +312,17 @@ class TestCommand:
         assert not any(word in path.read_text() for word in (str(Path.home()), str(tmp_path)))
         assert run(["bench", "--compare", str(path), str(path)]) == ExitCode.DONE
         assert "cpu rays.bounds" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("runtime")
+def test_the_taught_field_is_the_same_whichever_case_asks_first(monkeypatch):
+    monkeypatch.setattr(scenes, "TEACHING_STEPS", 1)
+    first, later = Scene(seed=1), Scene(seed=1)
+    later.uniform(7)
+    tables = [scene.fast_model.geometry.table for scene in (first, later)]
+    assert torch.equal(*tables)
+    first.uniform(7)
+    assert torch.equal(first.uniform(5), later.uniform(5))
 
 
 @pytest.mark.slow

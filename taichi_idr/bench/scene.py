@@ -35,7 +35,7 @@ class Scene:
     def __init__(self, seed: int = 0, run: Path | None = None) -> None:
         self.settings = runtime.current()
         self.generator = torch.Generator().manual_seed(seed)
-        self.run = run
+        self.seed, self.run = seed, run
 
     def normal(self, *shape: int) -> Tensor:
         return self._placed(torch.randn(*shape, generator=self.generator))
@@ -125,14 +125,16 @@ class Scene:
         return lattice
 
     def _taught(self) -> FastModel:
-        model = FastModel(FastConfig(), self.settings.device, self.generator)
+        """From random numbers of its own: the same field whichever case asks for it first."""
+        generator = torch.Generator().manual_seed(self.seed)
+        model = FastModel(FastConfig(), self.settings.device, generator)
         geometry = model.geometry
         networks = [p for p in geometry.parameters() if p is not geometry.table]
         geometry.table.grad = geometry.table_gradient
         geometry.active_levels = TEACHING_LEVELS
         adam = torch.optim.Adam([{"params": networks}, {"params": [geometry.table]}], lr=TEACHING_RATE)
         for _ in range(TEACHING_STEPS):
-            points = self.points(TEACHING_POINTS)
+            points = self._placed(torch.rand(TEACHING_POINTS, 3, generator=generator) * 2 - 1)
             loss = (geometry.sdf(points) - self.torus(points)).square().mean()
             adam.zero_grad(set_to_none=False)
             loss.backward()
