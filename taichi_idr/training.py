@@ -25,8 +25,8 @@ class StepReport:
     """What one step measured, as tensors still on the device (a log line moves them).
 
     loss and its terms as weighted in the sum; squared_error: mean over hit object pixels and channels, colours in
-    [0, 1]; intersection, union: object and hit pixels, both without the pixels drawn from outlines; hits: rays that
-    hit; clamped: grazing rays in Lemma 1.
+    [0, 1]; intersection, union: object and hit pixels, both of typical ones alone (pixels.PixelBatch); hits: rays
+    that hit; clamped: grazing rays in Lemma 1.
     """
 
     loss: Tensor
