@@ -69,6 +69,7 @@ def init(arch: Arch = "cpu", precision: Precision = "float32", threads: int | No
         raise Unavailable(
             "backend not available", where="--arch cuda", why="torch finds no CUDA device", todo="use --arch cpu"
         )
+    _current = _launcher = None  # what was compiled ends with the old backend, whether the new one starts or not
     torch.set_num_threads(cores)
     torch.set_flush_denormal(True)  # ti.init does so anyway: results must not depend on the order
     _start_taichi(arch, precision, cores)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+import taichi as ti
 import torch
+from taichi.lang import impl
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
+from taichi_idr.errors import Unavailable
 from taichi_idr.kernels.sphere_bounds import sphere_bounds
 from taichi_idr.launcher import Launcher
 from taichi_idr.ops.hash_encoding import HashLayout, hash_encoding_jacobian
@@ -52,6 +57,23 @@ def test_another_version_is_called_the_ordinary_way(monkeypatch):
     ours = bounds(lambda *given: launcher(sphere_bounds, given), 1.0, 20)
     assert torch.equal(ours[0], bounds(sphere_bounds, 1.0, 20)[0])
     assert not launcher._specialised
+
+
+def test_after_a_backend_that_does_not_start_the_next_one_is_started_anew(runtime, monkeypatch):
+    """Taichi has forgotten the old one's kernels and settings by then."""
+    start = taichi_runtime._start_taichi
+
+    def start_and_refuse(_arch, precision, cores):
+        start(runtime.arch, precision, cores)
+        raise Unavailable("backend not available")
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(taichi_runtime, "_start_taichi", start_and_refuse)
+        taichi_runtime.init(runtime.arch, "float64")
+    taichi_runtime.init(runtime.arch)
+    assert impl.current_cfg().default_fp == ti.f32  # pyright: ignore[reportOptionalMemberAccess]
+    ours = bounds(partial(taichi_runtime.launch, sphere_bounds), 1.0, 20)
+    assert torch.equal(ours[0], bounds(sphere_bounds, 1.0, 20)[0])
 
 
 def test_a_missing_argument_is_taichis_to_report():
