@@ -142,6 +142,9 @@ def parsed_options(arguments: Sequence[str] | None = None) -> argparse.Namespace
         parser.error("give a CAPTURE or --compare")
     if options.first <= 0 or options.growth <= 1:
         parser.error("--first must be positive, --growth more than 1")
+    written = options.svg if options.compare else options.json
+    if written.is_dir() or not written.absolute().parent.is_dir():
+        parser.error(f"{written} cannot be written: name a file in a folder that exists")
     return options
 
 

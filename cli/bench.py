@@ -49,6 +49,8 @@ def bench(
         return
     if json is not None and not json.absolute().parent.is_dir():
         raise CannotCreate("no such folder", where=json.parent, todo="make it, or name another file after --json")
+    if json is not None and json.is_dir():
+        raise CannotCreate("a folder, not a file", where=json, todo="name a file after --json")
     field = None if run is None else open_run(run).path.resolve()
     options = {"cases": names, "sizes": counts, "quick": quick, "seed": seed, "threads": threads, "run": field}
     requests = [Request(arch=one.value, cold=cold, **options) for one in dict.fromkeys(arch or [BackendChoice.cpu])]

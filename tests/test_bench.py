@@ -288,6 +288,7 @@ class TestCommand:
             (["--sizes", "0"], ExitCode.USAGE, "bad value (--sizes)"),
             (["--arch", "metal"], ExitCode.USAGE, "metal"),
             (["--json", "none/a.json"], ExitCode.CANNOT_CREATE, "no such folder"),
+            (["--json", "."], ExitCode.CANNOT_CREATE, "a folder, not a file"),
             (["--run", "none"], ExitCode.INPUT_MISSING, "none"),
             (["--compare", "none.json", "none.json"], ExitCode.INPUT_MISSING, "none.json"),
         ],
@@ -314,7 +315,6 @@ class TestCommand:
         assert "cpu rays.bounds" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("runtime")
 def test_the_taught_field_is_the_same_whichever_case_asks_first(monkeypatch):
     monkeypatch.setattr(scenes, "TEACHING_STEPS", 1)
     first, later = Scene(seed=1), Scene(seed=1)

@@ -142,3 +142,5 @@ def test_mistakes_are_said_in_a_line(bench, tmp_path):
         bench.main([str(tmp_path / "nowhere"), "--json", str(tmp_path / "x.json")])
     with pytest.raises(SystemExit):
         bench.main([])
+    with pytest.raises(SystemExit):  # before hours of fitting
+        bench.parsed_options(["capture", "--json", str(tmp_path / "none" / "x.json")])
