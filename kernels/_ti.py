@@ -1,4 +1,4 @@
-"""The only `import taichi` of the kernels: changing to a fork is a change of this line (and of `runtime` and `launcher`)."""
+"""The only `import taichi` of the kernels: changing to a fork changes this line, `runtime` and `launcher`."""
 
 import taichi as ti
 
