@@ -123,7 +123,8 @@ class FastTrainer(Trainer):
         self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         if self.pose_optimiser:
             self.pose_optimiser.load_state(unprefixed("pose_optimiser", tensors))
-        self.pixels.doubtful = tensors["doubtful"].to(self.pixels.device)
+        doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
+        self.pixels.doubtful = doubtful.to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
 
     def _rays(self, batch: PixelBatch) -> Rays:
