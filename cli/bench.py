@@ -28,7 +28,7 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Least sizes, few repeats: does everything work?")] = False,
     sizes: Annotated[str | None, typer.Option(metavar="N,N,...", help="Items per call, instead of the usual.")] = None,
     run: Annotated[Path | None, typer.Option(help="Fit whose field is traced. [default: a taught torus]")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads. [default: all cores]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all inputs.")] = 0,
     cold: Annotated[bool, typer.Option("--cold", help="Compile anew, in an empty kernel cache.")] = False,
 ) -> None:
