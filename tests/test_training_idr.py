@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,7 @@ def test_the_mask_loss_moves_the_cameras_along_with_f(capture):
     train = trainer(capture, "cameras.train=true", "loss.eikonal_weight=0")
     batch, box = train.pixels.at_step(0), train.draw_box()
     background = torch.zeros_like(batch.is_object)
-    batch = type(batch)(batch.view, batch.position, batch.colour, background, batch.typical)
+    batch = replace(batch, is_object=background)
     done = train.losses(batch, box, torch.Generator().manual_seed(3))
     done.report.mask.backward()
     assert train.poses.places.grad is not None
