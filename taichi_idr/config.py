@@ -198,7 +198,7 @@ class ScheduleConfig(_Frozen):
     levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
     outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")
     doubtful_share: float = Field(
-        default=0.05, ge=0, le=0.5, description="pixels again that were on the wrong side of the silhouette, at most"
+        default=0.05, ge=0, le=0.5, description="pixels drawn again that were on the wrong side of the silhouette"
     )
     uniform_share: float = Field(
         default=0.1, ge=0, le=1, description="pixels from the whole photo, not the object's surroundings"

@@ -189,7 +189,8 @@ class FastTrainer(Trainer):
         hits = self.model.trace_training(rays.detach(), batch.is_object, reach)
         on_surface = hits.hit & batch.is_object
         in_mask_loss = _undecided(hits, batch.is_object, reach)
-        self.pixels.doubt(batch.index[hits.hit != batch.is_object])
+        if self.pose_optimiser is None:  # else it may be the pose that is wrong: such pixels would drive it away
+            self.pixels.doubt(batch.index[hits.hit != batch.is_object])
 
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()

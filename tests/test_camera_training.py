@@ -355,3 +355,15 @@ def test_silhouettes_pull_disturbed_cameras_back(tmp_path):
     found = camera_curves(history, true.cameras).rotation_deg
     assert found[0] == pytest.approx(TURN, rel=1e-3)
     assert found[-1] < 0.7 * TURN  # measured 1.1 degrees
+
+
+def test_pixels_are_doubted_only_where_poses_are_fixed(capture):
+    """A pixel on the wrong side of the silhouette may be its pose's fault."""
+    listed, photos = {}, read_capture(capture)
+    for train in (True, False):
+        settings = [*SMALL, "schedule.hull_steps=40", f"cameras.train={train}"]
+        trainer = FastTrainer(make_config("fast", settings), photos, runtime.current().device)
+        trainer.start(photos, lambda: None)
+        trainer.step()
+        listed[train] = len(trainer.pixels.doubtful)
+    assert listed[True] == 0 < listed[False]
