@@ -13,14 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +26,7 @@ import numpy as np  # isort: skip
 from torch import Tensor  # isort: skip
 
 from taichi_idr import meshes  # isort: skip
+from taichi_idr.bench.machine import commit, this_machine, versions  # isort: skip
 from taichi_idr.cameras import camera_accuracy, cameras_from_projections, transform_cameras  # isort: skip
 from taichi_idr.capture.idr import read_matrices  # isort: skip
 from taichi_idr.charts import line_chart, svg_file  # isort: skip
@@ -271,32 +268,14 @@ def _cameras(file: Path, count: int) -> Cameras:
 
 
 def machine() -> dict[str, Any]:
-    """Where and with what the numbers came about."""
-    packages = {name: version(name) for name in ("taichi-idr", "taichi", "torch", "numpy")}
+    """Where and with what the numbers came about, as in the results of `tidr bench`."""
+    found, packages = this_machine(), versions()
     return {
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "python": platform.python_version(),
+        "machine": f"{found.cpu}, {found.cores} cores, {found.system}",
+        "python": packages.pop("python"),
         "versions": packages,
-        "commit": _commit(),
+        "commit": commit(),
     }
-
-
-def _processor() -> str:
-    """The CPU's name, where the system says it."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    """Of the sources, with a + where files have changed since; None outside a repository."""
-    command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-    try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
 
 
 if __name__ == "__main__":
