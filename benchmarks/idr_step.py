@@ -24,13 +24,13 @@ import numpy as np  # isort: skip
 import torch  # isort: skip
 from torch import Tensor  # isort: skip
 
-from taichi_idr.cameras import quaternions_from_rotations  # isort: skip
+from taichi_idr.cameras.pinhole import quaternions_from_rotations  # isort: skip
 from taichi_idr.config import IdrConfig, make_config  # isort: skip
-from taichi_idr.fields.official import to_official  # isort: skip
-from taichi_idr.paths import facing  # isort: skip
+from taichi_idr.methods.idr.released import to_official  # isort: skip
+from taichi_idr.cameras.paths import facing  # isort: skip
 from taichi_idr.reference.idr_networks import RendererShape, SdfShape, Shapes, State  # isort: skip
 from taichi_idr.reference.idr_step import Batch, Numbers, Step, idr_step  # isort: skip
-from taichi_idr.training_idr import IdrTrainer  # isort: skip
+from taichi_idr.methods.idr.trainer import IdrTrainer  # isort: skip
 from taichi_idr.types import Cameras, Capture  # isort: skip
 
 VIEWS, HEIGHT, WIDTH, FOCAL, DISTANCE, BALL = 3, 120, 160, 199.0, 2.5, 0.55

@@ -25,19 +25,19 @@ from taichi_idr import runtime  # before torch: it sets how OpenMP threads wait
 import numpy as np  # isort: skip
 from torch import Tensor  # isort: skip
 
-from taichi_idr import meshes  # isort: skip
-from taichi_idr.bench.machine import commit, this_machine, versions  # isort: skip
-from taichi_idr.cameras import camera_accuracy, cameras_from_projections, transform_cameras  # isort: skip
-from taichi_idr.capture.idr import read_matrices  # isort: skip
-from taichi_idr.charts import line_chart, svg_file  # isort: skip
+from taichi_idr.meshes import mesh as meshes  # isort: skip
+from taichi_idr.machine import commit, this_machine, versions  # isort: skip
+from taichi_idr.cameras.pinhole import camera_accuracy, cameras_from_projections, transform_cameras  # isort: skip
+from taichi_idr.capture.formats.idr import read_matrices  # isort: skip
+from taichi_idr.report.charts import line_chart, svg_file  # isort: skip
 from taichi_idr.errors import Diverged, TidrError  # isort: skip
-from taichi_idr.evaluate import MESH_RESOLUTION, score_views  # isort: skip
-from taichi_idr.extract import extract_mesh  # isort: skip
-from taichi_idr.fit import fit_capture  # isort: skip
-from taichi_idr.mesh_metrics import SAMPLES, mesh_distance  # isort: skip
-from taichi_idr.model import LoadedRun, load_run  # isort: skip
-from taichi_idr.run_views import RunViews, training_views  # isort: skip
-from taichi_idr.training import Trainer  # isort: skip
+from taichi_idr.commands.evaluate import MESH_RESOLUTION, score_views  # isort: skip
+from taichi_idr.meshes.extraction import extract_mesh  # isort: skip
+from taichi_idr.fitting.session import fit_capture  # isort: skip
+from taichi_idr.measures.surfaces import SAMPLES, mesh_distance  # isort: skip
+from taichi_idr.fields.model import LoadedRun, load_run  # isort: skip
+from taichi_idr.runs.views import RunViews, training_views  # isort: skip
+from taichi_idr.methods.trainer import Trainer  # isort: skip
 from taichi_idr.types import Cameras  # isort: skip
 
 MODEL_PARTS = ("model.", "lattice")  # of a trainer's state: what pictures and meshes need

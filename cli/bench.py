@@ -40,8 +40,8 @@ def bench(
     from taichi_idr.bench.catalogue import chosen
     from taichi_idr.bench.run import raise_failures, run_benchmarks
     from taichi_idr.bench.table import listing
-    from taichi_idr.files import atomic_write
-    from taichi_idr.run_folder import open_run
+    from taichi_idr.files.writing import atomic_write
+    from taichi_idr.runs.folder import open_run
 
     names, counts = tuple(cases or ()), _numbers(sizes)
     if list_cases:

@@ -22,6 +22,6 @@ def demo(
     An invented object is photographed, fitted, meshed and measured; OUT/report/index.html shows the result.
     """
     note_run(out)
-    from taichi_idr.demo import run_demo
+    from taichi_idr.commands.demo import run_demo
 
     run_demo(out, quick=quick, open_report=open_report, arch=chosen_arch(arch))

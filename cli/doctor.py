@@ -7,7 +7,7 @@ import typer
 
 def doctor() -> None:
     """Say what is installed and what works here."""
-    from taichi_idr.doctor import examine
+    from taichi_idr.commands.doctor import examine
 
     for finding in examine():
         typer.echo(finding)

@@ -31,7 +31,7 @@ def evaluate(
     if (protocol == "dtu") != (dtu is not None) or (scan is not None and dtu is None):
         raise UsageError("half a protocol", where="tidr eval", todo="give both --protocol dtu and --dtu DIR, or none")
     chosen = chosen_run(run)
-    from taichi_idr.evaluate import evaluate_run
+    from taichi_idr.commands.evaluate import evaluate_run
 
     truth = {"gt_mesh": gt_mesh, "gt_cameras": gt_cameras, "dtu": dtu, "scan": scan}
     evaluate_run(chosen, **truth, max_views=max_views, downscale=downscale, arch=chosen_arch(arch))

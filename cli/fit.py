@@ -40,11 +40,11 @@ def fit(
 
     The same command again goes on where it stopped.
     """
-    from taichi_idr.run_folder import default_run
+    from taichi_idr.runs.folder import default_run
 
     run = out or default_run(capture.resolve().name)
     note_run(run)
-    from taichi_idr.fit import fit_capture
+    from taichi_idr.fitting.session import fit_capture
 
     summary = fit_capture(
         capture,

@@ -22,7 +22,7 @@ def import_idr(
 
     mesh, render, eval and swap accept it. Nothing in the file is executed.
     """
-    from taichi_idr.import_idr import import_idr
+    from taichi_idr.commands.import_idr import import_idr
 
     run = import_idr(model, cameras, out=out, capture=capture)
     typer.echo(f"run       {run}")

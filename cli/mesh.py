@@ -21,6 +21,6 @@ def mesh(
     It is in the capture's own frame and unit.
     """
     chosen = chosen_run(run)
-    from taichi_idr.extract import mesh_run
+    from taichi_idr.meshes.extraction import mesh_run
 
     mesh_run(chosen, resolution=res, out=out, arch=chosen_arch(arch))

@@ -20,7 +20,7 @@ ArchOption = Annotated[ArchChoice, typer.Option(help="Backend; auto is cuda wher
 
 def chosen_run(run: Path | None) -> Path:
     """`run`, or the newest one, once it is known to be a run. Raises InputMissing, BadInput."""
-    from taichi_idr.run_folder import newest_run, open_run
+    from taichi_idr.runs.folder import newest_run, open_run
 
     path = open_run(newest_run() if run is None else run).path
     note_run(path)

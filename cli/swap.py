@@ -27,7 +27,7 @@ def swap(
     Both are of one preset.
     """
     shape, look = chosen_run(geometry), chosen_run(appearance)
-    from taichi_idr.swap import swap_runs
+    from taichi_idr.commands.swap import swap_runs
 
     options = {"frames": frames, "size": size, "downscale": downscale, "arch": chosen_arch(arch)}
     swap_runs(shape, look, path=path, out=out, **options)

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from taichi_idr.capture.synthetic import make_capture
-from taichi_idr.evaluate import evaluate_run
-from taichi_idr.extract import mesh_run
-from taichi_idr.fit import fit_capture
+from taichi_idr.commands.evaluate import evaluate_run
+from taichi_idr.fitting.session import fit_capture
+from taichi_idr.meshes.extraction import mesh_run
 
 
 def main(folder: Path, steps: int = 400) -> None:

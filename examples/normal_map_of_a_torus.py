@@ -16,7 +16,7 @@ from torch import Tensor
 from taichi_idr import runtime
 from taichi_idr.config import TracerConfig
 from taichi_idr.ops.raygen import generate_rays
-from taichi_idr.trace import trace
+from taichi_idr.tracing.exact import trace
 from taichi_idr.types import Rays
 
 MAJOR, MINOR, TILT = 0.6, 0.25, 0.9

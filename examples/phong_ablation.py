@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 
 from taichi_idr import runtime
 from taichi_idr.config import RadianceConfig
-from taichi_idr.fields.geometry import GeometrySample
+from taichi_idr.fields.hash_geometry import GeometrySample
 from taichi_idr.fields.radiance import Radiance
 
 MAJOR, MINOR = 0.5, 0.2

@@ -12,15 +12,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from taichi_idr import paths, runtime
-from taichi_idr.cameras import quaternions_from_rotations
+from taichi_idr import runtime
+from taichi_idr.cameras import paths
+from taichi_idr.cameras.pinhole import quaternions_from_rotations
 from taichi_idr.capture import write_idr_cameras
 from taichi_idr.config import FastConfig, TracerConfig
-from taichi_idr.model import LoadedRun
-from taichi_idr.pictures import eight_bit
-from taichi_idr.render import render_view
-from taichi_idr.run_folder import RunFolder
-from taichi_idr.trace import trace
+from taichi_idr.fields.model import LoadedRun
+from taichi_idr.pictures.colours import eight_bit
+from taichi_idr.pictures.rendering import render_view
+from taichi_idr.runs.folder import RunFolder
+from taichi_idr.tracing.exact import trace
 from taichi_idr.types import Cameras, Hits, Rays
 
 RADIUS = 0.5

@@ -8,7 +8,7 @@ from torch import Tensor
 from taichi_idr import runtime
 from taichi_idr.config import HashGeometryConfig
 from taichi_idr.fields.frozen import FrozenHashField, frozen
-from taichi_idr.fields.geometry import HashGeometry
+from taichi_idr.fields.hash_geometry import HashGeometry
 from taichi_idr.types import Sdf
 
 CELLS = 96

@@ -9,9 +9,9 @@ import pytest
 
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.errors import Diverged, ExitCode
-from taichi_idr.fit import fit_capture
-from taichi_idr.model import load_run
-from taichi_idr.training import LOST_AFTER, lost_surface
+from taichi_idr.fields.model import load_run
+from taichi_idr.fitting.session import fit_capture
+from taichi_idr.methods.trainer import LOST_AFTER, lost_surface
 
 FAST = [
     "geometry.levels=3", "geometry.log2_rows=10", "geometry.width=16", "radiance.width=16",

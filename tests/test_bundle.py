@@ -9,10 +9,10 @@ import torch
 from ball_run import around
 from torch import Tensor
 
-from taichi_idr import bundle
-from taichi_idr.bundle import Sightings, adjust, reproject
-from taichi_idr.cameras import camera_accuracy, rotation_matrices
-from taichi_idr.poses import rotated
+from taichi_idr.cameras.pinhole import camera_accuracy, rotation_matrices
+from taichi_idr.poses import bundle
+from taichi_idr.poses.bundle import Sightings, adjust, reproject
+from taichi_idr.poses.parameters import rotated
 from taichi_idr.types import Cameras
 
 VIEWS, POINTS = 8, 60

@@ -14,15 +14,9 @@ from ball_run import around
 from pose_histories import disturbed, write_history
 from scipy.spatial.transform import Rotation
 
-from taichi_idr.camera_curves import (
-    CameraCurves,
-    camera_curves,
-    camera_movement,
-    curves_svg,
-    read_history,
-)
-from taichi_idr.cameras import transform_cameras
+from taichi_idr.cameras.pinhole import transform_cameras
 from taichi_idr.errors import BadInput
+from taichi_idr.measures.camera_curves import CameraCurves, camera_curves, camera_movement, curves_svg, read_history
 from taichi_idr.types import Cameras
 
 DEGREES = 1e-6

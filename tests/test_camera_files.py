@@ -12,11 +12,11 @@ import torch
 from ball_run import HEIGHT, WIDTH, T_world_normalised, around
 from scipy.spatial.transform import Rotation
 
-from taichi_idr.camera_files import write_cameras
-from taichi_idr.cameras import projections
-from taichi_idr.capture.idr import read_matrices
-from taichi_idr.capture.npz import read_npz
+from taichi_idr.cameras.pinhole import projections
+from taichi_idr.capture.formats.idr import read_matrices
+from taichi_idr.capture.formats.writing import write_cameras
 from taichi_idr.errors import CannotCreate
+from taichi_idr.files.npz import read_npz
 from taichi_idr.types import Cameras
 
 PIXEL = 1e-9  # pixels; files hold every digit

@@ -16,22 +16,24 @@ import torch
 from pose_histories import disturbed
 from test_fit import SMALL, curve, state
 
-from taichi_idr import camera_log, runtime, training_fast
-from taichi_idr.camera_curves import camera_curves, read_history
-from taichi_idr.cameras import camera_accuracy, projections, shrunk
+from taichi_idr import runtime
+from taichi_idr.cameras.pinhole import camera_accuracy, projections, shrunk
 from taichi_idr.capture import read_capture, write_idr_cameras
-from taichi_idr.capture.npz import read_npz
 from taichi_idr.capture.reading import ROUGH_CAMERAS
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.config import make_config
-from taichi_idr.corners import find_corners
 from taichi_idr.errors import BadInput, InputMissing, Stopped, WriteFailed
-from taichi_idr.fit import fit_capture
-from taichi_idr.model import load_run
-from taichi_idr.report import write_report
-from taichi_idr.run_folder import RunFolder
-from taichi_idr.run_views import heldout_views, training_views
-from taichi_idr.training_fast import FastTrainer
+from taichi_idr.fields.model import load_run
+from taichi_idr.files.npz import read_npz
+from taichi_idr.fitting import camera_log
+from taichi_idr.fitting.session import fit_capture
+from taichi_idr.measures.camera_curves import camera_curves, read_history
+from taichi_idr.methods.fast import trainer as training_fast
+from taichi_idr.methods.fast.trainer import FastTrainer
+from taichi_idr.poses.corners import find_corners
+from taichi_idr.report.contents import write_report
+from taichi_idr.runs.folder import RunFolder
+from taichi_idr.runs.views import heldout_views, training_views
 
 TURN, SHIFT = 2.0, 0.03  # degrees, normalised units
 SCALE = 1.25  # of the rough file's frame over the usual one's

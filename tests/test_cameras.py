@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from taichi_idr.cameras import (
+from taichi_idr.cameras.pinhole import (
     align_cameras,
     camera_accuracy,
     cameras_from_projections,

@@ -24,7 +24,7 @@ from captures import (
 )
 from PIL import Image, features
 
-from taichi_idr.cameras import projections, rotation_matrices, transform_cameras
+from taichi_idr.cameras.pinhole import projections, rotation_matrices, transform_cameras
 from taichi_idr.capture import read_capture, write_idr_cameras
 from taichi_idr.errors import BadInput
 

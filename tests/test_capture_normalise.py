@@ -7,7 +7,7 @@ import pytest
 from captures import BALLS, ORIGIN, SCALE, SIZE, edit_cameras, make_capture, viewpoints
 from PIL import Image
 
-from taichi_idr.cameras import rotation_matrices
+from taichi_idr.cameras.pinhole import rotation_matrices
 from taichi_idr.capture import read_capture
 
 EXACT = 1e-9

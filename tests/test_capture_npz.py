@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from taichi_idr.capture.npz import MEMBER_BYTES, read_npz
 from taichi_idr.errors import BadInput
+from taichi_idr.files.npz import MEMBER_BYTES, read_npz
 
 
 def archive(path: Path, **members: bytes) -> Path:

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from taichi_idr.checkpoint import load_newest, load_step, save_checkpoint, saved_steps
 from taichi_idr.errors import BadInput, InputMissing, WriteFailed
+from taichi_idr.runs.checkpoint import load_newest, load_step, save_checkpoint, saved_steps
 
 KILLED_SAVES = """
 import os, pathlib, signal, sys
 import torch
-from taichi_idr import checkpoint, files
+from taichi_idr.files import writing as files
+from taichi_idr.runs import checkpoint
 
 folder = pathlib.Path(sys.argv[1])
 

@@ -17,7 +17,7 @@ import pytest
 from taichi_idr import __version__, errors
 from taichi_idr.cli.main import run
 from taichi_idr.config import make_config
-from taichi_idr.run_folder import RunFolder
+from taichi_idr.runs.folder import RunFolder
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
 COMMANDS = ("fit", "mesh", "render", "eval", "swap", "import-idr", "demo", "doctor", "bench")
@@ -33,12 +33,12 @@ print(code, [name for name in {heavy} if name in sys.modules], file=sys.stderr)
 STAND_IN = """
 import signal, sys, time, types
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it, and so would this
-stand_in = types.ModuleType("taichi_idr.fit")
+stand_in = types.ModuleType("taichi_idr.fitting.session")
 def fit_capture(*arguments, **options):
     print("started", flush=True)
     {body}
 stand_in.fit_capture = fit_capture
-sys.modules["taichi_idr.fit"] = stand_in
+sys.modules["taichi_idr.fitting.session"] = stand_in
 sys.argv = ["tidr", "fit", "photos", "--arch", "cpu"]
 from taichi_idr.cli.main import main
 main()
@@ -106,7 +106,7 @@ class TestArguments:
             numbers = {"steps": 5, "seconds": 61.4, "psnr_db": 22.414, "mask_iou": 0.9791}
             return types.SimpleNamespace(run=options["out"], **numbers, camera_lines=["cameras   turned"])
 
-        stand_in("fit", "fit_capture", fit_capture)
+        stand_in("fitting.session", "fit_capture", fit_capture)
         line = (
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
             "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks "
@@ -146,7 +146,7 @@ class TestArguments:
             seen.update(options)
             raise errors.Diverged("enough")
 
-        stand_in("fit", "fit_capture", fit_capture)
+        stand_in("fitting.session", "fit_capture", fit_capture)
         assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
         assert seen["out"] == Path("runs/photos")
         assert {name for name, value in seen.items() if value is None} == {
@@ -155,7 +155,11 @@ class TestArguments:
 
     @pytest.mark.parametrize(
         ("command", "module", "function"),
-        [("mesh", "extract", "mesh_run"), ("render", "pictures", "render_run"), ("eval", "evaluate", "evaluate_run")],
+        [
+            ("mesh", "meshes.extraction", "mesh_run"),
+            ("render", "pictures.colours", "render_run"),
+            ("eval", "commands.evaluate", "evaluate_run"),
+        ],
     )
     def test_the_newest_run_is_the_default(
         self, stand_in: Callable[..., None], run_path: Path, command: str, module: str, function: str
@@ -168,7 +172,7 @@ class TestArguments:
 
     def test_a_benchmark_is_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
         seen: dict[str, object] = {}
-        stand_in("evaluate", "evaluate_run", lambda run, **options: seen.update(options))
+        stand_in("commands.evaluate", "evaluate_run", lambda run, **options: seen.update(options))
         line = "eval --protocol dtu --dtu set --scan 65 --gt-cameras c.npz --arch cpu"
         assert run(line.split()) == 0
         assert {key: value for key, value in seen.items() if value is not None} == {
@@ -179,7 +183,7 @@ class TestArguments:
     def test_debug_shows_the_traceback(
         self, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str], line: str
     ) -> None:
-        stand_in("fit", "fit_capture", raising(errors.BadInput("not an image", where="a.png")))
+        stand_in("fitting.session", "fit_capture", raising(errors.BadInput("not an image", where="a.png")))
         assert run(line.split()) == 65
         lines = capsys.readouterr().err.splitlines()
         assert lines[0] == "Traceback (most recent call last):"
@@ -259,7 +263,7 @@ def test_every_failure_is_one_line_and_a_code(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     error, code, line = FAILURES[case]
-    stand_in("fit", "fit_capture", raising(error))
+    stand_in("fitting.session", "fit_capture", raising(error))
     assert run(["fit", "photos", "--arch", "cpu"]) == code
     assert capsys.readouterr().err == f"tidr: error: {line}\n"
 
@@ -267,7 +271,7 @@ def test_every_failure_is_one_line_and_a_code(
 def test_the_traceback_of_a_bug_is_kept_in_the_run(
     stand_in: Callable[..., None], run_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in("extract", "mesh_run", raising(KeyError("x")))
+    stand_in("meshes.extraction", "mesh_run", raising(KeyError("x")))
     assert run(["mesh", "--arch", "cpu"]) == 70
     expected = "tidr: error: this is a bug, please report it: KeyError: 'x'; traceback in runs/skull/crash.txt\n"
     assert capsys.readouterr().err == expected

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from test_report import Addresses
 
-from taichi_idr.demo import QUICK, run_demo
-from taichi_idr.report import MEASURES, write_report
+from taichi_idr.commands.demo import QUICK, run_demo
+from taichi_idr.report.contents import MEASURES, write_report
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from taichi_idr import doctor
+from taichi_idr.commands import doctor
 from taichi_idr.runtime import Runtime
 
 

@@ -17,10 +17,13 @@ from ball_run import RADIUS, SCALE, SHIFT, BallRun, T_world_normalised, make_bal
 from pose_histories import disturbed, write_history
 from scipy.spatial.transform import Rotation
 
-from taichi_idr import dtu, evaluate, extract, meshes
 from taichi_idr.capture import write_idr_cameras
-from taichi_idr.dtu import DtuScan
+from taichi_idr.commands import evaluate
 from taichi_idr.errors import BadInput, InputMissing, UsageError
+from taichi_idr.measures import dtu
+from taichi_idr.measures.dtu import DtuScan
+from taichi_idr.meshes import extraction as extract
+from taichi_idr.meshes import mesh as meshes
 from taichi_idr.types import Cameras
 
 EIGHT_BIT_PSNR = 50.0  # dB; photos are rounded to 1/255, which alone gives 58.9 dB

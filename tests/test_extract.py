@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from taichi_idr import meshes
 from taichi_idr.errors import Diverged, UsageError
-from taichi_idr.extract import extract_mesh, extract_surface, viewing_directions
+from taichi_idr.meshes import mesh as meshes
+from taichi_idr.meshes.extraction import extract_mesh, extract_surface, viewing_directions
 
 IDENTITY = np.eye(4)
 RESOLUTION = 96

@@ -11,7 +11,7 @@ from torch import Tensor
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import HashGeometryConfig, RadianceConfig
 from taichi_idr.fields.encodings import positional_encoding
-from taichi_idr.fields.geometry import HashGeometry
+from taichi_idr.fields.hash_geometry import HashGeometry
 from taichi_idr.fields.radiance import Radiance
 
 SMALL = HashGeometryConfig(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from taichi_idr import files
 from taichi_idr.errors import CannotCreate, WriteFailed
+from taichi_idr.files import writing as files
 
 
 @pytest.fixture

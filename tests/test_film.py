@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from taichi_idr import film
 from taichi_idr.errors import ExitCode, Unavailable
+from taichi_idr.pictures import film
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
 CODING_ERROR = 3.0  # mean of |difference| out of 255; measured 0.9

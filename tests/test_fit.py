@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from taichi_idr import render
 from taichi_idr.capture.synthetic import make_capture
-from taichi_idr.checkpoint import load_newest, save_checkpoint
 from taichi_idr.errors import BadInput, Diverged, ExitCode, Stopped, UsageError
-from taichi_idr.fit import SKIPS_BEFORE_ROLLBACK, fit_capture
-from taichi_idr.interrupts import Interrupts
-from taichi_idr.model import FastModel, load_run
-from taichi_idr.run_folder import RunFolder
-from taichi_idr.training_fast import FastTrainer
+from taichi_idr.fields.model import FastModel, load_run
+from taichi_idr.fitting.interrupts import Interrupts
+from taichi_idr.fitting.session import SKIPS_BEFORE_ROLLBACK, fit_capture
+from taichi_idr.methods.fast.trainer import FastTrainer
+from taichi_idr.pictures import rendering as render
+from taichi_idr.runs.checkpoint import load_newest, save_checkpoint
+from taichi_idr.runs.folder import RunFolder
 
 SMALL = [
     "geometry.levels=6",

@@ -9,14 +9,14 @@ import pytest
 import torch
 from captures import make_capture
 
-from taichi_idr.checkpoint import load_newest
 from taichi_idr.errors import Stopped
-from taichi_idr.extract import mesh_run
-from taichi_idr.fit import fit_capture
-from taichi_idr.model import IdrModel, load_run
-from taichi_idr.render import render_view
-from taichi_idr.run_folder import RunFolder
-from taichi_idr.training_idr import IdrTrainer
+from taichi_idr.fields.model import IdrModel, load_run
+from taichi_idr.fitting.session import fit_capture
+from taichi_idr.meshes.extraction import mesh_run
+from taichi_idr.methods.idr.trainer import IdrTrainer
+from taichi_idr.pictures.rendering import render_view
+from taichi_idr.runs.checkpoint import load_newest
+from taichi_idr.runs.folder import RunFolder
 
 SMALL = [
     "geometry.width=48",

@@ -11,11 +11,11 @@ from ball_run import HEIGHT, WIDTH, around
 from textured import Batch, colour_error, disturbed, draw
 from torch import Tensor
 
-from taichi_idr.cameras import rotation_matrices
+from taichi_idr.cameras.pinhole import rotation_matrices
 from taichi_idr.config import FastCamerasConfig
-from taichi_idr.gauss_newton import GaussNewton, damping, leverage, step_size
-from taichi_idr.poses import Poses, SparseAdam
-from taichi_idr.training_fast import pose_rates
+from taichi_idr.methods.fast.trainer import pose_rates
+from taichi_idr.poses.gauss_newton import GaussNewton, damping, leverage, step_size
+from taichi_idr.poses.parameters import Poses, SparseAdam
 from taichi_idr.types import Cameras, Rays
 
 VIEWS, RAYS, STEPS = 6, 1024, 200

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from taichi_idr import runtime
 from taichi_idr.capture import read_capture
+from taichi_idr.capture.pixels import PixelBatch
 from taichi_idr.config import IdrConfig
-from taichi_idr.fields.official import from_official, to_official
-from taichi_idr.pixels import PixelBatch
+from taichi_idr.methods.idr.released import from_official, to_official
+from taichi_idr.methods.idr.trainer import IdrStep, IdrTrainer
 from taichi_idr.reference.idr_networks import RendererShape, SdfShape, Shapes, State
 from taichi_idr.reference.idr_step import Batch, Numbers, Step, idr_step
-from taichi_idr.training_idr import IdrStep, IdrTrainer
 
 RAYS = 300
 AGREEMENT = 1e-8  # relative to a tensor's largest entry; measured: 4e-12

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from taichi_idr.image_metrics import mask_iou, missed_share, psnr_hit, psnr_masked, ssim
+from taichi_idr.measures.images import mask_iou, missed_share, psnr_hit, psnr_masked, ssim
 
 
 @pytest.fixture

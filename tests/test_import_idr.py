@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from taichi_idr import pth_reader
+from taichi_idr.commands.import_idr import import_idr, official_config
 from taichi_idr.config import IdrConfig, Settings, make_config
 from taichi_idr.errors import BadInput, CannotCreate, InputMissing, UsageError
-from taichi_idr.fields.official import to_official
-from taichi_idr.import_idr import import_idr, official_config
-from taichi_idr.model import load_run, make_model
-from taichi_idr.pth_reader import read_pth
+from taichi_idr.fields.model import load_run, make_model
+from taichi_idr.files import pth as pth_reader
+from taichi_idr.files.pth import read_pth
+from taichi_idr.methods.idr.released import to_official
 from taichi_idr.types import Cameras, Capture
 
 NARROW = make_config(
@@ -176,8 +176,8 @@ def test_trained_cameras_keep_the_captures_intrinsics(tmp_path, monkeypatch):
         asked.append(options)
         return Capture(folder, ["a", "b", "c"], [np.empty(0)] * 3, [np.empty(0)] * 3, given, T)
 
-    monkeypatch.setattr("taichi_idr.import_idr.read_pth", lambda path, entry: dict(files[entry]))
-    monkeypatch.setattr("taichi_idr.import_idr.read_capture", read_capture)
+    monkeypatch.setattr("taichi_idr.commands.import_idr.read_pth", lambda path, entry: dict(files[entry]))
+    monkeypatch.setattr("taichi_idr.commands.import_idr.read_capture", read_capture)
     (tmp_path / "cameras_linear_init.npz").touch()
     run = import_idr(FILE, Path("CamParameters/latest.pth"), out=tmp_path / "run", capture=tmp_path)
     loaded = load_run(run)

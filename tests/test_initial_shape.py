@@ -8,9 +8,9 @@ import torch
 
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import FastConfig
-from taichi_idr.initial_shape import BALL_RADIUS, hull_distance, teach_distance
-from taichi_idr.model import FastModel
-from taichi_idr.render import render_view
+from taichi_idr.fields.model import FastModel
+from taichi_idr.methods.fast.initial_shape import BALL_RADIUS, hull_distance, teach_distance
+from taichi_idr.pictures.rendering import render_view
 from taichi_idr.types import Cameras
 
 HULL = 48

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from taichi_idr.errors import ExitCode
-from taichi_idr.interrupts import Interrupts
+from taichi_idr.fitting.interrupts import Interrupts
 
 CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}

@@ -15,7 +15,7 @@ from taichi_idr.ops.intersection import GRAZING, surface_points
 from taichi_idr.ops.raygen import generate_rays
 from taichi_idr.reference import intersection as reference
 from taichi_idr.reference.analytic_sdf import sphere, torus
-from taichi_idr.trace import trace
+from taichi_idr.tracing.exact import trace
 from taichi_idr.types import Rays
 
 RAYS = 300

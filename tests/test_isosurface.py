@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taichi_idr import meshes
-from taichi_idr.isosurface import TRIANGLES, SurfaceBuilder
+from taichi_idr.meshes import mesh as meshes
+from taichi_idr.meshes.isosurface import TRIANGLES, SurfaceBuilder
 
 CHORD_ERROR = 4e-3  # measured 2.9e-3: a chord of a ball of 14 cells, relative to its volume
 

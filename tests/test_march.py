@@ -12,10 +12,10 @@ from torch import Tensor
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import TracerConfig
 from taichi_idr.kernels import march as kernels
-from taichi_idr.proxy import ProxyLattice
 from taichi_idr.reference import march as reference
 from taichi_idr.reference.analytic_sdf import torus
-from taichi_idr.trace import trace
+from taichi_idr.tracing.exact import trace
+from taichi_idr.tracing.proxy import ProxyLattice
 from taichi_idr.types import Rays
 
 RAYS = 1500

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from taichi_idr import meshes
-from taichi_idr.mesh_metrics import mesh_distance, sample_surface
+from taichi_idr.measures.surfaces import mesh_distance, sample_surface
+from taichi_idr.meshes import mesh as meshes
 
 SINGLE = 1e-6  # float32 at coordinates of order 1
 SAMPLING = 0.02  # relative, of a mean over 20,000 samples of a smooth function

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import trimesh
 
-from taichi_idr import meshes
 from taichi_idr.errors import BadInput, ExitCode, InputMissing
+from taichi_idr.meshes import mesh as meshes
 
 FLOAT32 = 1e-6  # files hold single precision
 

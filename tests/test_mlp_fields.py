@@ -12,11 +12,11 @@ from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import IdrConfig, MlpGeometryConfig, RadianceConfig
 from taichi_idr.errors import UsageError
 from taichi_idr.fields.encodings import PointEncoding, positional_encoding
-from taichi_idr.fields.geometry import GeometrySample
+from taichi_idr.fields.hash_geometry import GeometrySample
 from taichi_idr.fields.layers import WeightNormLinear
 from taichi_idr.fields.mlp_geometry import MlpGeometry, layer_shapes
-from taichi_idr.fields.official import from_official, to_official
 from taichi_idr.fields.radiance import Radiance, renderer_layer_shapes
+from taichi_idr.methods.idr.released import from_official, to_official
 
 SMALL = MlpGeometryConfig(position_frequencies=2, width=24, hidden_layers=3, skip_layer=2, features=2, softplus_beta=20)
 POINTS = 5

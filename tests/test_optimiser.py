@@ -7,9 +7,9 @@ import torch
 
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import FastConfig, ScheduleConfig
+from taichi_idr.fields.model import FastModel
 from taichi_idr.kernels.sparse_adam import sparse_adam
-from taichi_idr.model import FastModel
-from taichi_idr.optimiser import BETAS, EPSILON, Optimiser, rate_factor
+from taichi_idr.methods.fast.optimiser import BETAS, EPSILON, Optimiser, rate_factor
 from taichi_idr.reference import sparse_adam as reference
 
 ROWS = 700

@@ -9,7 +9,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from taichi_idr import runtime
-from taichi_idr.cameras import inverse_intrinsics, rotation_matrices
+from taichi_idr.cameras.pinhole import inverse_intrinsics, rotation_matrices
 from taichi_idr.ops.patch_consistency import ABSENT, SHADES, UNSEEN, PosedPhotos, patch_likeness, tangent_planes
 from taichi_idr.reference import patch_consistency as reference
 from taichi_idr.types import Cameras

@@ -8,8 +8,8 @@ import torch
 from ball_run import around
 from scipy.spatial.transform import Rotation
 
-from taichi_idr import paths
-from taichi_idr.cameras import projections, quaternions_from_rotations, rotation_matrices, transform_cameras
+from taichi_idr.cameras import paths
+from taichi_idr.cameras.pinhole import projections, quaternions_from_rotations, rotation_matrices, transform_cameras
 from taichi_idr.types import Cameras
 
 EXACT = 1e-9

@@ -15,14 +15,14 @@ from torch.nn.functional import normalize
 
 from taichi_idr import runtime
 from taichi_idr.capture import read_capture
+from taichi_idr.capture.pixels import Photos, PixelBatch
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.config import ConsistencyConfig, make_config
-from taichi_idr.model import load_run
-from taichi_idr.photo_consistency import PhotoConsistency, candidate_views, unlikeness, visible_views
-from taichi_idr.pixels import Photos, PixelBatch
-from taichi_idr.proxy import ProxyLattice
-from taichi_idr.run_folder import RunFolder
-from taichi_idr.training_fast import FastTrainer
+from taichi_idr.fields.model import load_run
+from taichi_idr.methods.fast.photo_consistency import PhotoConsistency, candidate_views, unlikeness, visible_views
+from taichi_idr.methods.fast.trainer import FastTrainer
+from taichi_idr.runs.folder import RunFolder
+from taichi_idr.tracing.proxy import ProxyLattice
 
 CONFIG = ConsistencyConfig(weight=1.0, sources=6, best=4)
 OCCLUDER = ((1.1, 0.0, 0.0), 0.12)  # stands in the way of views 0 and 4

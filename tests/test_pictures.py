@@ -9,9 +9,9 @@ import pytest
 from ball_run import HEIGHT, RADIUS, WIDTH, BallModel, BallRun, around, make_ball_run
 from PIL import Image
 
-from taichi_idr import pictures
 from taichi_idr.errors import CannotCreate, InputMissing
-from taichi_idr.render import RenderedView, render_view
+from taichi_idr.pictures import colours as pictures
+from taichi_idr.pictures.rendering import RenderedView, render_view
 
 EIGHT_BIT = 1 / 255
 

@@ -8,9 +8,9 @@ import torch
 from ball_run import around
 from scipy.spatial.transform import Rotation
 
-from taichi_idr.cameras import rotation_matrices
+from taichi_idr.cameras.pinhole import rotation_matrices
 from taichi_idr.config import CamerasConfig
-from taichi_idr.poses import Poses, SparseAdam
+from taichi_idr.poses.parameters import Poses, SparseAdam
 from taichi_idr.types import Cameras
 
 pytestmark = pytest.mark.precision("float64")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from taichi_idr.progress import PLAIN_INTERVAL, Progress, Reading
+from taichi_idr.fitting.progress import PLAIN_INTERVAL, Progress, Reading
 
 
 class Clock:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import HashGeometryConfig, ProxyConfig, TracerConfig
-from taichi_idr.fields.geometry import HashGeometry
+from taichi_idr.fields.hash_geometry import HashGeometry
 from taichi_idr.kernels import proxy_trace as kernels
-from taichi_idr.proxy import ProxyLattice, trace_proxy
 from taichi_idr.reference import proxy_trace as reference
 from taichi_idr.reference.analytic_sdf import torus
-from taichi_idr.trace import trace
+from taichi_idr.tracing.exact import trace
+from taichi_idr.tracing.proxy import ProxyLattice, trace_proxy
 from taichi_idr.types import Hits, HitStatus, Rays, Sdf
 
 RAYS = 1500

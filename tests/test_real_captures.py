@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from taichi_idr.capture import read_capture
+from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.config import TracerConfig
-from taichi_idr.evaluate import evaluate_run
-from taichi_idr.extract import mesh_run
-from taichi_idr.fit import fit_capture
-from taichi_idr.model import LoadedRun, load_run
-from taichi_idr.proxy import trace_proxy
-from taichi_idr.render import camera_rays
-from taichi_idr.trace import trace
+from taichi_idr.fields.model import LoadedRun, load_run
+from taichi_idr.fitting.session import fit_capture
+from taichi_idr.meshes.extraction import mesh_run
+from taichi_idr.pictures.rendering import camera_rays
+from taichi_idr.tracing.exact import trace
+from taichi_idr.tracing.proxy import trace_proxy
 from taichi_idr.types import Hits, Rays
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taichi_idr.charts import HEIGHT, WIDTH, Axis, line_chart, linear_axis, log_axis
-from taichi_idr.report_page import Page, Row, ViewPictures, page_html
+from taichi_idr.report.charts import HEIGHT, WIDTH, Axis, line_chart, linear_axis, log_axis
+from taichi_idr.report.page import Page, Row, ViewPictures, page_html
 
 ROUNDING = 1e-6
 EMPTY = Page("t", "s", [], "", [], [], [], [], {}, [], [])

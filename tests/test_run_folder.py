@@ -12,14 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taichi_idr import run_folder
 from taichi_idr.config import make_config
 from taichi_idr.errors import BadInput, CannotCreate, InputMissing, Locked
-from taichi_idr.run_folder import RunFolder, newest_run, open_run
+from taichi_idr.runs import folder as run_folder
+from taichi_idr.runs.folder import RunFolder, newest_run, open_run
 
 HOLD = """
 import sys, time, pathlib
-from taichi_idr import run_lock
+from taichi_idr.runs import lock as run_lock
 with run_lock.hold(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -11,8 +11,8 @@ from taichi_idr import runtime
 from taichi_idr.config import MlpGeometryConfig, TracerConfig
 from taichi_idr.fields.mlp_geometry import MlpGeometry
 from taichi_idr.kernels.screening import UNKNOWN
-from taichi_idr.screening import needed_samples
-from taichi_idr.trace import trace
+from taichi_idr.tracing.exact import trace
+from taichi_idr.tracing.screening import needed_samples
 from taichi_idr.types import Sdf
 
 CONFIG = TracerConfig()

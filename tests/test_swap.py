@@ -12,12 +12,12 @@ from ball_run import T_world_normalised, around
 from PIL import Image
 
 from taichi_idr.capture import write_idr_cameras
-from taichi_idr.checkpoint import save_checkpoint
+from taichi_idr.commands.swap import SwappedModel, swap_runs
 from taichi_idr.config import Settings, make_config
 from taichi_idr.errors import BadInput, InputMissing, UsageError
-from taichi_idr.model import make_model
-from taichi_idr.run_folder import RunFolder
-from taichi_idr.swap import SwappedModel, swap_runs
+from taichi_idr.fields.model import make_model
+from taichi_idr.runs.checkpoint import save_checkpoint
+from taichi_idr.runs.folder import RunFolder
 from taichi_idr.types import Cameras
 
 FAST: dict[str, Any] = {
@@ -107,7 +107,7 @@ def test_a_path_passes_through_the_cameras_of_a_file(runs, tmp_path, monkeypatch
         seen.append(camera)
         return type("Rendered", (), {"colour": np.zeros((height, width, 3), np.float32)})
 
-    monkeypatch.setattr("taichi_idr.swap.render_view", render_view)
+    monkeypatch.setattr("taichi_idr.commands.swap.render_view", render_view)
     cameras = around(5, elevation=0.1)[[0, 1]]
     write_idr_cameras(tmp_path / "path.npz", cameras, T_world_normalised())
     pictures_of(*runs, tmp_path / "out", path=str(tmp_path / "path.npz"))

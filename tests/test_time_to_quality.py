@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import torch
 
-from taichi_idr import extract, model
 from taichi_idr.capture.synthetic import make_capture
-from taichi_idr.fit import fit_capture
+from taichi_idr.fields import model
+from taichi_idr.fitting.session import fit_capture
+from taichi_idr.meshes import extraction as extract
 
 FILE = Path(__file__).resolve().parent.parent / "benchmarks" / "time_to_quality.py"
 SMALL = [

@@ -7,10 +7,10 @@ import torch
 from scenes import MAJOR, MINOR, SHAPES, rays_towards
 from torch import Tensor
 
-from taichi_idr import trace as tracer
 from taichi_idr.config import TracerConfig
 from taichi_idr.reference import trace as reference
-from taichi_idr.trace import trace
+from taichi_idr.tracing import exact as tracer
+from taichi_idr.tracing.exact import trace
 from taichi_idr.types import Hits, HitStatus, Rays
 
 CONFIG = TracerConfig()

@@ -11,12 +11,12 @@ from test_bundle import disturbed
 from textured_balls import SIZE, Balls, ball, photograph, pixel_rays, shading, twelve
 from torch import Tensor
 
-from taichi_idr import tracks
-from taichi_idr.bundle import Sightings, reproject
-from taichi_idr.cameras import camera_accuracy
-from taichi_idr.corners import CORNER_CELL, Corners, GreyPhoto, find_corners, square
-from taichi_idr.pixels import Photos
-from taichi_idr.tracks import adjusted_poses, find_sightings
+from taichi_idr.cameras.pinhole import camera_accuracy
+from taichi_idr.capture.pixels import Photos
+from taichi_idr.poses import sightings as tracks
+from taichi_idr.poses.bundle import Sightings, reproject
+from taichi_idr.poses.corners import CORNER_CELL, Corners, GreyPhoto, find_corners, square
+from taichi_idr.poses.sightings import adjusted_poses, find_sightings
 
 SEEN_FLAT = 0.75  # cosine above which a patch of the ball is nearly its tangent plane
 PIXELS = {50: 0.12, 95: 0.3}  # percentile of the sightings seen flat: error; measured 0.08, 0.17

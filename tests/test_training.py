@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from taichi_idr.capture.pixels import PixelBatch, PixelTable
 from taichi_idr.config import FastConfig, ScheduleConfig
-from taichi_idr.losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
-from taichi_idr.pixels import PixelBatch, PixelTable
+from taichi_idr.methods.losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from taichi_idr.types import Cameras, Capture
 
 
@@ -124,7 +124,7 @@ def test_doubtful_pixels_come_back_once(generator):
 
 
 def test_of_many_doubtful_pixels_a_share_comes_first_come_first_served(generator, monkeypatch):
-    monkeypatch.setattr("taichi_idr.pixels.MOST_DOUBTFUL", 30)
+    monkeypatch.setattr("taichi_idr.capture.pixels.MOST_DOUBTFUL", 30)
     table = PixelTable(striped_capture(), ScheduleConfig(rays=100, doubtful_share=0.1), torch.device("cpu"))
     table.doubt(torch.arange(40))
     assert table.draw(generator).index[-10:].tolist() == list(range(10, 20))
@@ -148,7 +148,7 @@ def test_photo_gives_the_view_back():
 
 def test_loss_5_doubles_alpha_in_steps():
     """LOSS-5: 50, doubled five times, ends at 1600; levels of the encoding awake from coarse to fine."""
-    from taichi_idr.training_fast import alpha_at, levels_at
+    from taichi_idr.methods.fast.trainer import alpha_at, levels_at
 
     config = FastConfig()
     assert [alpha_at(config.loss, p) for p in (0.0, 0.17, 0.99, 1.0)] == [50, 100, 1600, 1600]

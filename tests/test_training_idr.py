@@ -12,9 +12,9 @@ from captures import make_capture
 
 from taichi_idr import runtime
 from taichi_idr.capture import read_capture
+from taichi_idr.capture.pixels import EpochPixels
 from taichi_idr.config import EpochScheduleConfig, IdrConfig, make_config
-from taichi_idr.pixels import EpochPixels
-from taichi_idr.training_idr import IdrTrainer, alpha_at, rate_at
+from taichi_idr.methods.idr.trainer import IdrTrainer, alpha_at, rate_at
 from taichi_idr.types import Cameras, Capture
 
 SMALL = [

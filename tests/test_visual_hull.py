@@ -7,7 +7,7 @@ import pytest
 import torch
 from captures import BALLS, SCALE, SIZE, photograph, scale_mat, viewpoints
 
-from taichi_idr.cameras import cameras_from_projections
+from taichi_idr.cameras.pinhole import cameras_from_projections
 from taichi_idr.ops.visual_hull import visual_hull
 from taichi_idr.reference.visual_hull import visual_hull as twin
 from taichi_idr.types import Cameras

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from taichi_idr.poses import Poses
+from taichi_idr.poses.parameters import Poses
 from taichi_idr.types import Cameras, Rays
 
 RADII = (0.55, 0.4, 0.65)

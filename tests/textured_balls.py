@@ -11,8 +11,8 @@ from ball_run import HEIGHT, RADIUS, WIDTH, around
 from torch import Tensor
 
 from taichi_idr import runtime
-from taichi_idr.cameras import rotation_matrices
-from taichi_idr.pixels import Photos
+from taichi_idr.cameras.pinhole import rotation_matrices
+from taichi_idr.capture.pixels import Photos
 from taichi_idr.types import Cameras, Capture, Hits, HitStatus, Rays
 
 SCALE = 4  # of the photos of ball_run

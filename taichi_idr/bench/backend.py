@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from .. import runtime
 from ..errors import Unavailable
+from ..machine import load
 from .catalogue import chosen
 from .ceilings import measure_ceilings
-from .machine import load
 from .measuring import QUICK, THOROUGH, measure
 from .results import End, Protocol, Row, Start
 from .scene import Scene

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..cameras import inverse_intrinsics, rotation_matrices
+from ..cameras.pinhole import inverse_intrinsics, rotation_matrices
 from ..config import QualityConfig
 from ..ops.patch_align import align_patches
 from ..ops.patch_consistency import SHADES, PosedPhotos, patch_likeness, tangent_planes

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .. import machine
 from ..errors import TidrError, Unavailable
-from . import machine
 from .backend import MARK, Request
 from .catalogue import chosen
 from .results import RAN, Backend, End, Results, Row, Start

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from .. import runtime
-from ..cameras import quaternions_from_rotations
+from ..cameras.pinhole import quaternions_from_rotations
 from ..config import FastConfig, HashGeometryConfig, ProxyConfig
 from ..errors import Unavailable
+from ..fields.model import FastModel, Model, load_run
 from ..kernels.hash_field import MARGIN
-from ..model import FastModel, Model, load_run
 from ..ops.hash_encoding import HashLayout
-from ..proxy import ProxyLattice
 from ..reference.analytic_sdf import torus
 from ..reference.hash_field import hash_field
+from ..tracing.proxy import ProxyLattice
 from ..types import Cameras, Rays, Sdf
 
 MAJOR, MINOR = 0.5, 0.2

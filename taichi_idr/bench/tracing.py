@@ -11,18 +11,18 @@ from torch import Tensor
 from .. import runtime
 from ..config import MlpGeometryConfig, ProxyConfig, TracerConfig
 from ..fields.mlp_geometry import MlpGeometry
+from ..fields.model import VIEWING_EFFORT
 from ..kernels import compaction, secant, sphere_trace
 from ..kernels import march as march_kernels
 from ..kernels.proxy_trace import PENDING
-from ..model import VIEWING_EFFORT
 from ..ops.compaction import active_indices
-from ..proxy import ProxyLattice, trace_proxy
 from ..reference import compaction as compaction_twin
 from ..reference import march as march_twin
 from ..reference import proxy_trace as proxy_twin
 from ..reference import wavefront
-from ..screening import needed_samples
-from ..trace import trace
+from ..tracing.exact import trace
+from ..tracing.proxy import ProxyLattice, trace_proxy
+from ..tracing.screening import needed_samples
 from ..types import Hits, HitStatus, Rays, Sdf
 from .case import EXACT, Case, Gate, Outputs, Work, copies
 from .scene import Scene

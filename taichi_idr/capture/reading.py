@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..cameras import cameras_from_projections, shrunk, transform_cameras
+from ..cameras.pinhole import cameras_from_projections, shrunk, transform_cameras
 from ..errors import BadInput, InputMissing, UsageError
 from ..types import Cameras, Capture, PhotoFile
-from .idr import normalised_frame, read_matrices
+from .formats.idr import normalised_frame, read_matrices
 from .images import MAX_PIXELS, Photo, list_images, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .. import runtime
 from ..kernels.hash_field import field_values
-from .geometry import HashGeometry
+from .hash_geometry import HashGeometry
 
 LANES = 16  # widths are padded to whole vectors of the widest processors, inputs to the kernel's blocks of 4
 BLOCK = 4

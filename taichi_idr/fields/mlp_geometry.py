@@ -19,7 +19,7 @@ from ..config import MlpGeometryConfig
 from ..errors import UsageError
 from ..types import Sdf
 from .encodings import PointEncoding
-from .geometry import GeometrySample
+from .hash_geometry import GeometrySample
 from .layers import WeightNormLinear, default_initial
 
 SOFTPLUS_LINEAR = 20.0  # torch's softplus is x itself where beta x is above

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..config import RadianceConfig
 from .encodings import positional_encoding
-from .geometry import GeometrySample
+from .hash_geometry import GeometrySample
 from .layers import WeightNormLinear, default_initial, plain_linear
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .. import runtime
-from ..cameras import projections
+from ..cameras.pinhole import projections
 from ..kernels import visual_hull as kernels
 from ..types import Cameras
 

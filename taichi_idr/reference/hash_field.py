@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..fields.geometry import HashGeometry
+from ..fields.hash_geometry import HashGeometry
 from .activations import softplus
 from .hash_encoding import hash_encoding
 from .march import interpolate

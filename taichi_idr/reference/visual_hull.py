@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras import rotation_matrices
+from ..cameras.pinhole import rotation_matrices
 from ..types import Cameras
 
 

@@ -1,0 +1,92 @@
+"""The whole job on a capture of its own: photograph, fit, mesh, measure, report."""
+
+from __future__ import annotations
+
+import sys
+import time
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import runtime
+from ..capture.synthetic import make_capture
+from ..files.writing import create_folder
+from ..fitting.session import fit_capture
+from ..meshes.extraction import mesh_run
+from ..report.contents import write_report
+from .evaluate import evaluate_run
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How much of everything: photos, their height and width, paths per pixel, steps, rays, samples of the mesh."""
+
+    views: int
+    heldout: int
+    size: tuple[int, int]
+    samples: int
+    steps: int
+    rays: int
+    mesh_resolution: int
+    film_frames: int
+
+
+FULL = DemoSize(
+    views=24, heldout=4, size=(320, 320), samples=9, steps=2000, rays=2048, mesh_resolution=256, film_frames=36
+)
+QUICK = DemoSize(views=8, heldout=3, size=(96, 96), samples=6, steps=150, rays=512, mesh_resolution=64, film_frames=8)
+
+
+def run_demo(
+    out: Path = Path("runs/demo"),
+    *,
+    quick: bool = False,
+    open_report: bool = False,
+    arch: runtime.Arch = "cpu",
+) -> Path:
+    """Leave capture (`out/ewer`), run and `out/report/index.html` in `out`; returns the page.
+
+    What an interrupted call left is used: the capture is not made twice, the fit goes on.
+    quick: a small one, for tests. Raises what its parts raise.
+    """
+    began, size = time.monotonic(), QUICK if quick else FULL
+    create_folder(out)
+    runtime.init(arch)
+    _say(f"photographing an ewer: {size.views} photos and {size.heldout} held out")
+    capture = make_capture(
+        out / "ewer",
+        views=size.views,
+        heldout=size.heldout,
+        size=size.size,
+        samples=size.samples,
+        on_view=_photo_counter(),
+    )
+    _say(f"fitting: {size.steps} steps")
+    fit_capture(capture, out=out, steps=size.steps, rays=size.rays, arch=arch)
+    _say("meshing")
+    mesh_run(out, resolution=size.mesh_resolution, arch=arch)
+    _say("measuring")
+    evaluate_run(out, gt_mesh=capture / "gt_mesh.ply", arch=arch)
+    _say("writing the report")
+    page = write_report(out, film_frames=size.film_frames, arch=arch)
+    print(f"report    {page} ({time.monotonic() - began:.0f} s in all)")
+    if open_report:
+        webbrowser.open(page.resolve().as_uri())
+    return page
+
+
+def _photo_counter(interval: float = 5.0):
+    """A line every few seconds while photos are taken."""
+    last = time.monotonic()
+
+    def count(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > interval or done == total:
+            last = time.monotonic()
+            _say(f"photo {done}/{total}")
+
+    return count
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

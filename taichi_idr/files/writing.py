@@ -1,0 +1,87 @@
+"""Writing so that a reader finds the old file or the new one, never a part of either."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import CannotCreate, TidrError, WriteFailed
+
+_TEMPORARY_NAME = re.compile(r"\.tidr-(\d+)-[0-9a-f]{8}\.tmp.*")
+
+
+def create_folder(path: Path) -> Path:
+    """Make `path` and its parents and make sure that files can be written there. Raises CannotCreate."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except (FileExistsError, NotADirectoryError) as error:
+        todo = "name a folder"
+        why = "a file is in the way"
+        raise CannotCreate("cannot create folder", where=path, why=why, todo=todo) from error
+    except (OSError, ValueError) as error:
+        todo = "choose a folder that you may write to"
+        raise CannotCreate("cannot write to folder", where=path, why=_reason(error), todo=todo) from error
+
+
+def atomic_write(path: Path, data: bytes | str) -> None:
+    """Replace `path` by `data` (text as UTF-8). Raises WriteFailed and leaves the old file as it was."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, with its suffix, that becomes `path` if the block ends without error.
+
+    The folder must exist. An OSError raises WriteFailed; the old file is then as it was.
+    """
+    token = f".tidr-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = path.with_name(f"{token}.tmp{path.suffix}")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+        _flush_to_disk(path.parent)
+    except TidrError:
+        raise
+    except OSError as error:
+        todo = "free space or choose another --out, then run the same command again"
+        why = f"{_reason(error)}, older files are intact"
+        raise WriteFailed("write failed", where=path, why=why, todo=todo) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_stale_temporaries(folder: Path) -> None:
+    """Delete what `replacing` left below `folder` when its process was killed; living processes keep theirs."""
+    for path in folder.rglob(".tidr-*"):
+        match = _TEMPORARY_NAME.fullmatch(path.name)
+        if match and not _is_running(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_running(pid: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(pid)
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,0 +1,214 @@
+"""The trainer of preset `idr`: sections 2 to 6 of the method, one photo a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ... import runtime
+from ...capture.pixels import EpochPixels, PixelBatch
+from ...config import EpochScheduleConfig, IdrConfig, LossConfig
+from ...fields.model import IdrModel
+from ...ops.intersection import surface_points
+from ...poses.parameters import Poses, SparseAdam
+from ...runs.checkpoint import joined, unprefixed
+from ...tracing.exact import trace
+from ...types import Capture, Hits, Rays, Sdf
+from ..fast.optimiser import adam_state, load_adam_state
+from ..losses import colour_loss, eikonal_loss, mask_loss
+from ..trainer import StepReport, Trainer
+
+WIDE = 256  # layers from which a product of some thousand rows is worth a second thread
+
+
+@dataclass(frozen=True)
+class IdrStep:
+    """The loss of one batch: report.loss is attached to networks and poses.
+
+    hits: how the R rays ended. on_surface (R,) bool: hit object pixels. points: (S, 3) there, attached (Lemma 1).
+    """
+
+    report: StepReport
+    hits: Hits
+    on_surface: Tensor
+    points: Tensor
+
+
+class CountedSdf:
+    """A field that counts the points at which it was asked."""
+
+    def __init__(self, sdf: Sdf) -> None:
+        self.sdf, self.queries = sdf, 0
+
+    def __call__(self, points: Tensor) -> Tensor:
+        self.queries += len(points)
+        return self.sdf(points)
+
+
+class IdrTrainer(Trainer):
+    """One view and `schedule.rays` pixels a step, in the precision of the running backend."""
+
+    config: IdrConfig
+    model: IdrModel
+    pixels: EpochPixels
+
+    def __init__(self, config: IdrConfig, capture: Capture, device: torch.device) -> None:
+        schedule = config.schedule
+        self.config = config
+        self.total_steps = schedule.steps or schedule.epochs * len(capture)
+        self.model = IdrModel(config, device)
+        self.pixels = EpochPixels(capture, schedule, config.seed, device)
+        self.poses = Poses(capture.cameras, config.cameras, device, runtime.current().dtype)
+        self.adam = torch.optim.Adam(self.model.parameters(), lr=schedule.rate, fused=True)
+        self.pose_adam = SparseAdam(dict(self.poses.named_parameters()))
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.rate_scale = 1.0
+        self.sdf_queries = 0
+
+    def threads(self) -> AbstractContextManager[None]:
+        wide = self.config.geometry.width >= WIDE
+        return nullcontext() if wide else super().threads()
+
+    def start(self, capture: Capture, between: Callable[[], None]) -> None:
+        """The geometric initialisation is the start (NET-4)."""
+
+    @property
+    def epoch(self) -> int:
+        """Of the published schedule, which `schedule.steps` squeezes or stretches."""
+        return self.steps_done * self.config.schedule.epochs // self.total_steps
+
+    def step(self) -> StepReport:
+        self.adam.zero_grad()
+        self.poses.zero_grad()
+        batch = self.pixels.at_step(self.steps_done)
+        report = self.losses(batch, self.draw_box(), self.generator).report
+        self.applied = bool(torch.isfinite(report.loss))
+        if self.applied:
+            report.loss.backward()
+            self.applied = self._move(batch)
+        self.model.field_changed()
+        self.steps_done += 1
+        return report
+
+    def draw_box(self) -> Tensor:
+        """The uniform points (E, 3) of LOSS-3."""
+        count, dtype = self.config.loss.eikonal_points, self.model.dtype
+        return (torch.rand(count, 3, generator=self.generator, dtype=dtype) * 2 - 1).to(self.model.device)
+
+    def losses(self, batch: PixelBatch, box: Tensor, generator: torch.Generator) -> IdrStep:
+        """The loss at pixels R and box points (E, 3); `generator` draws the random depths of TRACE-14.
+
+        One sample of the field at the fixed traced points serves LOSS-3, Lemma 1 and, followed to the cameras in first
+        order, LOSS-2.
+        """
+        config, count = self.config.loss, len(batch)
+        rays = self.poses.rays(batch.view, batch.position.to(self.model.dtype))
+        hits = self._trace(rays.detach(), batch.is_object, generator)
+        on_surface = hits.hit & batch.is_object
+        rest = ~on_surface
+
+        traced = rays.at(hits.search_depth).detach()
+        fixed = self.model.geometry.sample(torch.cat([traced, box]))
+        sdf, normal = fixed.sdf[:count], fixed.gradient[:count].detach()
+        seen = rays[on_surface]
+        lemma = (hits.depth[on_surface], sdf[on_surface], normal[on_surface])
+        points, clamped = surface_points(seen.origins, seen.directions, *lemma, grazing=config.grazing)
+        predicted = self.model.radiance(points, seen.directions, self.model.geometry.sample(points))
+
+        observed = batch.colour[on_surface].to(predicted.dtype)
+        least = _followed(sdf[rest], normal[rest], rays[rest], hits.search_depth[rest])
+        colour = colour_loss(predicted, observed, count)
+        mask = config.mask_weight * mask_loss(least, batch.is_object[rest], self.alpha, count)
+        eikonal = config.eikonal_weight * eikonal_loss(fixed.gradient)
+        report = StepReport(
+            loss=colour + mask + eikonal,
+            colour=colour,
+            mask=mask,
+            eikonal=eikonal,
+            smooth=torch.zeros_like(colour),
+            consistency=torch.zeros_like(colour),
+            squared_error=((predicted - observed) ** 2).sum() / max(predicted.numel(), 1) / 4,
+            intersection=on_surface.sum(),
+            union=(hits.hit | batch.is_object).sum(),
+            hits=hits.hit.sum(),
+            clamped=clamped,
+        )
+        return IdrStep(report, hits, on_surface, points)
+
+    @property
+    def alpha(self) -> float:
+        return alpha_at(self.config.loss, self.config.schedule, self.epoch)
+
+    @property
+    def rate(self) -> float:
+        """Of the networks; that of the poses is constant (CAM-5)."""
+        return self.rate_scale * rate_at(self.config.schedule, self.epoch)
+
+    def halve_rates(self) -> None:
+        self.rate_scale *= 0.5
+
+    def scheduled(self) -> dict[str, float]:
+        return {"epoch": self.epoch, "alpha": self.alpha, "rate": self.rate, "sdf_queries": self.sdf_queries}
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters, moments, poses, random numbers; the epoch's pixels follow from the step."""
+        parts = {
+            "model": self.model.state_dict(),
+            "adam": adam_state(self.adam),
+            "poses": self.poses.state_dict(),
+            "pose_adam": self.pose_adam.state(),
+        }
+        scale = torch.tensor(self.rate_scale, dtype=torch.float64)
+        return {**joined(parts), "rate_scale": scale, "generator": self.generator.get_state()}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        self.model.load_tensors(tensors)
+        load_adam_state(self.adam, unprefixed("adam", tensors))
+        self.poses.load_state_dict(unprefixed("poses", tensors))
+        self.pose_adam.load_state(unprefixed("pose_adam", tensors))
+        self.rate_scale = float(tensors["rate_scale"])
+        self.generator.set_state(tensors["generator"])
+
+    def _trace(self, rays: Rays, is_object: Tensor, generator: torch.Generator) -> Hits:
+        sdf, screened = CountedSdf(self.model.sdf), self.model.screened
+        hits = trace(rays, sdf, self.config.tracer, object_mask=is_object, generator=generator, screened=screened)
+        self.sdf_queries = sdf.queries
+        return hits
+
+    def _move(self, batch: PixelBatch) -> bool:
+        """Move every parameter, and of the poses the batch's (CAM-5); False, and nothing moves, if not finite."""
+        parameters = [*self.model.parameters(), *self.poses.parameters()]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+            return False
+        for group in self.adam.param_groups:
+            group["lr"] = self.rate
+        self.adam.step()
+        if self.config.cameras.train:
+            cameras = self.config.cameras
+            rates = {"quaternions": cameras.quaternion_rate, "places": cameras.place_rate}
+            self.pose_adam.step(batch.view[:1].long(), rates)
+        return True
+
+
+def alpha_at(loss: LossConfig, schedule: EpochScheduleConfig, epoch: int) -> float:
+    """LOSS-5: doubled at the start of each of `alpha_epochs`."""
+    return loss.alpha * 2 ** sum(epoch >= milestone for milestone in schedule.alpha_epochs)
+
+
+def rate_at(schedule: EpochScheduleConfig, epoch: int) -> float:
+    """Learning rate of the networks (section 5)."""
+    return schedule.rate * schedule.rate_decay ** sum(epoch >= milestone for milestone in schedule.rate_epochs)
+
+
+def _followed(value: Tensor, normal: Tensor, rays: Rays, depth: Tensor) -> Tensor:
+    """f (N,) at depth (N,) along rays that move with the cameras, from its value and gradient at the fixed point.
+
+    The added term is zero; its derivative is that of f along the moving point (LOSS-2: x* fixed in t alone).
+    """
+    points = rays.at(depth)
+    return value + (normal * (points - points.detach())).sum(dim=1)

@@ -1,0 +1,127 @@
+"""Poses that train with the shape (CAM-4), and the optimiser that moves those of a batch (CAM-5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..cameras.pinhole import inverse_intrinsics, rotation_matrices
+from ..config import CamerasConfig
+from ..ops.raygen import generate_rays
+from ..types import Cameras, Rays
+
+
+class Poses(nn.Module):
+    """Per view a quaternion and a place: the camera's centre c, or the origin seen from the camera, t = -R^T c.
+
+    With t, moving a camera around the object is a change of the quaternion alone, with c one of both at once
+    (docs/decisions/0009-gauss-newton-poses.md). Parameters are float64: steps of 1e-7 count.
+    """
+
+    def __init__(self, cameras: Cameras, config: CamerasConfig, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.config, self.dtype = config, dtype
+        self.start = cameras.to(torch.float64)
+        self.inverse_intrinsics = inverse_intrinsics(self.start).to(device, dtype)
+        quaternions, centres = (x.to(device).clone() for x in (self.start.quaternions, self.start.centres))
+        places = centres if config.parameters == "centre" else _origin_seen(quaternions, centres)
+        self.quaternions = nn.Parameter(quaternions, requires_grad=config.train)
+        self.places = nn.Parameter(places, requires_grad=config.train)
+
+    @property
+    def centres(self) -> Tensor:
+        """c (V, 3), attached to the parameters."""
+        if self.config.parameters == "centre":
+            return self.places
+        return -(rotation_matrices(self.quaternions) @ self.places[:, :, None])[:, :, 0]
+
+    def rays(self, view: Tensor, position: Tensor) -> Rays:
+        """Rays (R,) through pixels position (R, 2) of views (R,) int32, attached to the poses."""
+        poses = (self.quaternions.to(self.dtype), self.centres.to(self.dtype))
+        return Rays(*generate_rays(*poses, self.inverse_intrinsics, view, position))
+
+    @torch.no_grad()
+    def move(self, views: Tensor, turn: Tensor, shift: Tensor) -> None:
+        """Turn cameras `views` (B,) about their centres by rotation vectors (B, 3), then shift them by (B, 3)."""
+        centres = self.centres[views] + shift
+        self.quaternions[views] = rotated(self.quaternions[views], turn)
+        own = self.config.parameters == "centre"
+        self.places[views] = centres if own else _origin_seen(self.quaternions[views], centres)
+
+    @torch.no_grad()
+    def set(self, cameras: Cameras) -> None:
+        """Take over quaternions and centres; intrinsics stay."""
+        self.quaternions.copy_(cameras.quaternions)
+        own = self.config.parameters == "centre"
+        centres = cameras.centres.to(self.quaternions.device)
+        self.places.copy_(centres if own else _origin_seen(self.quaternions, centres))
+
+    @torch.no_grad()
+    def cameras(self) -> Cameras:
+        """A copy of the cameras as they are now, float64; without training exactly those of the start."""
+        if not self.config.train:
+            return self.start
+        quaternions = torch.nn.functional.normalize(self.quaternions, dim=1)
+        return Cameras(quaternions.cpu(), self.centres.cpu().clone(), self.start.intrinsics)
+
+
+class SparseAdam:
+    """Adam on the rows of the views in a batch: other rows and their moments stay (CAM-5).
+
+    The bias correction counts all steps, as torch.optim.SparseAdam does.
+    """
+
+    BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+    def __init__(self, parameters: Mapping[str, Tensor]) -> None:
+        self.parameters = dict(parameters)
+        self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
+        self.count = 0
+
+    @torch.no_grad()
+    def step(self, views: Tensor, rates: Mapping[str, float]) -> None:
+        """Move rows `views` (B,), without repetition, of each parameter at its rate."""
+        self.count += 1
+        corrections = [1 - beta**self.count for beta in self.BETAS]
+        for name, parameter in self.parameters.items():
+            if parameter.grad is None:
+                continue
+            gradient, (first, second) = parameter.grad[views], self.moments[name]
+            first[views] += (1 - self.BETAS[0]) * (gradient - first[views])
+            second[views] += (1 - self.BETAS[1]) * (gradient**2 - second[views])
+            scale = (second[views] / corrections[1]).sqrt() + self.EPSILON
+            parameter[views] -= rates[name] / corrections[0] * first[views] / scale
+
+    def state(self) -> dict[str, Tensor]:
+        tensors = {"count": torch.tensor(self.count)}
+        for name, moments in self.moments.items():
+            tensors[f"{name}.first"], tensors[f"{name}.second"] = moments
+        return tensors
+
+    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
+        self.count = int(tensors["count"])
+        for name, (first, second) in self.moments.items():
+            first.copy_(tensors[f"{name}.first"])
+            second.copy_(tensors[f"{name}.second"])
+
+
+def rotated(quaternions: Tensor, turn: Tensor) -> Tensor:
+    """Unit quaternions (B, 4) w x y z, turned further by rotation vectors (B, 3) in the frame they lead to."""
+    angle = turn.norm(dim=1, keepdim=True)
+    axis = turn / angle.clamp(min=1e-12)
+    further = torch.cat([torch.cos(angle / 2), torch.sin(angle / 2) * axis], dim=1)
+    return torch.nn.functional.normalize(_product(further, quaternions), dim=1)
+
+
+def _product(p: Tensor, q: Tensor) -> Tensor:
+    """Hamilton's product (B, 4) of quaternions (B, 4) w x y z."""
+    scalar = p[:, :1] * q[:, :1] - (p[:, 1:] * q[:, 1:]).sum(dim=1, keepdim=True)
+    vector = p[:, :1] * q[:, 1:] + q[:, :1] * p[:, 1:] + torch.linalg.cross(p[:, 1:], q[:, 1:])
+    return torch.cat([scalar, vector], dim=1)
+
+
+def _origin_seen(quaternions: Tensor, centres: Tensor) -> Tensor:
+    """t (V, 3) = -R^T c."""
+    return -(rotation_matrices(quaternions).transpose(1, 2) @ centres[:, :, None])[:, :, 0]

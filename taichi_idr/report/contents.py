@@ -1,0 +1,269 @@
+"""One page about a run: pictures beside photos, the course of the fit, measurements, mesh, settings, versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..meshes import mesh as meshes
+from .. import runtime
+from ..measures.camera_curves import HISTORY_FILE, camera_movement, read_history
+from .charts import line_chart
+from ..commands.doctor import PACKAGES
+from ..errors import TidrError, warn
+from ..commands.evaluate import CURVES_FILE
+from ..files.writing import atomic_write, create_folder
+from ..measures.images import psnr_masked
+from ..fields.model import LoadedRun, load_run
+from ..cameras.paths import orbit
+from ..pictures.colours import eight_bit, normal_colours
+from ..pictures.rendering import render_view
+from .page import Page, Row, ViewPictures, page_html
+from ..fitting.resumption import flattened
+from ..runs.folder import RunFolder, open_run
+from ..runs.views import RunViews, heldout_views, training_views
+
+PICTURE_PIXELS = 400  # longer side
+FILM_PIXELS = 320
+FILM_SECONDS = 4.0
+TRAINING_VIEWS, HELDOUT_VIEWS = 3, 2
+ERROR_GAIN = 4.0
+
+# Key of eval.json -> name, format, unit, meaning. {} in a unit is the capture's own.
+MEASURES = {
+    "psnr_db": ("PSNR", "{:.2f}", "dB", "object pixels of the photos fitted to; missed ones count as white"),
+    "psnr_hit_db": ("PSNR where hit", "{:.2f}", "dB", "without the missed pixels"),
+    "missed_fraction": ("Missed", "{:.2%}", "", "object pixels without a hit"),
+    "ssim": ("SSIM", "{:.4f}", "", "structural similarity, 1 is equal"),
+    "mask_iou": ("Mask IoU", "{:.4f}", "", "silhouette against hits: intersection over union"),
+    "heldout_psnr_db": ("PSNR, held out", "{:.2f}", "dB", "views that the fit never saw"),
+    "accuracy": ("Accuracy", "{:.4f}", "units", "mean distance from the mesh to the true surface, world units"),
+    "completeness": ("Completeness", "{:.4f}", "units", "mean distance from the true surface to the mesh"),
+    "chamfer": ("Chamfer distance", "{:.4f}", "units", "mean of the two"),
+    "fscore": ("F-score", "{:.4f}", "", "at 1 % of the diagonal of the true surface's box"),
+    "normal_error_deg": ("Normal error", "{:.2f}", "°", "mean angle to the true surface's normals"),
+    "dtu_accuracy": ("DTU accuracy", "{:.3f}", "mm", "mean distance from the mesh to the scan where the scanner saw"),
+    "dtu_completeness": ("DTU completeness", "{:.3f}", "mm", "mean distance from the scan above the table to the mesh"),
+    "dtu_chamfer": ("DTU Chamfer distance", "{:.3f}", "mm", "mean of the two, as the benchmark reports it"),
+    "camera_rotation_deg": ("Camera rotation", "{:.3f}", "°", "mean error after alignment"),
+    "camera_rotation_median_deg": ("Camera rotation, median", "{:.3f}", "°", "median error after alignment"),
+    "camera_rotation_start_deg": ("Camera rotation at the start", "{:.3f}", "°", "mean error before the fit"),
+    "camera_rotation_swing": (
+        "Swing of rotations",
+        "{:.2f}",
+        "×",
+        "largest mean error at a logged step over the first",
+    ),
+    "camera_centre": ("Camera centre", "{:.4f}", "units", "mean error after alignment"),
+    "camera_centre_median": ("Camera centre, median", "{:.4f}", "units", "median error after alignment"),
+    "camera_centre_start": ("Camera centre at the start", "{:.4f}", "units", "mean error before the fit"),
+    "camera_swing": ("Swing of centres", "{:.2f}", "×", "largest mean error at a logged step over the first"),
+    "camera_turned_deg": ("Cameras turned", "{:.3f}", "°", "mean change since the start, less what all have in common"),
+    "camera_moved": ("Cameras moved", "{:.4f}", "units", "the same of the centres"),
+}
+HEADLINES = ("psnr_db", "heldout_psnr_db", "mask_iou", "chamfer")
+
+
+def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu") -> Path:
+    """Write `RUN/report/index.html` and the pictures beside it; returns the page.
+
+    What the run does not have (measurements, mesh, the capture's photos) is left out. film_frames: 0 for no film.
+    Raises InputMissing and BadInput for a RUN that is none, CannotCreate and WriteFailed for the page.
+    """
+    folder = open_run(run)
+    create_folder(folder.report)
+    runtime.init(arch)
+    loaded = load_run(run)
+    views, size = _views(loaded, folder.report)
+    metrics, measured = folder.read_metrics(), _measured(folder)
+    mesh, links = _mesh_rows(folder)
+    page = Page(
+        title=f"{loaded.capture_folder.name}: fit of {len(loaded.cameras)} photos",
+        subtitle=_subtitle(loaded, metrics, size),
+        headlines=[measured[key] for key in HEADLINES if key in measured],
+        film=_film(loaded, folder.report, film_frames),
+        views=views,
+        charts=_charts(metrics),
+        metrics=list(measured.values()),
+        mesh=mesh,
+        links=links,
+        settings=[Row(key, str(value)) for key, value in flattened(loaded.config.model_dump()).items()],
+        versions=[Row(name, version) for name in PACKAGES if (version := _version(name))],
+        cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
+        camera_charts=_camera_charts(metrics),
+        camera_rows=_camera_rows(loaded, folder),
+    )
+    atomic_write(folder.report / "index.html", page_html(page))
+    return folder.report / "index.html"
+
+
+def _subtitle(loaded: LoadedRun, metrics: list[dict[str, Any]], size: tuple[int, ...] | None) -> str:
+    pixels = f"{size[1]} × {size[0]} pixels, " if size else ""
+    seconds = f" in {metrics[-1]['seconds']:,.0f} s" if metrics else ""
+    return f"{pixels}{loaded.step:,} steps{seconds}, preset {loaded.config.preset}, seed {loaded.config.seed}"
+
+
+def _measured(folder: RunFolder) -> dict[str, Row]:
+    """eval.json in words; nothing where it is missing."""
+    try:
+        values = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    known = {key: values[key] for key in MEASURES if isinstance(values.get(key), int | float)}
+    return {key: _measure_row(key, value) for key, value in known.items()}
+
+
+def _measure_row(key: str, value: float) -> Row:
+    name, form, unit, meaning = MEASURES[key]
+    return Row(name, f"{form.format(value)} {unit}".strip(), meaning)
+
+
+def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
+    """Facts about mesh.ply, and links to the files."""
+    files = [path for path in (folder.mesh / "mesh.glb", folder.mesh / "mesh.ply") if path.is_file()]
+    links = {f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)": f"../mesh/{path.name}" for path in files}
+    if not (folder.mesh / "mesh.ply").is_file():
+        return [], links
+    mesh = meshes.read_mesh(folder.mesh / "mesh.ply")
+    found = meshes.topology(mesh.faces, len(mesh.vertices))
+    size = " × ".join(f"{extent:.4g}" for extent in np.ptp(mesh.vertices, axis=0))
+    rows = [
+        Row("Vertices", f"{len(mesh.vertices):,}"),
+        Row("Faces", f"{len(mesh.faces):,}"),
+        Row("Watertight", "yes" if found.closed else "no", "every edge between two faces, wound the same way"),
+        Row("Bodies", str(found.bodies)),
+        Row("Size", size, "box along the world's axes, world units"),
+        Row("Area", f"{meshes.area(mesh.vertices, mesh.faces):.5g}", "world units squared"),
+    ]
+    if found.closed:
+        rows.insert(4, Row("Handles", str(found.handles), "holes through the body"))
+        rows.append(Row("Volume", f"{meshes.volume(mesh.vertices, mesh.faces):.5g}", "world units cubed"))
+    return rows, links
+
+
+def _charts(metrics: list[dict[str, Any]]) -> list[str]:
+    """Terms of the loss, PSNR, silhouettes, speed over steps; seconds stand below the steps."""
+    steps = [record["step"] for record in metrics]
+    seconds = [record["seconds"] for record in metrics]
+
+    def series(key: str, scale: float = 1.0) -> list[tuple[float, float]]:
+        return [(record["step"], scale * record[key]) for record in metrics if record.get(key) is not None]
+
+    def clock(step: float) -> str:
+        return f"{np.interp(step, [0, *steps], [0, *seconds]):.0f} s" if step <= max(steps) else ""
+
+    pace = [point for point in series("rays_per_second", 1e-3) if point[1] > 0]  # the first reading knows none
+    terms = {key: series(key) for key in ("loss", "colour", "mask", "eikonal")}
+    charts = [
+        line_chart("Loss and its terms", terms, log=True, below=clock),
+        line_chart("PSNR of the batch where hit, dB", {"psnr": series("psnr_db")}, below=clock),
+        line_chart("Mask IoU of the batch", {"iou": series("mask_iou")}, below=clock),
+        line_chart("Thousand rays per second", {"rays": pace}, below=clock),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _camera_charts(metrics: list[dict[str, Any]]) -> list[str]:
+    """Mean movement since the start over steps; nothing where cameras were fixed."""
+    titles = {
+        "camera_turned_deg": "Cameras turned since the start, mean, °",
+        "camera_moved": "Cameras moved since the start, mean, world units",
+    }
+    charts = [
+        line_chart(title, {"cameras": [(r["step"], r[key]) for r in metrics if r.get(key) is not None]})
+        for key, title in titles.items()
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _camera_rows(loaded: LoadedRun, folder: RunFolder) -> list[Row]:
+    """How far each camera is from where it started."""
+    history = read_history(folder.cameras / HISTORY_FILE)
+    if history is None or len(history.at(0)) != len(loaded.cameras):
+        return []
+    unit = float(np.cbrt(np.linalg.det(loaded.T_world_normalised[:3, :3])))
+    moved = camera_movement(history.at(0), loaded.cameras, unit)
+    note = "mean; median {:.3g}, most {:.3g} (photo {} in order of name); less what all cameras have in common"
+    return [
+        Row(name, f"{x.mean():.3g} {symbol}".strip(), note.format(np.median(x), x.max(), int(x.argmax()) + 1))
+        for name, symbol, x in (("Turned", "°", moved.degrees), ("Moved", "units", moved.distance))
+    ]
+
+
+def _views(loaded: LoadedRun, folder: Path) -> tuple[list[ViewPictures], tuple[int, ...] | None]:
+    """Pictures of some views beside their photos, and the photos' height and width; nothing where they are gone."""
+    try:
+        fitted, unseen = training_views(loaded), heldout_views(loaded)
+    except TidrError as error:
+        warn(f"the report has no photos: {error}")
+        return [], None
+    rows = [_view(loaded, fitted, view, folder, "training") for view in _spread(len(fitted), TRAINING_VIEWS)]
+    if unseen is not None:
+        rows += [_view(loaded, unseen, view, folder, "heldout") for view in _spread(len(unseen), HELDOUT_VIEWS)]
+    return rows, fitted.capture.masks[0].shape
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """Indices of `wanted` views, evenly over all."""
+    return sorted({int((k + 0.5) * count / wanted) for k in range(min(wanted, count))})
+
+
+def _view(loaded: LoadedRun, views: RunViews, view: int, folder: Path, kind: str) -> ViewPictures:
+    """Render one view, write its four pictures."""
+    photo, mask, camera = views.capture.images[view], views.capture.masks[view], views.cameras[[view]]
+    rendered = render_view(loaded.model, camera, *mask.shape)
+    shown = np.where(mask[..., None], photo / 255.0, 1.0)
+    error = np.abs(rendered.colour - shown).mean(axis=2, keepdims=True).repeat(3, axis=2)
+    pictures = {
+        "photo": shown,
+        "rendering": rendered.colour,
+        "normals": normal_colours(rendered, camera),
+        f"error × {ERROR_GAIN:.0f}": 1.0 - np.clip(ERROR_GAIN * error, 0, 1),
+    }
+    files = {}
+    for title, picture in pictures.items():
+        files[title] = f"{kind}_{view:03d}_{title.split()[0]}.webp"
+        _resized(_image(picture), PICTURE_PIXELS).save(folder / files[title], quality=92, method=4)
+    psnr = psnr_masked(rendered.colour, photo / 255.0, mask)
+    word = "never seen by the fit" if kind == "heldout" else "fitted to"
+    return ViewPictures(f"{views.capture.names[view]}, {word}: {psnr:.2f} dB", files)
+
+
+def _film(loaded: LoadedRun, folder: Path, frames: int) -> str:
+    """An orbit, colour beside normals, as an animated picture: plays in every browser without a codec."""
+    if frames < 1:
+        return ""
+    name = "orbit.webp"
+    cameras = orbit(loaded.cameras, frames=frames, size=(FILM_PIXELS, FILM_PIXELS))
+    pictures = []
+    for index in range(frames):
+        camera = cameras[[index]]
+        rendered = render_view(loaded.model, camera, FILM_PIXELS, FILM_PIXELS)
+        pictures.append(_image(np.hstack([rendered.colour, normal_colours(rendered, camera)])))
+    pause = round(1000 * FILM_SECONDS / frames)
+    pictures[0].save(
+        folder / name, save_all=True, append_images=pictures[1:], duration=pause, loop=0, quality=88, method=3
+    )
+    return name
+
+
+def _image(picture: np.ndarray) -> Image.Image:
+    return Image.fromarray(eight_bit(picture))
+
+
+def _resized(image: Image.Image, longest: int) -> Image.Image:
+    scale = longest / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS) if scale < 1 else image
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,160 @@
+"""State on disk: tensors and metadata under a hash, no pickle.
+
+File NNNNNNNN.tidr (the step): 8 bytes magic and version | 32 bytes SHA-256 of all that follows | 8 bytes length
+of the metadata, little endian | metadata, JSON | tensors, safetensors (which alone loads a flipped bit silently).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ..errors import BadInput, InputMissing
+from ..files.writing import atomic_write, create_folder
+
+_MAGIC = b"TIDRCKP1"
+_HASH_END = len(_MAGIC) + hashlib.sha256().digest_size
+_LENGTH_END = _HASH_END + 8
+_NAME = re.compile(r"\d{8,}\.tidr")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """`tensors` on the CPU, `metadata` as it was given to `save_checkpoint`."""
+
+    path: Path
+    step: int
+    tensors: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, Any],
+    *,
+    keep: int = 2,
+    best: bool = False,
+) -> Path:
+    """Write `folder`/STEP.tidr whole or not at all; keep the newest `keep` and the newest marked `best`, no others.
+
+    metadata must survive JSON. Raises CannotCreate, WriteFailed; older checkpoints are then as they were.
+    """
+    create_folder(folder)
+    path = folder / f"{step:08d}.tidr"
+    atomic_write(path, _encoded(step, tensors, metadata, best))
+    _prune(folder, keep)
+    return path
+
+
+def load_newest(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint that is whole, with a warning for each newer one that is not; None without files.
+
+    Raises BadInput if there are files and none is whole.
+    """
+    paths = _newest_first(folder)
+    for path in paths:
+        try:
+            return _read(path)
+        except BadInput as error:
+            warn(f"{error}")
+    if not paths:
+        return None
+    why = f"none of {len(paths)} is whole"
+    raise BadInput("no usable checkpoint", where=folder, why=why, todo="start again with --fresh")
+
+
+def load_step(folder: Path, step: int) -> Checkpoint:
+    """The checkpoint of one step. Raises InputMissing, BadInput."""
+    return _read(folder / f"{step:08d}.tidr")
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Steps that have a file, newest first."""
+    return [int(path.stem) for path in _newest_first(folder)]
+
+
+def _encoded(step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], best: bool) -> bytes:
+    head = json.dumps({"step": step, "best": best, "metadata": metadata}, allow_nan=False).encode()
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    body = safetensors.torch.save(on_cpu)
+    length = len(head).to_bytes(8, "little")
+    digest = hashlib.sha256(length)
+    digest.update(head)
+    digest.update(body)
+    return b"".join((_MAGIC, digest.digest(), length, head, body))
+
+
+def _read(path: Path) -> Checkpoint:
+    """The whole file as bytes: a file that shrinks under a memory map kills the process."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputMissing("no such checkpoint", where=path, todo=f"have a look at {path.parent}") from error
+    except OSError as error:
+        raise _damaged(path, error.strerror or "unreadable") from error
+    if data[: len(_MAGIC)] != _MAGIC:
+        raise _damaged(path, f"expected the mark {_MAGIC.decode()}, got {len(data)} bytes without it")
+    if hashlib.sha256(memoryview(data)[_HASH_END:]).digest() != data[len(_MAGIC) : _HASH_END]:
+        raise _damaged(path, f"the hash of its {len(data)} bytes is wrong")
+    try:
+        head_end = _LENGTH_END + int.from_bytes(data[_HASH_END:_LENGTH_END], "little")
+        head = json.loads(data[_LENGTH_END:head_end])
+        return Checkpoint(path, head["step"], safetensors.torch.load(data[head_end:]), head["metadata"])
+    except (ValueError, LookupError, TypeError, RecursionError, SafetensorError) as error:
+        raise _damaged(path, f"the content cannot be decoded ({type(error).__name__})") from error
+
+
+def _damaged(path: Path, why: str) -> BadInput:
+    return BadInput("damaged checkpoint", where=path, why=why, todo="an older one is used where there is one")
+
+
+def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Named parts of a state as one: `{"a": {"x": t}}` -> `{"a.x": t}`."""
+    return {name: value for part, tensors in parts.items() for name, value in prefixed(part, tensors).items()}
+
+
+def prefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`{"a": x}` -> `{"part.a": x}`."""
+    return {f"{part}.{name}": value for name, value in tensors.items()}
+
+
+def unprefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse of `prefixed`; other parts are left out."""
+    return {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
+
+
+def _prune(folder: Path, keep: int) -> None:
+    paths = _newest_first(folder)
+    best = next((path for path in paths if _is_best(path)), None)
+    for path in paths[keep:]:
+        if path != best:
+            path.unlink(missing_ok=True)
+
+
+def _is_best(path: Path) -> bool:
+    """The mark alone, from the first kilobytes; a damaged file has none."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LENGTH_END)
+            length = int.from_bytes(start[_HASH_END:_LENGTH_END], "little")
+            return bool(json.loads(file.read(min(length, path.stat().st_size)))["best"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    return sorted(paths, key=lambda path: int(path.stem), reverse=True)

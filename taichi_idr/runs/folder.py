@@ -1,0 +1,168 @@
+"""The folder that a fit writes and later commands read (docs: files of a run)."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from . import lock as run_lock
+from ..config import FitConfig, config_from_toml, config_to_toml
+from ..errors import BadInput, CannotCreate, InputMissing, warn
+from ..files.writing import atomic_write, create_folder, remove_stale_temporaries
+
+RUNS = Path("runs")
+_CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
+_CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "mesh", "renders", "report", "crash.txt")
+_PREVIOUS = "previous"
+
+
+def default_run(capture_name: str) -> Path:
+    """Where a fit of that capture goes without `--out`."""
+    return RUNS / capture_name
+
+
+def newest_run(root: Path = RUNS) -> Path:
+    """The run below `root` that a fit wrote to last. Raises InputMissing."""
+    runs = [path for path in root.iterdir() if (path / _CONFIG).is_file()] if root.is_dir() else []
+    if not runs:
+        raise InputMissing("no run", where=root, todo="fit a capture first: tidr fit CAPTURE, or name a run")
+    return max(runs, key=_last_written)
+
+
+def open_run(path: Path) -> RunFolder:
+    """An existing run. Raises InputMissing without a folder, BadInput if it holds no run."""
+    todo = "name a folder that tidr fit wrote"
+    try:
+        found, is_run = path.exists(), (path / _CONFIG).is_file()
+    except OSError as error:  # no permission, a name too long
+        raise InputMissing("no such run", where=path, why=error.strerror or "", todo=todo) from error
+    if not found:
+        raise InputMissing("no such run", where=path, todo=todo)
+    if not is_run:
+        raise BadInput("not a run", where=path, why=f"no {_CONFIG} in it", todo=todo)
+    return RunFolder(path)
+
+
+class RunFolder:
+    """Names of the files of one run, and the way each is written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / _CONFIG
+        self.metrics_file = path / _METRICS
+        self.checkpoints = path / _CHECKPOINTS
+        self.cameras = path / "cameras"
+        self.mesh = path / "mesh"
+        self.renders = path / "renders"
+        self.report = path / "report"
+        self._metrics_torn: bool | None = None
+        self._metrics_warned = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether a fit has been here."""
+        return self.config_file.is_file() and self.checkpoints.is_dir()
+
+    def create(self) -> None:
+        """Make the folder, before any work. Raises CannotCreate if it cannot be written or is no run's."""
+        create_folder(self.path)
+        if (self.config_file.exists() or self.metrics_file.exists()) and not self.checkpoints.is_dir():
+            why = f"its {_CONFIG} or {_METRICS} is not of a run"
+            raise CannotCreate("cannot create run", where=self.path, why=why, todo="choose another --out")
+        create_folder(self.checkpoints)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One writer at a time; what killed writers left half written is removed. Raises Locked."""
+        with run_lock.hold(self.path / _LOCK):
+            remove_stale_temporaries(self.path)
+            yield
+
+    def set_aside(self) -> None:
+        """`--fresh`: move this run's own files to `previous/`, in place of what an earlier call moved there."""
+        previous = self.path / _PREVIOUS
+        try:
+            shutil.rmtree(previous, ignore_errors=True)
+            previous.mkdir(exist_ok=True)
+            for name in _CONTENTS:
+                if (self.path / name).exists():
+                    (self.path / name).replace(previous / name)
+        except OSError as error:
+            why, todo = error.strerror or "", "choose another --out"
+            raise CannotCreate("cannot move the old run", where=previous, why=why, todo=todo) from error
+        self.create()
+
+    def write_config(self, config: FitConfig) -> None:
+        """Every resolved setting. Raises WriteFailed."""
+        atomic_write(self.config_file, config_to_toml(config))
+
+    def read_config(self) -> FitConfig:
+        """Raises InputMissing, BadInput."""
+        try:
+            text = self.config_file.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            todo = "name a folder that tidr fit wrote"
+            raise InputMissing("no configuration", where=self.config_file, todo=todo) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput("unreadable configuration", where=self.config_file, why=str(error)) from error
+        return config_from_toml(text, self.config_file)
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Add one JSON line; numbers that are not finite become null. A full disk is a warning, once."""
+        line = json.dumps({key: _json_value(value) for key, value in record.items()}) + "\n"
+        try:
+            if self._metrics_torn is None:
+                self._metrics_torn = _ends_inside_line(self.metrics_file)
+            with self.metrics_file.open("ab") as file:
+                file.write((b"\n" if self._metrics_torn else b"") + line.encode())
+            self._metrics_torn = False
+        except OSError as error:
+            self._metrics_torn = None
+            if not self._metrics_warned:
+                warn(f"cannot write {self.metrics_file}: {error.strerror}; the fit goes on without a log")
+            self._metrics_warned = True
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All whole lines; a torn one is left out."""
+        try:
+            lines = self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        return [record for line in lines if (record := _parsed(line)) is not None]
+
+    def rewind_metrics(self, step: int) -> None:
+        """Forget what was logged after `step`: the fit goes on from the checkpoint written there."""
+        records = self.read_metrics()
+        kept = [record for record in records if record.get("step", 0) <= step]
+        if len(kept) < len(records):
+            atomic_write(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def _last_written(run: Path) -> float:
+    files = [run / _CONFIG, run / _METRICS, run / _CHECKPOINTS]
+    return max(file.stat().st_mtime for file in files if file.exists())
+
+
+def _json_value(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _ends_inside_line(path: Path) -> bool:
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read() != b"\n"
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
