@@ -24,10 +24,11 @@ import numpy as np  # isort: skip
 import torch  # isort: skip
 from torch import Tensor  # isort: skip
 
-from taichi_idr.cameras.pinhole import quaternions_from_rotations  # isort: skip
-from taichi_idr.config import IdrConfig, make_config  # isort: skip
+from taichi_idr.cameras.rotations import quaternions_from_rotations  # isort: skip
+from taichi_idr.methods.idr.settings import IdrConfig  # isort: skip
+from taichi_idr.methods.catalogue import make_config  # isort: skip
 from taichi_idr.methods.idr.released import to_official  # isort: skip
-from taichi_idr.cameras.paths import facing  # isort: skip
+from taichi_idr.cameras.rotations import facing  # isort: skip
 from taichi_idr.reference.idr_networks import RendererShape, SdfShape, Shapes, State  # isort: skip
 from taichi_idr.reference.idr_step import Batch, Numbers, Step, idr_step  # isort: skip
 from taichi_idr.methods.idr.trainer import IdrTrainer  # isort: skip

@@ -25,19 +25,21 @@ from taichi_idr import runtime  # before torch: it sets how OpenMP threads wait
 import numpy as np  # isort: skip
 from torch import Tensor  # isort: skip
 
-from taichi_idr.meshes import mesh as meshes  # isort: skip
-from taichi_idr.machine import commit, this_machine, versions  # isort: skip
-from taichi_idr.cameras.pinhole import camera_accuracy, cameras_from_projections, transform_cameras  # isort: skip
-from taichi_idr.capture.formats.idr import read_matrices  # isort: skip
-from taichi_idr.report.charts import line_chart, svg_file  # isort: skip
+from taichi_idr.cameras.alignment import camera_accuracy  # isort: skip
+from taichi_idr.cameras.pinhole import transform_cameras  # isort: skip
+from taichi_idr.capture.formats.idr import world_cameras  # isort: skip
+from taichi_idr.commands.fit import fit_capture  # isort: skip
 from taichi_idr.errors import Diverged, TidrError  # isort: skip
-from taichi_idr.commands.evaluate import MESH_RESOLUTION, score_views  # isort: skip
-from taichi_idr.meshes.extraction import extract_mesh  # isort: skip
-from taichi_idr.fitting.session import fit_capture  # isort: skip
+from taichi_idr.machine import commit, this_machine, versions  # isort: skip
 from taichi_idr.measures.surfaces import SAMPLES, mesh_distance  # isort: skip
-from taichi_idr.fields.model import LoadedRun, load_run  # isort: skip
-from taichi_idr.runs.views import RunViews, training_views  # isort: skip
+from taichi_idr.measures.views import score_views  # isort: skip
+from taichi_idr.meshes.extraction import extract_mesh  # isort: skip
+from taichi_idr.meshes.reading import read_mesh  # isort: skip
 from taichi_idr.methods.trainer import Trainer  # isort: skip
+from taichi_idr.report.charts import line_chart, svg_file  # isort: skip
+from taichi_idr.runs.loading import LoadedRun, load_run  # isort: skip
+from taichi_idr.runs.measuring import MESH_RESOLUTION  # isort: skip
+from taichi_idr.runs.views import evenly, training_views  # isort: skip
 from taichi_idr.types import Cameras  # isort: skip
 
 MODEL_PARTS = ("model.", "lattice")  # of a trainer's state: what pictures and meshes need
@@ -85,7 +87,7 @@ class Recorder:
         """Put the model aside, as of the last step."""
         came = time.perf_counter()
         parts = {name: part.detach().clone() for name, part in trainer.state().items() if name.startswith(MODEL_PARTS)}
-        self.snapshots.append(Snapshot(trainer.steps_done, self.seconds, parts, trainer.poses.cameras()))
+        self.snapshots.append(Snapshot(trainer.steps_done, self.seconds, parts, trainer.cameras()))
         self.paused += time.perf_counter() - came
 
     def finish(self) -> None:
@@ -186,20 +188,21 @@ class Measure:
     def __init__(self, loaded: LoadedRun, options: argparse.Namespace) -> None:
         self.loaded = loaded
         views = training_views(loaded)
-        most = min(options.views or len(views), len(views))
-        self.chosen = [int((k + 0.5) * len(views) / most) for k in range(most)]
+        self.chosen = evenly(len(views), options.views)
         self.views = views.subset(self.chosen)
         truth = options.capture / TRUE_MESH
-        self.truth = meshes.read_mesh(truth) if truth.is_file() else None
-        self.rough = loaded.config.cameras.train or bool(loaded.reading.get("cameras_file"))
+        self.truth = read_mesh(truth) if truth.is_file() else None
+        self.rough = loaded.config.cameras.train or bool(loaded.reading.cameras_file)
         true_cameras = options.gt_cameras or options.capture / TRUE_CAMERAS
-        self.reference = _cameras(true_cameras, len(loaded.cameras)) if self.rough and true_cameras.is_file() else None
+        self.reference = (
+            world_cameras(true_cameras, len(loaded.cameras)) if self.rough and true_cameras.is_file() else None
+        )
 
     def point(self, snapshot: Snapshot) -> dict[str, float]:
         """Numbers that could be measured, by the names of eval.json."""
         self.loaded.model.load_tensors(snapshot.tensors)
-        cameras = snapshot.cameras[self.chosen]
-        scores = score_views(self.loaded, RunViews(self.views.capture, cameras))
+        photos, cameras = self.views.capture, snapshot.cameras[self.chosen]
+        scores = score_views(self.loaded.model, cameras, photos.images, photos.masks)
         numbers = {"seconds": snapshot.seconds, "step": snapshot.step, **asdict(scores)}
         numbers |= self._distances(snapshot)
         return {name: value for name, value in numbers.items() if math.isfinite(value)}
@@ -217,9 +220,9 @@ class Measure:
         """Nothing without a true mesh, or while the field has no surface."""
         if self.truth is None:
             return {}
-        options: dict[str, Any] = {"T_world_normalised": T_truth_normalised, "radius": self.loaded.config.tracer.radius}
+        options: dict[str, Any] = {"T_world_normalised": T_truth_normalised, "radius": self.loaded.model.radius}
         try:
-            mesh, _ = extract_mesh(self.loaded.model.sdf, resolution=MESH_RESOLUTION, **options)
+            mesh, _ = extract_mesh(self.loaded.model.surface, resolution=MESH_RESOLUTION, **options)
         except Diverged:
             return {}
         return asdict(mesh_distance(mesh, self.truth, samples=SAMPLES))
@@ -259,12 +262,6 @@ def draw(records: dict[str, dict[str, Any]]) -> str:
         }
         charts.append(line_chart(title, series))
     return svg_file([chart for chart in charts if chart])
-
-
-def _cameras(file: Path, count: int) -> Cameras:
-    """Those of `file`, world frame."""
-    world_mats, _ = read_matrices(file, count)
-    return cameras_from_projections(world_mats[:, :3])
 
 
 def machine() -> dict[str, Any]:

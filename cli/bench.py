@@ -61,10 +61,12 @@ def bench(
 
 
 def _compare(before: Path, after: Path) -> None:
-    from taichi_idr.bench.comparison import compare
     from taichi_idr.bench.results import read_results
 
-    for line in compare(read_results(before), read_results(after)):
+    results = read_results(before), read_results(after)
+    from taichi_idr.bench.comparison import compare
+
+    for line in compare(*results):
         typer.echo(line)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .failures import note_run
-from .options import ArchOption, chosen_arch
+from .options import ArchOption
 
 
 def demo(
@@ -24,4 +24,4 @@ def demo(
     note_run(out)
     from taichi_idr.commands.demo import run_demo
 
-    run_demo(out, quick=quick, open_report=open_report, arch=chosen_arch(arch))
+    run_demo(out, quick=quick, open_report=open_report, arch=arch)

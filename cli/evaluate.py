@@ -9,7 +9,7 @@ import typer
 
 from taichi_idr.errors import UsageError
 
-from .options import ArchOption, RunArgument, chosen_arch, chosen_run
+from .options import ArchOption, RunArgument, chosen_run
 
 
 def evaluate(
@@ -34,4 +34,4 @@ def evaluate(
     from taichi_idr.commands.evaluate import evaluate_run
 
     truth = {"gt_mesh": gt_mesh, "gt_cameras": gt_cameras, "dtu": dtu, "scan": scan}
-    evaluate_run(chosen, **truth, max_views=max_views, downscale=downscale, arch=chosen_arch(arch))
+    evaluate_run(chosen, **truth, max_views=max_views, downscale=downscale, arch=arch)

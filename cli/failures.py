@@ -48,7 +48,8 @@ def report(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     text, code = _explain(error)
-    print("tidr: error:", one_line(text), file=sys.stderr, flush=True)
+    sys.stderr.write(f"tidr: error: {one_line(text)}\n")
+    sys.stderr.flush()
     return code
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .failures import note_run
-from .options import ArchOption, chosen_arch
+from .options import ArchOption
 
 
 def fit(
@@ -44,7 +44,7 @@ def fit(
 
     run = out or default_run(capture.resolve().name)
     note_run(run)
-    from taichi_idr.fitting.session import fit_capture
+    from taichi_idr.commands.fit import fit_capture
 
     summary = fit_capture(
         capture,
@@ -58,7 +58,7 @@ def fit(
         seed=seed,
         cameras=cameras,
         init_cameras=init_cameras,
-        arch=chosen_arch(arch),
+        arch=arch,
         threads=threads,
         fresh=fresh,
         normalize=normalize,

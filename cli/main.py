@@ -5,7 +5,6 @@ Only what `--help` needs is imported here; each command imports its work when it
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -39,7 +38,6 @@ app.command("bench")(bench.bench)
 
 def main() -> NoReturn:
     """Entry point of the process."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads take a kernel's core
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
             signal.signal(getattr(signal, name), _end)

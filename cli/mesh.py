@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ArchOption, RunArgument, chosen_arch, chosen_run
+from .options import ArchOption, RunArgument, chosen_run
 
 
 def mesh(
@@ -21,6 +21,6 @@ def mesh(
     It is in the capture's own frame and unit.
     """
     chosen = chosen_run(run)
-    from taichi_idr.meshes.extraction import mesh_run
+    from taichi_idr.commands.mesh import mesh_run
 
-    mesh_run(chosen, resolution=res, out=out, arch=chosen_arch(arch))
+    mesh_run(chosen, resolution=res, out=out, arch=arch)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from .failures import note_run
-
-if TYPE_CHECKING:
-    from taichi_idr.runtime import Arch
 
 ArchChoice = Literal["auto", "cpu", "cuda", "vulkan"]
 _RUN_HELP = "Folder of a fit. [default: the newest in ./runs]"
@@ -25,12 +22,3 @@ def chosen_run(run: Path | None) -> Path:
     path = open_run(newest_run() if run is None else run).path
     note_run(path)
     return path
-
-
-def chosen_arch(arch: ArchChoice) -> Arch:
-    """The backend that `auto` stands for on this machine."""
-    if arch != "auto":
-        return arch
-    from taichi_idr.runtime import best_arch
-
-    return best_arch()

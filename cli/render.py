@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import ArchOption, RunArgument, chosen_arch, chosen_run
+from .options import ArchOption, RunArgument, chosen_run
 
 
 def render(
@@ -24,6 +24,6 @@ def render(
     Colour, normals and depth as PNG files; the orbit as MP4 too.
     """
     chosen = chosen_run(run)
-    from taichi_idr.pictures.colours import render_run
+    from taichi_idr.commands.render import render_run
 
-    render_run(chosen, views=views, frames=frames, size=size, downscale=downscale, out=out, arch=chosen_arch(arch))
+    render_run(chosen, views=views, frames=frames, size=size, downscale=downscale, out=out, arch=arch)

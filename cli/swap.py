@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import ArchOption, chosen_arch, chosen_run
+from .options import ArchOption, chosen_run
 
 
 def swap(
@@ -29,5 +29,5 @@ def swap(
     shape, look = chosen_run(geometry), chosen_run(appearance)
     from taichi_idr.commands.swap import swap_runs
 
-    options = {"frames": frames, "size": size, "downscale": downscale, "arch": chosen_arch(arch)}
+    options = {"frames": frames, "size": size, "downscale": downscale, "arch": arch}
     swap_runs(shape, look, path=path, out=out, **options)

@@ -8,10 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from taichi_idr.capture.synthetic import make_capture
-from taichi_idr.commands.evaluate import evaluate_run
-from taichi_idr.fitting.session import fit_capture
-from taichi_idr.meshes.extraction import mesh_run
+from taichi_idr import evaluate_run, fit_capture, make_capture, mesh_run
 
 
 def main(folder: Path, steps: int = 400) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from taichi_idr.capture.synthetic import make_capture
+from taichi_idr import make_capture
 
 
 def main(folder: Path) -> None:

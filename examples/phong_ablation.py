@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 
 from taichi_idr import runtime
 from taichi_idr.config import RadianceConfig
-from taichi_idr.fields.hash_geometry import GeometrySample
 from taichi_idr.fields.radiance import Radiance
+from taichi_idr.fields.sample import GeometrySample
 
 MAJOR, MINOR = 0.5, 0.2
 DIFFUSE, SPECULAR, SHININESS = (0.3, 0.2, 0.1), 0.7, 6

@@ -6,14 +6,9 @@ the walk climbs while it stands on a right child, and goes on with the sibling.
 """
 
 from ._ti import array1, array2, ti
+from .rows import columns3
 
 LEAF = 4  # triangles
-
-
-@ti.func
-def vector(table: ti.template(), row, first: ti.template()):
-    """Three columns of a row, from `first`."""
-    return ti.Vector([table[row, first], table[row, first + 1], table[row, first + 2]])
 
 
 @ti.func
@@ -46,7 +41,7 @@ def squared_distance_to_triangle(x, a, b, c):
 
 @ti.func
 def squared_distance_to_box(x, boxes: ti.template(), node):
-    outside = ti.max(vector(boxes, node, 0) - x, x - vector(boxes, node, 3), 0.0)
+    outside = ti.max(columns3(boxes, node, 0) - x, x - columns3(boxes, node, 3), 0.0)
     return outside.dot(outside)
 
 
@@ -55,7 +50,7 @@ def nearest_in_leaf(x, triangles: ti.template(), leaf, best, nearest):
     """The better of `best` and the leaf's triangles."""
     for k in range(LEAF):
         row = leaf * LEAF + k
-        corners = (vector(triangles, row, 0), vector(triangles, row, 3), vector(triangles, row, 6))
+        corners = (columns3(triangles, row, 0), columns3(triangles, row, 3), columns3(triangles, row, 6))
         here = squared_distance_to_triangle(x, corners[0], corners[1], corners[2])
         if here < best:
             best = here
@@ -78,7 +73,7 @@ def closest_triangle(
     """
     for n in range(points.shape[0]):
         first_leaf = boxes.shape[0] // 2
-        x = vector(points, n, 0)
+        x = columns3(points, n, 0)
         best, row = nearest_in_leaf(x, triangles, guess[n], ti.math.inf, 0)
         node = 0
         walking = True

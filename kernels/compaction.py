@@ -1,7 +1,7 @@
 """Which rays are still at work, and the points they ask about."""
 
 from ._ti import array1, array2, on_cpu, ti
-from .sphere_bounds import load_ray
+from .rows import load_ray
 
 
 @ti.kernel

@@ -21,6 +21,7 @@ have to be repeated. Corners are numbered as in kernels/trilinear.py.
 """
 
 from ._ti import array2, array3, ti
+from .rows import row3
 from .trilinear import locate, trilinear
 
 RESOLUTION, OFFSET, ROWS, HASHED = 0, 1, 2, 3
@@ -69,11 +70,6 @@ def corner_features(table: ti.template(), rows):
 
 
 @ti.func
-def point_at(points: ti.template(), n):
-    return ti.Vector([points[n, 0], points[n, 1], points[n, 2]])
-
-
-@ti.func
 def encode_level(x, table: ti.template(), levels: ti.template(), level):
     """The level's two features at x."""
     cell, f = locate(x, levels[level, RESOLUTION])
@@ -87,7 +83,7 @@ def encode_level(x, table: ti.template(), levels: ti.template(), level):
 def encode(points: array2, table: array2, levels: array2, active: int, value: array2):
     """y at every point."""
     for n in range(points.shape[0]):
-        x = point_at(points, n)
+        x = row3(points, n)
         for level in range(levels.shape[0]):
             y = ti.Vector([0.0, 0.0])
             if level < active:
@@ -100,7 +96,7 @@ def encode(points: array2, table: array2, levels: array2, active: int, value: ar
 def encode_jacobian(points: array2, table: array2, levels: array2, active: int, value: array2, jacobian: array3):
     """y and J at every point."""
     for n in range(points.shape[0]):
-        x = point_at(points, n)
+        x = row3(points, n)
         for level in range(levels.shape[0]):
             value_0, gradient_0 = 0.0, ti.Vector([0.0, 0.0, 0.0])
             value_1, gradient_1 = 0.0, ti.Vector([0.0, 0.0, 0.0])
@@ -160,7 +156,7 @@ def table_adjoint_ordered(
         if task % TASK_STRIDE == 0 and level < active:
             resolution = levels[level, RESOLUTION]
             for n in range(points.shape[0]):
-                cell, f = locate(point_at(points, n), resolution)
+                cell, f = locate(row3(points, n), resolution)
                 rows = corner_rows(cell, levels, level)
                 scale = 0.5 * resolution
                 first = feature_cotangents(f, scale, value_bar, jacobian_bar, n, 2 * level, with_jacobian)
@@ -186,7 +182,7 @@ def table_adjoint_atomic(
         level = task // count
         n = task - level * count
         resolution = levels[level, RESOLUTION]
-        cell, f = locate(point_at(points, n), resolution)
+        cell, f = locate(row3(points, n), resolution)
         rows = corner_rows(cell, levels, level)
         scale = 0.5 * resolution
         first = feature_cotangents(f, scale, value_bar, jacobian_bar, n, 2 * level, with_jacobian)
@@ -217,7 +213,7 @@ def point_adjoint(
 ):
     """dL/dx (N, 3) = sum over levels and features of c_y (grad y) + (hess y) C_J."""
     for n in range(points.shape[0]):
-        x = point_at(points, n)
+        x = row3(points, n)
         bar = ti.Vector([0.0, 0.0, 0.0])
         for level in range(active):
             cell, f = locate(x, levels[level, RESOLUTION])

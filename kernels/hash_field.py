@@ -14,7 +14,8 @@ inputs   | static int          | rows of the first layer, a multiple of 4: point
 """
 
 from ._ti import array1, array2, array3, ti
-from .hash_encoding import encode_level, point_at
+from .hash_encoding import encode_level
+from .rows import row3
 from .trilinear import interpolate
 
 BIAS, BETA, ACTIVE, MARGIN = 0, 1, 2, 3  # columns of the last row: output bias, Softplus, levels, hull's slack
@@ -126,4 +127,4 @@ def field_values(
 ):
     """f (N,) at points (N, 3) of the normalised frame."""
     for n in range(points.shape[0]):
-        value[n] = field_value(point_at(points, n), table, levels, network, hull, width, inputs)
+        value[n] = field_value(row3(points, n), table, levels, network, hull, width, inputs)

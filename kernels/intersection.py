@@ -9,7 +9,7 @@ At grazing rays n.v tends to 0 and depth is no longer a function of the ray: |n.
 """
 
 from ._ti import array1, array2, on_cpu, ti
-from .sphere_bounds import load_ray
+from .rows import load_ray
 
 
 @ti.func

@@ -13,7 +13,8 @@ radius              | scalar    | bounding sphere
 """
 
 from ._ti import array1, array2, array3, ti
-from .sphere_bounds import load_ray, sphere_interval
+from .rows import load_ray
+from .sphere_bounds import sphere_interval
 from .trilinear import interpolate
 
 OUTSIDE, CLEAR, CANDIDATE = 0, 1, 2

@@ -44,7 +44,7 @@ def expected(n, p, there: ti.template(), spread):
 
 
 @ti.func
-def compared(n, photo: ti.template(), patches: ti.template(), there: ti.template(), spread, shift):
+def normal_equations(n, photo: ti.template(), patches: ti.template(), there: ti.template(), spread, shift):
     """Likeness, contrast, curvature and the right-hand side of the step, at a shift.
 
     Sums of values w less that of the middle pixel, slopes g and sought values s:
@@ -94,7 +94,7 @@ def align_patches(
         like, deviation = 0.0, 0.0
         H = ti.Matrix([[0.0, 0.0], [0.0, 0.0]])
         for _ in range(steps):
-            like, deviation, H, right = compared(n, photo, patches, there, spread, now)
+            like, deviation, H, right = normal_equations(n, photo, patches, there, spread, now)
             xx, yy = H[0, 0] + RIDGE, H[1, 1] + RIDGE
             step = ti.Vector([yy * right[0] - H[0, 1] * right[1], xx * right[1] - H[0, 1] * right[0]])
             step /= xx * yy - H[0, 1] ** 2

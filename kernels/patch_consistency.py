@@ -31,6 +31,7 @@ likeness       | (N, S)       | correlation; UNSEEN where a patch leaves photo o
 """
 
 from ._ti import array1, array2, array3, ti
+from .rows import row3
 
 UNSEEN = -2.0
 ABSENT, SHADES = -32768, 8192.0
@@ -46,11 +47,6 @@ def rows3(cameras: ti.template(), view, first):
         for b in ti.static(range(3)):
             m[a, b] = cameras[view, first + a, b]
     return m
-
-
-@ti.func
-def row3(rows: ti.template(), n):
-    return ti.Vector([rows[n, 0], rows[n, 1], rows[n, 2]])
 
 
 @ti.func
@@ -99,7 +95,7 @@ def transfer(to_frame, to_pixel, epipole, plane, column, row):
 
 
 @ti.func
-def compared(
+def correlation(
     n,
     source,
     shades: ti.template(),
@@ -172,7 +168,7 @@ def patch_likeness(
         n, s = pair // sources.shape[1], pair % sources.shape[1]
         like = UNSEEN
         if sources[n, s] >= 0:
-            like, _ = compared(
+            like, _ = correlation(
                 n, sources[n, s], shades, layout, cameras, view, pixel, planes, reach, spacing, least_contrast, False
             )
         likeness[n, s] = like
@@ -198,7 +194,7 @@ def patch_likeness_adjoint(
         n, s = pair // sources.shape[1], pair % sources.shape[1]
         change = ti.Vector([0.0, 0.0, 0.0])
         if sources[n, s] >= 0 and likeness_bar[n, s] != 0.0:
-            _, change = compared(
+            _, change = correlation(
                 n, sources[n, s], shades, layout, cameras, view, pixel, planes, reach, spacing, least_contrast, True
             )
         for a in ti.static(range(3)):

@@ -81,7 +81,7 @@ def around(axis, cosine, turn):
 
 
 @ti.func
-def march(origin, direction):
+def sphere_traced(origin, direction):
     """Depth of the first surface point, or MISS: sphere tracing within the bounding sphere."""
     towards = -origin.dot(direction)
     half_chord = BOUND * BOUND - origin.dot(origin) + towards * towards
@@ -131,7 +131,7 @@ def lit(lights: ti.template(), row, x, n, mirrored, colour, fresnel, exponent, u
     direction = around(towards / away, 1.0 - u * (1.0 - widest), v)
     seen = scattered(n, mirrored, colour, fresnel, exponent, direction)
     result = ti.Vector([0.0, 0.0, 0.0])
-    if seen.max() > 0.0 and march(x, direction) == MISS:
+    if seen.max() > 0.0 and sphere_traced(x, direction) == MISS:
         solid_angle = TURN * (1.0 - widest)
         radiance = ti.Vector([lights[row, 4], lights[row, 5], lights[row, 6]])
         result = seen * radiance * solid_angle * lights.shape[0]
@@ -166,7 +166,7 @@ def path(
     start, direction = origin, towards
     vertex = 0
     while vertex <= bounces + 1:
-        depth = march(start, direction)
+        depth = sphere_traced(start, direction)
         if depth == MISS:
             total += carried * sky_towards(sky, direction)
             if vertex == 0:
@@ -232,6 +232,6 @@ def photograph(
             dv = random(seed, pixel, sample, 0, PIXEL_V) - 0.5
             ray = pixel_ray(camera, u + du, v + dv)
             total += path(centre, ray, seed, pixel, sample, bounces, lights, sky, palette, coat)
-        inside[n] = ti.cast(march(centre, pixel_ray(camera, u, v)) != MISS, ti.i32)
+        inside[n] = ti.cast(sphere_traced(centre, pixel_ray(camera, u, v)) != MISS, ti.i32)
         for a in ti.static(range(3)):
             radiance[n, a] = total[a] / samples

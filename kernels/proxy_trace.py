@@ -21,7 +21,8 @@ from ._ti import array1, array2, array3, ti
 from .hash_field import field_value
 from .march import CANDIDATE, GUESS, HIGH, LOW, SLOPE, least_on_ray, march_interval
 from .march import OUTSIDE as MARCHED_OUTSIDE
-from .sphere_bounds import load_ray, sphere_interval
+from .rows import load_ray
+from .sphere_bounds import sphere_interval
 
 PENDING, OUTSIDE, MISSED, BRACKETED, CONVERGED = -1, 0, 1, 2, 3
 RADIUS, TOLERANCE, NEAR_MARGIN, LEAST_STEP, WIDENING, HEAD_ON, ENOUGH, NUMBERS = 0, 1, 2, 3, 4, 5, 6, 7
@@ -33,7 +34,7 @@ LEAST_CHORD = 1e-12  # difference of values that regula falsi divides by at leas
 
 
 @ti.func
-def false_position(low, f_low, high, f_high):
+def chord_zero(low, f_low, high, f_high):
     """Zero of the chord."""
     return (low * f_high - high * f_low) / ti.min(f_high - f_low, -LEAST_CHORD)
 
@@ -122,7 +123,7 @@ def trace_proxy(
                         asked = 0
                         kept = 0
                         low, f_low, high, f_high = before, f_before, here, value
-                        t = false_position(low, f_low, high, f_high)
+                        t = chord_zero(low, f_low, high, f_high)
                     elif asked == counts[SAMPLES]:
                         turn += 1
                         stage = MARCH if turn < counts[ROUNDS] else DONE
@@ -138,7 +139,7 @@ def trace_proxy(
                         if kept == -1:
                             f_low *= 0.5
                         kept = -1
-                    t = false_position(low, f_low, high, f_high)
+                    t = chord_zero(low, f_low, high, f_high)
                     if arrived or asked == counts[POLISH_STEPS]:
                         stage = DONE
                         ending = BRACKETED

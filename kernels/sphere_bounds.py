@@ -1,14 +1,7 @@
 """Where rays meet the bounding sphere around the origin (TRACE-1)."""
 
 from ._ti import array1, array2, on_cpu, ti
-
-
-@ti.func
-def load_ray(origins: ti.template(), directions: ti.template(), r):
-    """Origin and direction of ray r as vectors."""
-    o = ti.Vector([origins[r, 0], origins[r, 1], origins[r, 2]])
-    d = ti.Vector([directions[r, 0], directions[r, 1], directions[r, 2]])
-    return o, d
+from .rows import load_ray
 
 
 @ti.func

@@ -13,7 +13,8 @@ Conditions are selections, without branches: which front walks on is as good as 
 """
 
 from ._ti import array1, array2, on_cpu, ti
-from .sphere_bounds import load_ray, sphere_interval
+from .rows import load_ray
+from .sphere_bounds import sphere_interval
 
 FORWARD, BACKWARD = 0, 1
 

@@ -107,4 +107,5 @@ class Stopped(TidrError):
 
 def warn(text: object) -> None:
     """Tell the user on standard error, on one line, and go on."""
-    print("tidr: warning:", " ".join(str(text).split()), file=sys.stderr, flush=True)
+    sys.stderr.write(f"tidr: warning: {' '.join(str(text).split())}\n")
+    sys.stderr.flush()

@@ -1,36 +1,52 @@
-"""The machine and the software that a result belongs to; no paths, no names of hosts or users."""
+"""What this computer and its software are; no paths, no names of hosts or users."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
 
 import psutil
+from pydantic import BaseModel, ConfigDict
 
-from . import __version__, runtime
-from .bench.results import Machine
+from .version import __version__
 
-PACKAGES = ("taichi", "torch", "numpy")
-_ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("taichi-idr", "taichi", "torch", "numpy", "scipy", "scikit-image", "trimesh", "pillow", "pydantic")
+HOME = Path(__file__).resolve().parents[1]
+"""Where the package lies, and where its child processes start: `-m` looks for modules in the current folder first, and
+that must not be the user's."""
+_UNDER_KERNELS = ("taichi", "torch", "numpy")
+_CPU_FLAGS = ("avx", "avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "neon", "asimd")
+
+
+class Machine(BaseModel):
+    """The processor's model, its cores that this process may use, memory, operating system and architecture."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cpu: str
+    cores: int
+    memory_gib: float
+    system: str
 
 
 def this_machine() -> Machine:
     memory = round(psutil.virtual_memory().total / 2**30, 1)
-    return Machine(cpu=_cpu(), cores=runtime.available_cores(), memory_gib=memory, system=_system())
+    return Machine(cpu=_cpu(), cores=available_cores(), memory_gib=memory, system=_system())
 
 
 def versions() -> dict[str, str]:
     """Of Python, of this package and of what its kernels stand on."""
-    others = {name: importlib.metadata.version(name) for name in PACKAGES}
+    others = {name: importlib.metadata.version(name) for name in _UNDER_KERNELS}
     return {"python": platform.python_version(), "taichi-idr": __version__, **others}
 
 
 def commit() -> str | None:
     """Of the checkout that this package lies in, with a + where tracked files differ from it; None elsewhere."""
     top = _git("rev-parse", "--show-toplevel")
-    if top is None or Path(top).resolve() != _ROOT:
+    if top is None or Path(top).resolve() != HOME:
         return None
     changed = _git("status", "--porcelain", "--untracked-files=no")
     return f"{_git('rev-parse', 'HEAD')}{'+' if changed else ''}"
@@ -39,6 +55,28 @@ def commit() -> str | None:
 def load() -> float:
     """Processes that ran or waited, mean of the last minute."""
     return round(psutil.getloadavg()[0], 2)
+
+
+def version(package: str) -> str | None:
+    """Of an installed package; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def cpu_flags() -> list[str]:
+    """Vector extensions of the processor, of those that matter here; Linux alone tells them."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        return []
+    return [flag for flag in _CPU_FLAGS if flag in words]
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _system() -> str:
@@ -57,7 +95,7 @@ def _cpu() -> str:
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", "-C", str(HOME), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-# Before torch is imported: a waiting OpenMP thread that spins steals the core that a kernel needs.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from .machine import available_cores
+
 os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")
 
 import torch
@@ -28,7 +28,9 @@ from torch import Tensor
 from .errors import Unavailable, UsageError
 from .launcher import Launcher
 
-Arch = Literal["cpu", "cuda", "vulkan"]
+Backend = Literal["cpu", "cuda", "vulkan"]
+Arch = Literal["auto", "cpu", "cuda", "vulkan"]
+"""A backend, or the fastest one of this machine."""
 Precision = Literal["float32", "float64"]
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -37,7 +39,7 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 class Runtime:
     """What `init` settled: the backend, the floating-point type of every kernel, where tensors live, CPU threads."""
 
-    arch: Arch
+    arch: Backend
     dtype: torch.dtype
     device: torch.device
     threads: int
@@ -59,6 +61,8 @@ def init(arch: Arch = "cpu", precision: Precision = "float32", threads: int | No
     Raises Unavailable where the backend is missing (Taichi itself would fall back to the CPU with only a warning).
     """
     global _current, _launcher
+    if arch == "auto":
+        arch = best_arch()
     if arch not in ("cpu", "cuda", "vulkan"):
         raise UsageError("unknown backend", where=f"--arch {arch}", todo="choose cpu, cuda or vulkan")
     cores = threads or available_cores()
@@ -82,7 +86,7 @@ def current() -> Runtime:
     return _current or init()
 
 
-def best_arch() -> Arch:
+def best_arch() -> Backend:
     """The fastest backend of this machine."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -130,11 +134,6 @@ def launch(kernel: Callable[..., Any], *arguments: Any) -> Any:
         return _launcher(kernel, arguments)
 
 
-def available_cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _refuse(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> NoReturn:
     name = getattr(kernel, "__name__", str(kernel))
     if tensor.device.type != runtime.device.type:
@@ -146,7 +145,7 @@ def _refuse(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> NoR
     raise ValueError(f"{name}: expected a contiguous tensor, got strides {tensor.stride()}; call .contiguous()")
 
 
-def _start_taichi(arch: Arch, precision: Precision, cores: int) -> None:
+def _start_taichi(arch: Backend, precision: Precision, cores: int) -> None:
     import taichi as ti
 
     cache = _writable_cache_folder()

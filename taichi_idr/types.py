@@ -6,17 +6,20 @@ sphere (x_world = T_world_normalised x_normalised); *camera* has OpenCV axes (x 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # records are made before torch is needed, which takes seconds to import
+    import numpy as np
+    import torch
+    from torch import Tensor
 
-Sdf = Callable[[Tensor], Tensor]
+Sdf = Callable[["Tensor"], "Tensor"]
 """Signed distance, negative inside: points (N, 3) in the normalised frame -> values (N,)."""
+READING_VERSION = 1  # of a CaptureReading's record
 
 
 class HitStatus(IntEnum):
@@ -108,6 +111,35 @@ class Cameras:
 
     def __getitem__(self, index: Tensor | slice | list[int]) -> Cameras:
         return Cameras(self.quaternions[index], self.centres[index], self.intrinsics[index])
+
+
+@dataclass(frozen=True)
+class CaptureReading:
+    """How a capture is read, as a run keeps it: whoever reads the photos of a run again reads them in this way.
+
+    normalize: the object is found from the masks, whatever scale_mat says. invert_masks: black is the object.
+    resize_masks: masks of another size are accepted. cameras_file: of other poses than the usual file's, a path from
+    the capture's folder.
+    """
+
+    normalize: bool = False
+    invert_masks: bool = False
+    resize_masks: bool = False
+    cameras_file: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"version": READING_VERSION, **asdict(self)}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> CaptureReading:
+        """The reverse of `record`; one without a version is of the first. Raises ValueError for one from the future,
+        TypeError for one with other fields."""
+        fields = dict(record)
+        version = fields.pop("version", 1)
+        if version != READING_VERSION:
+            raise ValueError(f"version {version} of a capture's reading, expected {READING_VERSION}")
+        return cls(**fields)
 
 
 @dataclass(frozen=True)

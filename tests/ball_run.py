@@ -13,29 +13,29 @@ from PIL import Image
 from torch import Tensor
 
 from taichi_idr import runtime
-from taichi_idr.cameras import paths
-from taichi_idr.cameras.pinhole import quaternions_from_rotations
-from taichi_idr.capture import write_idr_cameras
-from taichi_idr.config import FastConfig, TracerConfig
-from taichi_idr.fields.model import LoadedRun
+from taichi_idr.cameras.rotations import facing, quaternions_from_rotations
+from taichi_idr.capture.formats.idr import write_idr_cameras
+from taichi_idr.config import TracerConfig
+from taichi_idr.fields.model import Model
+from taichi_idr.methods.fast.settings import FastConfig
 from taichi_idr.pictures.colours import eight_bit
 from taichi_idr.pictures.rendering import render_view
 from taichi_idr.runs.folder import RunFolder
+from taichi_idr.runs.loading import LoadedRun
 from taichi_idr.tracing.exact import trace
-from taichi_idr.types import Cameras, Hits, Rays
+from taichi_idr.types import Cameras, CaptureReading, Hits, Rays
 
 RADIUS = 0.5
 HEIGHT, WIDTH = 48, 64
 SCALE, SHIFT = 100.0, (10.0, -20.0, 600.0)
 
 
-class BallModel:
-    """What pictures, meshes and measurements ask of a model."""
-
-    chunk = 65536
+class BallModel(Model):
+    """A ball whose colours say where a point is."""
 
     def __init__(self, radius: float = RADIUS) -> None:
-        self.radius = radius
+        super().__init__()
+        self.ball = radius
 
     @property
     def dtype(self) -> torch.dtype:
@@ -45,21 +45,27 @@ class BallModel:
     def device(self) -> torch.device:
         return runtime.current().device
 
-    def sdf(self, points: Tensor) -> Tensor:
-        return points.norm(dim=1) - self.radius
+    @property
+    def radius(self) -> float:
+        return 1.0
+
+    def surface(self, points: Tensor) -> Tensor:
+        return points.norm(dim=1) - self.ball
+
+    def gradient(self, points: Tensor) -> Tensor:
+        return 2 * points
 
     def colour(self, points: Tensor, directions: Tensor) -> Tensor:
         return 0.5 + 0.4 * torch.nn.functional.normalize(points, dim=1)
 
-    def shade(self, points: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        return self.colour(points, directions), 2 * points
-
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
-        return trace(rays, self.sdf, TracerConfig())
+        return trace(rays, self.surface, TracerConfig())
 
 
-@dataclass(frozen=True)
+@dataclass
 class BallRun:
+    """`loaded` may be replaced: what loads the run then finds another."""
+
     folder: Path
     capture: Path
     loaded: LoadedRun
@@ -78,7 +84,7 @@ def make_ball_run(base: Path, radius: float = RADIUS) -> BallRun:
     folder.create()
     folder.write_config(FastConfig())
     (folder.checkpoints / "00000001.tidr").write_bytes(b"")
-    loaded = LoadedRun(folder.path, fitted, FastConfig(), cameras, T_world_normalised(), capture, 1, {})
+    loaded = LoadedRun(folder.path, fitted, FastConfig(), cameras, T_world_normalised(), capture, 1, CaptureReading())
     return BallRun(folder.path, capture, loaded)
 
 
@@ -93,7 +99,7 @@ def around(count: int, *, elevation: float, distance: float = 2.5) -> Cameras:
     turns = 2 * np.pi * np.arange(count) / count
     level = np.stack([np.cos(turns), np.sin(turns), np.full(count, np.tan(elevation))], axis=1)
     centres = distance * np.cos(elevation) * level
-    rotations = np.stack([paths.facing(-centre, np.array([0.0, 0, 1])) for centre in centres])
+    rotations = np.stack([facing(-centre, np.array([0.0, 0, 1])) for centre in centres])
     K = torch.tensor([[70.0, 0, (WIDTH - 1) / 2], [0, 70, (HEIGHT - 1) / 2], [0, 0, 1]], dtype=torch.float64)
     quaternions = quaternions_from_rotations(torch.from_numpy(rotations))
     return Cameras(quaternions, torch.from_numpy(centres), K.repeat(count, 1, 1))

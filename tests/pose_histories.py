@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from taichi_idr.cameras.pinhole import quaternions_from_rotations, rotation_matrices
+from taichi_idr.cameras.rotations import quaternions_from_rotations, rotation_matrices
 from taichi_idr.types import Cameras
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from taichi_idr.capture import read_capture
+from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.evaluate import evaluate_run
+from taichi_idr.commands.fit import fit_capture
+from taichi_idr.commands.mesh import mesh_run
 from taichi_idr.config import TracerConfig
-from taichi_idr.fields.model import LoadedRun, load_run
-from taichi_idr.fitting.session import fit_capture
-from taichi_idr.meshes.extraction import mesh_run
 from taichi_idr.pictures.rendering import camera_rays
+from taichi_idr.runs.loading import LoadedRun, load_run
 from taichi_idr.tracing.exact import trace
 from taichi_idr.tracing.proxy import trace_proxy
 from taichi_idr.types import Hits, Rays
@@ -38,7 +38,7 @@ def skull(capture_data: Callable[[str], Path], tmp_path_factory: pytest.TempPath
 def traced_both_ways(loaded: LoadedRun, rays: Rays) -> tuple[Hits, Hits]:
     proxy = loaded.model.thorough_proxy()
     ours = trace_proxy(rays, loaded.model.frozen(), loaded.model.viewing_lattice(), proxy, POLISHED)
-    return ours, trace(rays, loaded.model.sdf, POLISHED)
+    return ours, trace(rays, loaded.model.surface, POLISHED)
 
 
 @pytest.mark.parametrize("view", [0, 24])
@@ -55,7 +55,7 @@ def test_proxy_agrees_with_the_exact_tracer_on_a_fitted_field(skull, view):
     facing = (normals * rays.directions[both]).sum(dim=1).abs() >= 0.5
     apart = (ours.depth - exact.depth)[both][facing].abs() > SAME_DEPTH
     assert apart.float().mean() <= ROUGH_SHARE
-    assert skull.model.sdf(rays.at(ours.depth)[both]).abs().quantile(0.999) <= 1e-6
+    assert skull.model.surface(rays.at(ours.depth)[both]).abs().quantile(0.999) <= 1e-6
 
 
 def test_a_short_fit_of_the_skull_looks_like_it(skull):

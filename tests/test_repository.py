@@ -13,19 +13,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from typer.main import get_command
 
 import taichi_idr
 from taichi_idr.cli.main import app
-from taichi_idr.config import PRESETS, _all_keys
 from taichi_idr.errors import ExitCode
+from taichi_idr.methods.catalogue import METHODS
+from taichi_idr.settings import all_keys
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FLOORS = ("kernels", "taichi_idr", "cli")
 FEATURES = {
@@ -98,7 +99,7 @@ def test_documented_commands_exist(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documented_settings_exist(document):
-    keys = {key for preset in PRESETS.values() for key in _all_keys(type(preset))}
+    keys = {key for method in METHODS for key in all_keys(method.settings)}
     groups = {key.partition(".")[0] for key in keys if "." in key}
     text = document.read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)(?:=[^`]*)?`", text) + re.findall(r"--set\s(\w+)\.(\w+)=", text)

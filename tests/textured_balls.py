@@ -11,7 +11,7 @@ from ball_run import HEIGHT, RADIUS, WIDTH, around
 from torch import Tensor
 
 from taichi_idr import runtime
-from taichi_idr.cameras.pinhole import rotation_matrices
+from taichi_idr.cameras.rotations import rotated, rotation_matrices
 from taichi_idr.capture.pixels import Photos
 from taichi_idr.types import Cameras, Capture, Hits, HitStatus, Rays
 
@@ -103,3 +103,10 @@ def pixel_rays(cameras: Cameras, view: int) -> Rays:
     to_frame = rotation_matrices(camera.quaternions)[0] @ torch.linalg.inv(camera.intrinsics[0])
     directions = torch.nn.functional.normalize(pixels @ to_frame.T, dim=1)
     return Rays(camera.centres.expand_as(directions), directions)
+
+
+def disturbed(cameras: Cameras, degrees: float, shift: float, generator: torch.Generator) -> Cameras:
+    """Each camera turned and shifted by about that much, every component of its own."""
+    turn, away = torch.randn(2, len(cameras), 3, generator=generator).double()
+    quaternions = rotated(cameras.quaternions, np.radians(degrees) * turn)
+    return Cameras(quaternions, cameras.centres + shift * away, cameras.intrinsics)

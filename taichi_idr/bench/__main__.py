@@ -12,7 +12,8 @@ from .backend import MARK, Request, measure_backend
 
 def main() -> None:
     for event in measure_backend(Request.model_validate_json(sys.argv[1])):
-        print(f"{MARK}{event.model_dump_json()}", flush=True)
+        sys.stdout.write(f"{MARK}{event.model_dump_json()}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..cameras.pinhole import inverse_intrinsics, rotation_matrices
-from ..config import QualityConfig
+from ..cameras.pinhole import inverse_intrinsics
+from ..cameras.rotations import rotation_matrices
+from ..methods.fast.settings import QUALITY
 from ..ops.patch_align import align_patches
 from ..ops.patch_consistency import SHADES, PosedPhotos, patch_likeness, tangent_planes
 from ..reference import patch_align as align_twin
@@ -18,7 +19,7 @@ from .case import Case, Gate, Work, adjoints
 from .scene import Scene
 
 REACH, STEPS = 4, 5  # patches of 9 x 9 pixels
-CONSISTENCY = QualityConfig().consistency
+CONSISTENCY = QUALITY.consistency
 SETTINGS = {"reach": CONSISTENCY.reach, "spacing": CONSISTENCY.spacing, "least_contrast": CONSISTENCY.least_contrast}
 PIXELS = (2 * CONSISTENCY.reach + 1) ** 2
 VIEWS, FOCAL, SIZE = 12, 400.0, (300, 400)

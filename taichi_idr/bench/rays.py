@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from ..config import LossConfig
 from ..ops.intersection import surface_points
 from ..ops.raygen import generate_rays
 from ..ops.sphere_bounds import sphere_bounds
@@ -18,6 +21,10 @@ VIEWS = 32
 ROUNDED = Gate(2e-6)  # of single precision, after some ten operations; measured 4e-7
 SUMMED = Gate(2e-5)  # sums over all rays of a view; measured 1e-6
 GRAZED = Gate(1e-4, 2e-3)  # the depth of a ray that just meets the sphere is a root of nearly nothing; measured 1e-5
+
+GRAZING = LossConfig().grazing
+POINTS = partial(surface_points, grazing=GRAZING)
+POINTS_TWIN = partial(intersection_twin.surface_points, grazing=GRAZING)
 
 
 def generate(scene: Scene, size: int) -> Case:
@@ -50,7 +57,7 @@ def intersection(scene: Scene, size: int) -> Case:
     """Differentiable surface points (Lemma 1)."""
     arguments = _surface(scene, size)
     work = Work(bytes=64, operations=12)  # ray, depth, value and normal in, point out
-    ours, twin = lambda: surface_points(*arguments), lambda: intersection_twin.surface_points(*arguments)
+    ours, twin = lambda: POINTS(*arguments), lambda: POINTS_TWIN(*arguments)
     return Case(ours, twin, (ROUNDED, EXACT), work=work)
 
 
@@ -58,7 +65,7 @@ def intersection_adjoint(scene: Scene, size: int) -> Case:
     """The same, adjoint to rays and field value."""
     arguments = _surface(scene, size)
     leaves = [arguments[i].requires_grad_() for i in (0, 1, 3)]
-    pulled = adjoints(surface_points, intersection_twin.surface_points, arguments, leaves, scene.generator)
+    pulled = adjoints(POINTS, POINTS_TWIN, arguments, leaves, scene.generator)
     return Case(*pulled, (Gate(1e-6),) * 3, work=Work(bytes=68, operations=20))
 
 

@@ -8,16 +8,17 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from ..errors import BadInput, InputMissing
+from ..machine import Machine
 
 OK = "ok"
 RAN = "ran"
 
 
-class _Frozen(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Protocol(_Frozen):
+class Protocol(_Record):
     """How a case is timed: calls that do not count, repeats at least and at most, and seconds to fill in between."""
 
     warm_up: int
@@ -26,7 +27,7 @@ class Protocol(_Frozen):
     seconds: float
 
 
-class Times(_Frozen):
+class Times(_Record):
     """first_ms: of the first call, compilation included. spread: interquartile range over median. threads: of torch."""
 
     first_ms: FiniteFloat
@@ -36,7 +37,7 @@ class Times(_Frozen):
     threads: int
 
 
-class Row(_Frozen):
+class Row(_Record):
     """One case at one size.
 
     outcome: OK, or what went wrong; then there are no times. apart: the largest difference within the gate, relative
@@ -65,7 +66,7 @@ class Row(_Frozen):
         return self.outcome.startswith("failed")
 
 
-class Ceilings(_Frozen):
+class Ceilings(_Record):
     """What torch reaches on this machine: bytes copied (read and written), rows of 8 bytes gathered from a table of the
     hash grid's size, additions and multiplications in a product of matrices; each per second."""
 
@@ -74,7 +75,7 @@ class Ceilings(_Frozen):
     operations: FiniteFloat
 
 
-class Start(_Frozen):
+class Start(_Record):
     """What a backend was found to be. kernel_cache: whether compilation had to start from nothing."""
 
     device: str
@@ -84,12 +85,12 @@ class Start(_Frozen):
     ceilings: Ceilings
 
 
-class End(_Frozen):
+class End(_Record):
     load_after: float
     peak_memory_mib: float
 
 
-class Backend(_Frozen):
+class Backend(_Record):
     """outcome: RAN, or why not, or how it broke off."""
 
     arch: Literal["cpu", "cuda", "vulkan"]
@@ -99,14 +100,7 @@ class Backend(_Frozen):
     end: End | None = None
 
 
-class Machine(_Frozen):
-    cpu: str
-    cores: int
-    memory_gib: float
-    system: str
-
-
-class Results(_Frozen):
+class Results(_Record):
     """One run of `tidr bench`. commit: of the checkout that was measured, with a + where files differed from it."""
 
     format: Literal["tidr-bench"]

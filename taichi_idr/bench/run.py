@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from .. import machine
@@ -21,10 +20,9 @@ from .results import RAN, Backend, End, Results, Row, Start
 from .table import backend_lines, ending_line, row_line
 
 Show = Callable[[str], None]
-_HOME = Path(__file__).resolve().parents[2]  # -m looks for modules in the current folder first: not the user's
 
 
-def run_benchmarks(requests: Sequence[Request], show: Show = print) -> Results:
+def run_benchmarks(requests: Sequence[Request], show: Show) -> Results:
     """Every request's backend in turn; `show` gets the table line by line. Raises UsageError."""
     for request in requests:
         chosen(request.cases, request.sizes)
@@ -99,7 +97,7 @@ def _child(request: Request) -> Iterator[subprocess.Popen[str]]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, **({"TI_OFFLINE_CACHE_FILE_PATH": empty} if request.cold else {})}
-        child = subprocess.Popen(_command(request), cwd=_HOME, env=environment, **pipes)
+        child = subprocess.Popen(_command(request), cwd=machine.HOME, env=environment, **pipes)
         try:
             yield child
         finally:

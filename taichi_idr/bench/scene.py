@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 from functools import cached_property, partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from .. import runtime
-from ..cameras.pinhole import quaternions_from_rotations
-from ..config import FastConfig, HashGeometryConfig, ProxyConfig
+from ..cameras.rotations import quaternions_from_rotations
+from ..config import HashGeometryConfig, ProxyConfig
 from ..errors import Unavailable
-from ..fields.model import FastModel, Model, load_run
+from ..fields.model import Model
 from ..kernels.hash_field import MARGIN
+from ..methods.fast import METHOD
+from ..methods.fast.model import FastModel
+from ..methods.fast.settings import FastConfig
 from ..ops.hash_encoding import HashLayout
 from ..reference.analytic_sdf import torus
 from ..reference.hash_field import hash_field
-from ..tracing.proxy import ProxyLattice
+from ..runs.loading import load_run
+from ..tracing.lattice import ProxyLattice
 from ..types import Cameras, Rays, Sdf
 
 MAJOR, MINOR = 0.5, 0.2
@@ -100,9 +105,9 @@ class Scene:
     @property
     def fast_model(self) -> FastModel:
         """`model`, where it is of preset `fast`. Raises Unavailable."""
-        if not isinstance(self.model, FastModel):
+        if self.model.config.preset not in METHOD.presets:
             raise Unavailable("no such field", where="--run", why="the run is not of preset fast", todo="name another")
-        return self.model
+        return cast(FastModel, self.model)
 
     @property
     def field_twin(self) -> Sdf:
@@ -121,7 +126,7 @@ class Scene:
     @cached_property
     def field_lattice(self) -> ProxyLattice:
         lattice = ProxyLattice(ProxyConfig().resolution, self.settings.device, self.settings.dtype)
-        lattice.refresh(self.model.sdf)
+        lattice.refresh(self.model.surface)
         return lattice
 
     def _taught(self) -> FastModel:

@@ -11,17 +11,18 @@ from torch import Tensor
 from .. import runtime
 from ..config import MlpGeometryConfig, ProxyConfig, TracerConfig
 from ..fields.mlp_geometry import MlpGeometry
-from ..fields.model import VIEWING_EFFORT
 from ..kernels import compaction, secant, sphere_trace
 from ..kernels import march as march_kernels
 from ..kernels.proxy_trace import PENDING
+from ..methods.fast.model import VIEWING_EFFORT
 from ..ops.compaction import active_indices
 from ..reference import compaction as compaction_twin
 from ..reference import march as march_twin
 from ..reference import proxy_trace as proxy_twin
 from ..reference import wavefront
 from ..tracing.exact import trace
-from ..tracing.proxy import ProxyLattice, trace_proxy
+from ..tracing.lattice import ProxyLattice
+from ..tracing.proxy import trace_proxy
 from ..tracing.screening import needed_samples
 from ..types import Hits, HitStatus, Rays, Sdf
 from .case import EXACT, Case, Gate, Outputs, Work, copies
@@ -211,7 +212,7 @@ def trace_analytic(scene: Scene, size: int) -> Case:
 
 def trace_fitted(scene: Scene, size: int) -> Case:
     """Exact tracer on a fitted field."""
-    return _traced(scene.rays(size), scene.model.sdf)
+    return _traced(scene.rays(size), scene.model.surface)
 
 
 def proxy_training(scene: Scene, size: int) -> Case:

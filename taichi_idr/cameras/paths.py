@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation, RotationSpline
 
 from ..types import Cameras
-from .pinhole import quaternions_from_rotations, rotation_matrices
+from .rotations import facing, quaternions_from_rotations, rotation_matrices
 
 STEEPEST = np.radians(60)  # elevation of an orbit
 UPRIGHT = 0.3  # length of the mean of the cameras' unit up vectors below which they agree on none
@@ -32,6 +32,16 @@ def orbit(cameras: Cameras, *, frames: int, size: tuple[int, int]) -> Cameras:
     places = distance * (np.cos(elevation) * level + np.sin(elevation) * up)
     rotations = np.stack([facing(-place, up) for place in places])
     return _assembled(rotations, places, _intrinsics(cameras, size))
+
+
+def ring(*, frames: int, distance: float, size: int) -> Cameras:
+    """`frames` cameras (float64) on a level ring around the origin, y downwards; the unit sphere fills their pictures
+    of `size` x `size` pixels, nearly."""
+    turns = 2 * np.pi * np.arange(frames) / frames
+    centres = distance * np.stack([np.sin(turns), 0 * turns, -np.cos(turns)], axis=1)
+    rotations = np.stack([facing(-centre, np.array([0.0, -1.0, 0.0])) for centre in centres])
+    middle, focal = (size - 1) / 2, size * distance / 2.4
+    return _assembled(rotations, centres, np.array([[focal, 0, middle], [0, focal, middle], [0, 0, 1]]))
 
 
 def spline(cameras: Cameras, *, frames: int, size: tuple[int, int]) -> Cameras:
@@ -61,14 +71,6 @@ def mean_up(cameras: Cameras) -> np.ndarray:
         least = np.linalg.svd(centres - centres.mean(axis=0))[2][-1]
         mean = least * (np.sign(least @ mean) or 1.0)
     return mean / np.linalg.norm(mean)
-
-
-def facing(forward: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) camera -> frame of a camera that looks along `forward` with `up` upward (x right, y
-    down)."""
-    z = forward / np.linalg.norm(forward)
-    x = np.cross(z, _across(up, z))
-    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 def _across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:

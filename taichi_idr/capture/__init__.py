@@ -1,6 +1,5 @@
-"""Readers that turn a folder into a `Capture`, and a capture of our own."""
+"""Photos, silhouettes and cameras of a folder, read, checked and put into a frame; and a capture of our own.
 
-from .formats.idr import write_idr_cameras
-from .reading import poses_file, read_capture
-
-__all__ = ["poses_file", "read_capture", "write_idr_cameras"]
+It owns the formats (formats/, one file each) and what is said about bad input; it stands on cameras, files and ops.
+It never knows what is fitted to a capture.
+"""

@@ -13,14 +13,12 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from ..errors import BadInput, InputMissing
-from ..runtime import available_cores
+from ..errors import BadInput
+from ..machine import available_cores
 
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-_FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".jp2"}
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_SIXTEEN_BIT)
 _WORKERS = 4
@@ -39,26 +37,6 @@ class Photo:
     alpha: np.ndarray | None
     full_size: tuple[int, int]
     remarks: tuple[str, ...]
-
-
-def list_images(folder: Path, what: str) -> list[Path]:
-    """The image files of a folder, sorted by name; hidden files and files of other kinds are passed over.
-
-    Raises InputMissing without the folder; BadInput for a kind of image that is not read, or names equal but for case.
-    """
-    if not folder.is_dir():
-        raise InputMissing(f"no {what} folder", where=folder, todo=f"put the {what}s there")
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
-    except OSError as error:
-        raise BadInput("cannot read folder", where=folder, why=error.strerror or str(error)) from error
-    for path in files:
-        if path.suffix.lower() in _FOREIGN:
-            why = f"{path.suffix} is not supported"
-            raise BadInput("unsupported image", where=path, why=why, todo="convert it to PNG or JPEG")
-    images = [path for path in files if path.suffix.lower() in _SUFFIXES]
-    _refuse_twins(images)
-    return images
 
 
 def read_photos(files: Sequence[Path], *, downscale: int = 1, max_pixels: int = MAX_PIXELS) -> list[Photo]:
@@ -113,14 +91,6 @@ def summarised(paths: Sequence[Path], remarks: Sequence[Sequence[str]]) -> list[
 
 def _others(count: int) -> str:
     return f" and {count} more" if count else ""
-
-
-def _refuse_twins(images: Sequence[Path]) -> None:
-    seen: dict[str, Path] = {}
-    for path in images:
-        twin = seen.setdefault(path.stem.casefold(), path)
-        if twin is not path:
-            raise BadInput("two images of one name", where=path, why=f"{twin.name} is there too", todo="remove one")
 
 
 def _read_photo(path: Path, downscale: int, max_pixels: int) -> Photo:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_dilation
 
-from ..cameras.pinhole import inverse_intrinsics, rotation_matrices, transform_cameras
+from ..cameras.pinhole import inverse_intrinsics, transform_cameras
+from ..cameras.rotations import rotation_matrices
 from ..errors import BadInput
 from ..ops.visual_hull import visual_hull
 from ..types import Cameras

@@ -21,9 +21,11 @@ from scipy.spatial.transform import Rotation
 from skimage.measure import marching_cubes
 
 from .. import runtime
+from ..cameras.rotations import facing
 from ..errors import CannotCreate, UsageError
 from ..kernels import ewer, path_tracer
 
+UP = np.array([0.0, 0.0, 1.0])
 OBJECT_UNIT = 105.0
 """Millimetres per object unit: the ewer is about 15 cm high."""
 OBJECT_ORIGIN = np.array([210.0, -60.0, 540.0])
@@ -88,6 +90,11 @@ def make_capture(
 
     `size`: height, width in pixels; `samples`: paths per pixel; `on_view(done, total)` follows each photo.
     A folder that already holds the capture of the same settings is left as it is.
+
+    >>> folder = make_capture(capture.with_name("another"), views=3, heldout=0, size=(16, 16), samples=1)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['cameras.npz', 'cameras_noisy.npz', 'gt_mesh.ply', 'image', 'made_with.json', 'mask']
+
     Raises UsageError for numbers that make no capture, CannotCreate where the folder cannot be written.
     """
     if views < 3 or heldout < 0 or min(size) < 16 or samples < 1:
@@ -229,7 +236,7 @@ def _viewpoints(count: int, size: tuple[int, int], generator: np.random.Generato
         level = math.sqrt(1.0 - rise * rise)
         direction = np.array([level * math.cos(turn), level * math.sin(turn), rise])
         centre = _DISTANCE * generator.uniform(0.95, 1.05) * direction
-        views.append(_View(_intrinsics(size), _facing(generator.uniform(-0.03, 0.03, 3) - centre), centre))
+        views.append(_View(_intrinsics(size), facing(generator.uniform(-0.03, 0.03, 3) - centre, UP), centre))
     return views
 
 
@@ -239,14 +246,6 @@ def _intrinsics(size: tuple[int, int]) -> np.ndarray:
     focal = _FOCAL * min(size)
     cx, cy = (width - 1) / 2 + 0.011 * width, (height - 1) / 2 - 0.014 * height
     return np.array([[focal, 0.0, cx], [0.0, focal, cy], [0.0, 0.0, 1.0]])
-
-
-def _facing(forward: np.ndarray) -> np.ndarray:
-    """(3, 3) camera to object axes, OpenCV: z along `forward`, x level."""
-    z = forward / np.linalg.norm(forward)
-    x = np.cross(z, [0.0, 0.0, 1.0])
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z], axis=1)
 
 
 def _world_mat(view: _View) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The whole job on a capture of its own: photograph, fit, mesh, measure, report."""
+"""`tidr demo`: the whole job on a capture of its own: photograph, fit, mesh, measure, report."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import time
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .. import runtime
-from ..capture.synthetic import make_capture
 from ..files.writing import create_folder
-from ..fitting.session import fit_capture
-from ..meshes.extraction import mesh_run
-from ..report.contents import write_report
 from .evaluate import evaluate_run
+from .fit import fit_capture
+from .mesh import mesh_run
+
+if TYPE_CHECKING:
+    from ..runtime import Arch
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def run_demo(
     *,
     quick: bool = False,
     open_report: bool = False,
-    arch: runtime.Arch = "cpu",
+    arch: Arch = "cpu",
 ) -> Path:
     """Leave capture (`out/ewer`), run and `out/report/index.html` in `out`; returns the page.
 
@@ -51,6 +52,10 @@ def run_demo(
     """
     began, size = time.monotonic(), QUICK if quick else FULL
     create_folder(out)
+    from .. import runtime
+    from ..capture.synthetic import make_capture
+    from ..report.contents import write_report
+
     runtime.init(arch)
     _say(f"photographing an ewer: {size.views} photos and {size.heldout} held out")
     capture = make_capture(

@@ -1,12 +1,10 @@
-"""What is installed and what works here; every backend is tried in a process of its own, because a driver can crash.
+"""`tidr doctor`: what is installed and what works here.
 
-`python -m taichi_idr.commands.doctor ARCH` is that process.
+Every backend is tried in a process of its own, because a driver can crash: `python -m taichi_idr.commands.doctor ARCH`.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -15,13 +13,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-PACKAGES = ("taichi-idr", "taichi", "torch", "numpy", "scipy", "scikit-image", "trimesh", "imageio", "pydantic")
-OPTIONAL_PARTS = {"imageio_ffmpeg": "films (MP4)"}
+from ..machine import HOME, PACKAGES, available_cores, cpu_flags, version
+
 BACKENDS = ("cpu", "cuda", "vulkan")
 TRIAL_TIMEOUT = 120.0  # seconds: the first one compiles
-_CPU_FLAGS = ("avx", "avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "neon", "asimd")
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,10 @@ def examine() -> Iterator[Finding]:
     """All findings, the slow ones last. What is missing is a finding, not an error."""
     yield Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in PACKAGES:
-        yield Finding(package, _version(package))
+        yield Finding(package, version(package) or "not installed")
     yield from _machine()
     yield _cache()
-    for module, use in OPTIONAL_PARTS.items():
-        found = importlib.util.find_spec(module) is not None
-        yield Finding(module, f"{'installed' if found else 'not installed'}: {use}")
+    yield _films()
     children = {arch: _start_trial(arch) for arch in BACKENDS}
     for arch, child in children.items():
         yield Finding(f"backend {arch}", _outcome(child))
@@ -66,31 +60,14 @@ def try_backend(arch: str) -> str:
     return f"works ({torch.cuda.get_device_name()})" if arch == "cuda" else "works"
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
-
-
 def _machine() -> Iterator[Finding]:
     import psutil
 
-    from ..runtime import available_cores
-
     memory = psutil.virtual_memory()
     yield Finding("cores", f"{available_cores()} of {os.cpu_count()}, load {psutil.getloadavg()[0]:.1f}")
-    yield Finding("CPU", ", ".join(_cpu_flags()) or "no vector extensions known")
+    yield Finding("CPU", ", ".join(cpu_flags()) or "no vector extensions known")
     yield Finding("memory", f"{memory.available / 2**30:.1f} GiB free of {memory.total / 2**30:.1f}")
     yield Finding("disk", f"{shutil.disk_usage('.').free / 2**30:.1f} GiB free here")
-
-
-def _cpu_flags() -> list[str]:
-    try:
-        words = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        return []
-    return [flag for flag in _CPU_FLAGS if flag in words]
 
 
 def _cache() -> Finding:
@@ -105,11 +82,17 @@ def _cache() -> Finding:
         return Finding("kernel cache", f"none, kernels are compiled at each start: {error}")
 
 
+def _films() -> Finding:
+    from PIL import features
+
+    written = features.check("avif")
+    return Finding("films (MP4)", "Pillow writes AVIF" if written else "none: this Pillow was built without AVIF")
+
+
 def _start_trial(arch: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "taichi_idr.commands.doctor", arch]
-    home = Path(__file__).resolve().parent.parent  # -m looks for modules in the current folder first: not the user's
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    return subprocess.Popen(command, cwd=home, **pipes)
+    return subprocess.Popen(command, cwd=HOME, **pipes)
 
 
 def _outcome(child: subprocess.Popen[str]) -> str:

@@ -18,19 +18,7 @@ from torch import Tensor, nn
 from ..config import HashGeometryConfig
 from ..ops.activations import softplus
 from ..ops.hash_encoding import FEATURES, HashLayout, following, hash_encoding, hash_encoding_jacobian
-
-
-@dataclass(frozen=True)
-class GeometrySample:
-    """At N points: sdf (N,), gradient (N, 3) of it, feature z (N, Z), encoding (N, 2 L)."""
-
-    sdf: Tensor
-    gradient: Tensor
-    feature: Tensor
-    encoding: Tensor
-
-    def __getitem__(self, index: Tensor | slice) -> GeometrySample:
-        return GeometrySample(self.sdf[index], self.gradient[index], self.feature[index], self.encoding[index])
+from .sample import GeometrySample
 
 
 @dataclass(frozen=True)

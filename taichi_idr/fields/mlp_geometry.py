@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from ..config import MlpGeometryConfig
 from ..errors import UsageError
+from ..ops.activations import RELEASED_STRAIGHT, softplus
 from ..types import Sdf
 from .encodings import PointEncoding
-from .hash_geometry import GeometrySample
 from .layers import WeightNormLinear, default_initial
+from .sample import GeometrySample
 
-SOFTPLUS_LINEAR = 20.0  # torch's softplus is x itself where beta x is above
 LAST_LAYER_DEVIATION = 1e-4  # NET-4
 
 
@@ -60,7 +59,7 @@ class MlpGeometry(nn.Module):
         layers, encoded, slopes = self._weights(), self.encode(points), []
 
         def activate(before: Tensor) -> Tensor:
-            after, slope = _SoftplusAndSlope.apply(before, self.config.softplus_beta)  # pyright: ignore[reportGeneralTypeIssues]
+            after, slope = softplus(before, self.config.softplus_beta, RELEASED_STRAIGHT)
             slopes.append(slope)
             return after
 
@@ -74,7 +73,7 @@ class MlpGeometry(nn.Module):
         layers = [(weight.detach(), bias.detach()) for weight, bias in self._weights()]
 
         def softplus_in_place(before: Tensor) -> Tensor:
-            return torch.ops.aten.softplus.out(before, self.config.softplus_beta, SOFTPLUS_LINEAR, out=before)
+            return torch.ops.aten.softplus.out(before, self.config.softplus_beta, RELEASED_STRAIGHT, out=before)
 
         @torch.no_grad()
         def sdf(points: Tensor) -> Tensor:
@@ -88,7 +87,7 @@ class MlpGeometry(nn.Module):
         return [(layer.weight, layer.bias) for layer in layers]
 
     def _softplus(self, before: Tensor) -> Tensor:
-        return F.softplus(before, self.config.softplus_beta, SOFTPLUS_LINEAR)
+        return F.softplus(before, self.config.softplus_beta, RELEASED_STRAIGHT)
 
     def _hidden(
         self, encoded: Tensor, layers: list[tuple[Tensor, Tensor]], activate: Callable[[Tensor], Tensor]
@@ -154,24 +153,3 @@ def _first_row(hidden: Tensor, last: tuple[Tensor, Tensor]) -> Tensor:
     """f (N,) alone of the last layer's outputs."""
     weight, bias = last
     return F.linear(hidden, weight[:1], bias[:1])[:, 0]
-
-
-class _SoftplusAndSlope(torch.autograd.Function):
-    """softplus(x) and its derivative s = sigmoid(beta x); s' = beta s (1 - s), so that backward needs s alone.
-
-    Where softplus counts as linear the slope is exactly 1, as torch has it.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, before: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-        scaled = beta * before
-        slope = scaled.masked_fill(scaled > SOFTPLUS_LINEAR, math.inf).sigmoid_()
-        ctx.save_for_backward(slope)
-        ctx.beta = beta
-        return F.softplus(before, beta, SOFTPLUS_LINEAR), slope
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, after_bar: Tensor, slope_bar: Tensor) -> tuple[Tensor, None]:
-        (slope,) = ctx.saved_tensors
-        return slope * (after_bar + ctx.beta * slope_bar * (1 - slope)), None

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ..config import RadianceConfig
 from .encodings import positional_encoding
-from .hash_geometry import GeometrySample
 from .layers import WeightNormLinear, default_initial, plain_linear
+from .sample import GeometrySample
 
 
 class Radiance(nn.Module):

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..errors import BadInput, InputMissing
+from ..machine import HOME
 
 FILE_BYTES = 1 << 30
 MEMORY_BYTES = 2 << 30  # beside what the process has when it starts to read
@@ -39,9 +40,8 @@ def read_pth(path: Path, entry: str) -> dict[str, Tensor]:
     if path.stat().st_size > FILE_BYTES:
         raise BadInput("file too large", where=path, why=f"more than {FILE_BYTES >> 20} MiB", todo=_TODO)
     command = [sys.executable, "-m", "taichi_idr.files.pth", str(path.resolve()), entry]
-    home = Path(__file__).resolve().parent.parent  # -m looks for modules in the current folder first: not the user's
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, cwd=home)
+        ended = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, cwd=HOME)
     except subprocess.TimeoutExpired as error:
         raise BadInput("refused", where=path, why=f"reading it takes more than {SECONDS} s", todo=_TODO) from error
     said = ended.stderr.decode(errors="replace").strip().splitlines() or [f"its reader ended with {ended.returncode}"]
@@ -96,7 +96,7 @@ def _limit_memory() -> None:
 
 
 def _end(reason: str, code: int) -> int:
-    print(reason, file=sys.stderr)
+    sys.stderr.write(f"{reason}\n")
     return code
 
 

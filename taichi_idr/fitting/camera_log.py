@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras.pinhole import shrunk
+from ..cameras.alignment import CameraMovement, camera_movement
+from ..cameras.pinhole import scale_of, shrunk
 from ..capture.formats.writing import write_cameras
 from ..errors import CannotCreate, WriteFailed, warn
-from ..measures.camera_curves import HISTORY_FILE, CameraMovement, PoseHistory, camera_movement, write_history
+from ..poses.history import HISTORY_FILE, PoseHistory, write_history
 from ..types import Cameras, Capture
 
 MOST_ROWS = 500  # of a history: a curve needs no more, and checkpoints of long fits of many photos stay small
@@ -38,7 +39,7 @@ class CameraLog:
     def __init__(self, folder: Path, capture: Capture, downscale: int) -> None:
         self.folder, self.capture, self.downscale = folder, capture, downscale
         self.start = capture.cameras.to(torch.float64)
-        self.unit = float(np.cbrt(np.linalg.det(capture.T_world_normalised[:3, :3])))
+        self.unit = scale_of(capture.T_world_normalised)
         self.steps = [0]
         self.quaternions, self.centres = [self.start.quaternions], [self.start.centres]
         self._written = False

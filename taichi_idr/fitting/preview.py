@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..files.writing import create_folder
-from ..methods.trainer import Trainer
+from ..methods.trainer import Preview
 from ..pictures.colours import view_strip, write_png
 from ..pictures.rendering import render_view
 from ..types import Cameras
@@ -17,18 +17,17 @@ from ..types import Cameras
 PREVIEW_PIXELS = 320  # longer side
 
 
-def write_preview(folder: Path, trainer: Trainer, view: int, between: Callable[[], None]) -> None:
-    """photo | render | normals as STEP_viewNNN.png; `between` is called often and may raise, and nothing is written.
+def write_preview(file: Path, preview: Preview, between: Callable[[], None]) -> None:
+    """photo | render | normals as a PNG file; `between` is called often and may raise, and nothing is written.
 
     Raises CannotCreate, WriteFailed.
     """
-    photo, _ = trainer.pixels.photo(view)
-    every = max(1, math.ceil(max(photo.shape[:2]) / PREVIEW_PIXELS))
-    small = photo[::every, ::every]
-    camera = _every_nth_pixel(trainer.poses.cameras()[[view]], every)
-    rendered = render_view(trainer.model, camera, *small.shape[:2], preview=True, between=between)
-    create_folder(folder)
-    write_png(folder / f"{trainer.steps_done:08d}_view{view:03d}.png", view_strip(small, rendered, camera))
+    every = max(1, math.ceil(max(preview.photo.shape[:2]) / PREVIEW_PIXELS))
+    small = preview.photo[::every, ::every]
+    camera = _every_nth_pixel(preview.camera, every)
+    rendered = render_view(preview.model, camera, *small.shape[:2], preview=True, between=between)
+    create_folder(file.parent)
+    write_png(file, view_strip(small, rendered, camera))
 
 
 def _every_nth_pixel(camera: Cameras, every: int) -> Cameras:

@@ -18,23 +18,24 @@ _WIDTH_FOR_BAR = 120  # characters
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One moment of a fit. psnr_db over hit object pixels, mask_iou and hits (share of the rays) in [0, 1].
+class Moment:
+    """One moment of a fit. psnr_db over hit object pixels, mask_iou and hits (share of the rays) in [0, 1], where the
+    method measures them.
 
     camera_turned_deg, camera_moved: mean over trained cameras since the start, world units.
     """
 
     step: int
     loss: float
-    psnr_db: float
-    mask_iou: float
-    hits: float
+    psnr_db: float | None = None
+    mask_iou: float | None = None
+    hits: float | None = None
     camera_turned_deg: float | None = None
     camera_moved: float | None = None
 
 
 class Progress:
-    """`with Progress(steps, rays) as progress: progress.update(Reading(...))`.
+    """`with Progress(steps, rays) as progress: progress.update(Moment(...))`.
 
     steps: the step at which the fit ends. rays: per step. time_limit: seconds from now after which it ends earlier.
     A stream that breaks (a closed pipe) silences the progress; the fit goes on.
@@ -54,7 +55,7 @@ class Progress:
         self._deadline = None if time_limit is None else clock() + time_limit
         self._pace: deque[tuple[float, int]] = deque()
         self._last_shown = float("-inf")
-        self._unshown: Reading | None = None
+        self._unshown: Moment | None = None
         self._live = _LiveLine(self._stream, steps) if _is_terminal(self._stream) else None
 
     def __enter__(self) -> Progress:
@@ -72,7 +73,7 @@ class Progress:
 
     @property
     def steps_per_second(self) -> float:
-        """Over the last half minute; 0 before the second reading."""
+        """Over the last half minute; 0 before the second moment."""
         if len(self._pace) < 2:
             return 0.0
         (before, first), (now, last) = self._pace[0], self._pace[-1]
@@ -86,44 +87,46 @@ class Progress:
         by_time = None if self._deadline is None else max(self._deadline - self._clock(), 0.0)
         return min((left for left in (by_steps, by_time) if left is not None), default=None)
 
-    def update(self, reading: Reading) -> None:
-        """Show `reading`, unless another was shown a moment ago."""
+    def update(self, moment: Moment) -> None:
+        """Show `moment`, unless another was shown a moment ago."""
         now = self._clock()
-        self._pace.append((now, reading.step))
+        self._pace.append((now, moment.step))
         while now - self._pace[0][0] > _PACE_WINDOW:
             self._pace.popleft()
-        self._unshown = reading
+        self._unshown = moment
         if now - self._last_shown >= (LIVE_INTERVAL if self._live else PLAIN_INTERVAL):
             self._last_shown = now
-            self._show(reading)
+            self._show(moment)
 
     def message(self, text: str) -> None:
         """A line that stays."""
         with suppress(OSError, ValueError):
             if self._live:
-                self._live.print(text)
+                self._live.say(text)
             else:
-                print(text, file=self._stream, flush=True)
+                self._stream.write(f"{text}\n")
+                self._stream.flush()
 
-    def _show(self, reading: Reading) -> None:
+    def _show(self, moment: Moment) -> None:
         self._unshown = None
-        parts = [
-            f"loss {reading.loss:.4f}",
-            f"PSNR {reading.psnr_db:.2f} dB",
-            f"mask IoU {reading.mask_iou:.3f}",
-            f"hits {100 * reading.hits:.0f} %",
-        ]
-        if reading.camera_turned_deg is not None:
-            parts.append(f"cameras moved {reading.camera_turned_deg:.2f}° {reading.camera_moved:.3g}")
+        parts = [f"loss {moment.loss:.4f}"]
+        if moment.psnr_db is not None:
+            parts.append(f"PSNR {moment.psnr_db:.2f} dB")
+        if moment.mask_iou is not None:
+            parts.append(f"mask IoU {moment.mask_iou:.3f}")
+        if moment.hits is not None:
+            parts.append(f"hits {100 * moment.hits:.0f} %")
+        if moment.camera_turned_deg is not None:
+            parts.append(f"cameras moved {moment.camera_turned_deg:.2f}° {moment.camera_moved:.3g}")
         if self.seconds_left is not None:
             parts.append(f"{_minutes(self.seconds_left)} left")
         if self.steps_per_second > 0:
             parts.append(f"{self.steps_per_second * self._rays:,.0f} rays/s")
         if self._live:
             with suppress(OSError, ValueError):
-                self._live.show(reading.step, "  ".join(parts))
+                self._live.show(moment.step, "  ".join(parts))
         else:
-            self.message("  ".join((f"step {reading.step}/{self._steps}", *parts)))
+            self.message("  ".join((f"step {moment.step}/{self._steps}", *parts)))
 
 
 class _LiveLine:
@@ -156,7 +159,7 @@ class _LiveLine:
     def show(self, step: int, readings: str) -> None:
         self._progress.update(self._task, completed=step, readings=readings, refresh=True)
 
-    def print(self, text: str) -> None:
+    def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False, highlight=False)
 
 

@@ -8,30 +8,31 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from .. import __version__, runtime
-from ..capture import poses_file, read_capture
-from ..config import FastConfig, IdrConfig, Settings, make_config
+from .. import runtime
+from ..cameras.alignment import CameraMovement
+from ..capture.reading import read_capture
+from ..config import FitConfig
 from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
-from ..measures.camera_curves import CameraMovement
-from ..methods.fast.trainer import FastTrainer
-from ..methods.idr.trainer import IdrTrainer
+from ..methods.catalogue import method_of
+from ..methods.method import Need
 from ..methods.trainer import StepReport, Trainer, lost_surface
-from ..runs.checkpoint import Checkpoint, load_newest, prefixed, save_checkpoint, unprefixed
-from ..runs.folder import RunFolder, default_run
-from ..types import Capture
+from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
+from ..runs.contents import Frame, Origin, metadata
+from ..runs.folder import RunFolder
+from ..state import prefixed, unprefixed
+from ..types import Cameras, Capture, CaptureReading
 from .camera_log import CameraLog, movement_lines
 from .interrupts import Interrupts
 from .preview import write_preview
-from .progress import Progress, Reading
-from .resumption import capture_identity, check_same
+from .progress import Moment, Progress
+from .resumption import check_same
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
+SHOWN = ("loss", "psnr_db", "mask_iou", "hits")
+"""Of what is logged, in the line that a fit shows."""
 SETUP_STOPPED = "run the same command again"
 
 Watch = Callable[[Trainer], None]
@@ -58,54 +59,31 @@ class FitSummary:
         return movement_lines(self.movement, self.names) if self.movement else []
 
 
-def fit_capture(
+def fit(
     capture: Path,
+    reading: CaptureReading,
+    config: FitConfig,
+    out: Path,
     *,
-    out: Path | None = None,
-    preset: str = "fast",
-    assignments: list[str] | None = None,
-    steps: int | None = None,
-    time_limit: float | None = None,
-    rays: int | None = None,
-    downscale: int | None = None,
-    seed: int | None = None,
-    cameras: Literal["fixed", "train"] | None = None,
-    init_cameras: Path | None = None,
-    arch: runtime.Arch = "cpu",
-    threads: int | None = None,
     fresh: bool = False,
-    normalize: bool = False,
-    invert_masks: bool = False,
-    resize_masks: bool = False,
     watch: Watch | None = None,
 ) -> FitSummary:
-    """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
+    """Read a capture folder, fit it, and leave the result in the run folder `out`; an interrupted run goes on.
 
-    time_limit: seconds of this call. cameras: None leaves it to the settings. init_cameras: poses to start from, a file
-    in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
-    watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
-    Raises the TidrErrors of the capture, InputMissing, CannotCreate, Locked, WriteFailed, BadInput (a run of other
-    settings), Diverged, Stopped.
+    fresh: set the old run aside. watch: as `fit_capture` has it. Raises the TidrErrors of the capture, CannotCreate,
+    Locked, WriteFailed, BadInput (a run of other settings), Diverged, Stopped.
     """
-    groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
-    config = make_config(preset, assignments or [], **groups, time_limit=time_limit, downscale=downscale, seed=seed)
-    reading: dict[str, Any] = {"normalize": normalize, "invert_masks": invert_masks, "resize_masks": resize_masks}
-    runtime.init(arch, threads=threads)
-    if not capture.is_dir():
-        read_capture(capture)  # says what is wrong before a run folder is made
-    reading["cameras_file"] = poses_file(capture, init_cameras, train=config.cameras.train)
-    if config.cameras.train or reading["cameras_file"]:
-        print(_poses_in_words(reading["cameras_file"], config.cameras.train), flush=True)
-    folder = RunFolder(out or default_run(capture.resolve().name))
+    folder = RunFolder(out)
     folder.create()
     with folder.lock(), Interrupts() as interrupts:
-        read = read_capture(capture, downscale=config.downscale, **reading)
+        needs = Need.MASKS in method_of(config).needs
+        read = read_capture(capture, reading, downscale=config.downscale, need_masks=needs)
         for text in read.warnings:
             warn(text)
-        fit = _Fit(folder, config, read, reading, interrupts, watch)  # refuses settings that do not fit each other
+        session = _Fit(folder, config, read, reading, interrupts, watch)  # refuses settings that do not fit each other
         if fresh:
             folder.set_aside()
-        return fit.run()
+        return session.run()
 
 
 class _Paused(Exception):
@@ -118,18 +96,18 @@ class _Fit:
     def __init__(
         self,
         folder: RunFolder,
-        config: Settings,
+        config: FitConfig,
         capture: Capture,
-        reading: dict[str, Any],
+        reading: CaptureReading,
         interrupts: Interrupts,
         watch: Watch | None = None,
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
         self.watch = watch or _unwatched
-        device = runtime.current().device
-        self.identity = capture_identity(capture, reading)
+        self.origin = Origin.of(capture, reading)
         self.capture = capture
-        self.trainer = make_trainer(config, capture, device)
+        self.trainer = method_of(config).trainer(config, capture, runtime.current().device)
+        self.rays: int = config.schedule.rays  # pyright: ignore[reportAttributeAccessIssue]
         self.camera_log = CameraLog(folder.cameras, capture, config.downscale) if config.cameras.train else None
         self.seconds_before, self.started = 0.0, time.monotonic()
         self.best_psnr, self.recent_psnr = -math.inf, []
@@ -143,14 +121,14 @@ class _Fit:
         if checkpoint is None:
             self._start()
         else:
-            check_same(self.folder.path, checkpoint, self.identity, self.config)
+            check_same(self.folder.path, checkpoint, self.origin, self.config)
             self._restore(checkpoint)
             self.folder.rewind_metrics(checkpoint.step)
         self.folder.write_config(self.config)
-        trainer, rays = self.trainer, self.config.schedule.rays
+        trainer = self.trainer
         with (
-            self.trainer.threads(),
-            Progress(trainer.total_steps, rays, time_limit=self.config.time_limit) as progress,
+            trainer.threads(),
+            Progress(trainer.total_steps, self.rays, time_limit=self.config.time_limit) as progress,
         ):
             self.watch(trainer)
             while trainer.steps_done < trainer.total_steps and not self._out_of_time():
@@ -178,9 +156,14 @@ class _Fit:
     def last_iou(self) -> float:
         return self.last.get("mask_iou", math.nan)
 
+    @property
+    def _cameras(self) -> Cameras:
+        """As they are now."""
+        return self.trainer.cameras() or self.capture.cameras
+
     def _summary(self) -> FitSummary:
         trainer, log = self.trainer, self.camera_log
-        movement = log.movement(trainer.poses.cameras()) if log else None
+        movement = log.movement(self._cameras) if log else None
         numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
         return FitSummary(self.folder.path, *numbers, self.capture.names, movement)
 
@@ -237,17 +220,18 @@ class _Fit:
         return True
 
     def _log(self, report: StepReport, progress: Progress) -> None:
-        record = _record(report, self.config.schedule.rays)
+        record = _record(report, self.rays)
         self.last = record
-        self.overlaps.append(record["mask_iou"])
+        if "mask_iou" in record:
+            self.overlaps.append(record["mask_iou"])
         self._check_surface()
-        if math.isfinite(record["psnr_db"]):
-            self.recent_psnr.append(record["psnr_db"])
+        if math.isfinite(self.last_psnr):
+            self.recent_psnr.append(self.last_psnr)
         step, more = self.trainer.steps_done, self.trainer.scheduled()
-        moved = self.camera_log.note(step, self.trainer.poses.cameras()) if self.camera_log else {}
-        shown = {key: record[key] for key in ("loss", "psnr_db", "mask_iou", "hits")}
-        progress.update(Reading(step, **shown, **moved))
-        speed = {"rays_per_second": round(progress.steps_per_second * self.config.schedule.rays)}
+        moved = self.camera_log.note(step, self._cameras) if self.camera_log else {}
+        shown = {key: record[key] for key in SHOWN if key in record}
+        progress.update(Moment(step, **shown, **moved))
+        speed = {"rays_per_second": round(progress.steps_per_second * self.rays)}
         self.folder.append_metrics(
             {"step": step, "seconds": round(self.seconds, 3), **record, **more, **moved, **speed}
         )
@@ -261,10 +245,14 @@ class _Fit:
 
     def _preview(self) -> None:
         """A picture of one view after the other, into renders/; none where a signal comes: it can take minutes."""
-        view = (self.trainer.steps_done // self.config.log.preview_interval) % len(self.capture)
+        step = self.trainer.steps_done
+        view = (step // self.config.log.preview_interval) % len(self.capture)
+        preview = self.trainer.preview(view)
+        if preview is None:
+            return
         try:
             with suppress(_Paused):
-                write_preview(self.folder.renders / "preview", self.trainer, view, self._pause)
+                write_preview(self.folder.renders / "preview" / f"{step:08d}_view{view:03d}.png", preview, self._pause)
         except (CannotCreate, WriteFailed) as error:
             warn(f"{error}; the fit goes on without this picture")
 
@@ -275,31 +263,16 @@ class _Fit:
         best = psnr > self.best_psnr
         self.best_psnr, self.recent_psnr = max(psnr, self.best_psnr), []
         history = prefixed("history", self.camera_log.state()) if self.camera_log else {}
-        tensors = {**self._frame(), **trainer.state(), **history}
-        metadata = {
-            "version": __version__,
-            "config": self.config.model_dump(),
-            "seconds": self.seconds,
-            "best_psnr_db": self.best_psnr if math.isfinite(self.best_psnr) else None,
-            **self.identity,
-        }
-        save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, metadata, best=best)
+        frame = Frame(self._cameras, self.capture.T_world_normalised)
+        tensors = {**frame.tensors(), **trainer.state(), **history}
+        best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
+        about = metadata(self.config, self.origin, seconds=self.seconds, best=best_psnr)
+        save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
-            self.camera_log.write(trainer.poses.cameras())
-
-    def _frame(self) -> dict[str, Tensor]:
-        """What later commands need beside the model: the cameras as they are now and the frame they live in."""
-        cameras = self.trainer.poses.cameras()
-        return {
-            "cameras.quaternions": cameras.quaternions,
-            "cameras.centres": cameras.centres,
-            "cameras.intrinsics": cameras.intrinsics,
-            "T_world_normalised": torch.from_numpy(np.ascontiguousarray(self.capture.T_world_normalised)),
-        }
+            self.camera_log.write(self._cameras)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        self.trainer.load_state(checkpoint.tensors)
-        self.trainer.steps_done = checkpoint.step
+        self.trainer.load_state(checkpoint.tensors, checkpoint.step)
         if self.camera_log:
             self.camera_log.load_state(unprefixed("history", checkpoint.tensors))
         self.seconds_before, self.started = checkpoint.metadata["seconds"], time.monotonic()
@@ -307,31 +280,19 @@ class _Fit:
         self.best_psnr, self.recent_psnr = -math.inf if best is None else best, []
 
 
-def make_trainer(config: Settings, capture: Capture, device: torch.device) -> Trainer:
-    """The trainer of a preset."""
-    if isinstance(config, FastConfig):
-        return FastTrainer(config, capture, device)
-    if isinstance(config, IdrConfig):
-        return IdrTrainer(config, capture, device)
-    raise TypeError(f"no trainer for preset {config.preset}")
-
-
 def _unwatched(_: Trainer) -> None:
     """What is called after a step that nobody watches."""
 
 
-def _poses_in_words(file: str | None, train: bool) -> str:
-    poses = f"those of {file}" if file else "the capture's own"
-    return f"cameras   {'trained, starting from' if train else 'fixed at'} {poses}"
-
-
 def _record(report: StepReport, rays: int) -> dict[str, float]:
-    """A step's numbers as metrics.jsonl names them."""
+    """A step's numbers as metrics.jsonl names them: sums over pixels become PSNR, mask IoU and a share of hits."""
     numbers = report.numbers()
-    error, union, hits = numbers.pop("squared_error"), numbers.pop("union"), numbers.pop("hits")
-    intersection = numbers.pop("intersection")
-    measured = intersection > 0 and math.isfinite(error)
-    numbers["psnr_db"] = -10 * math.log10(max(error, 1e-10)) if measured else math.nan
-    numbers["mask_iou"] = intersection / max(union, 1)
-    numbers["hits"] = hits / rays
+    error, intersection, union = (numbers.pop(key, None) for key in ("squared_error", "intersection", "union"))
+    if error is not None:
+        measured = math.isfinite(error) and (intersection is None or intersection > 0)
+        numbers["psnr_db"] = -10 * math.log10(max(error, 1e-10)) if measured else math.nan
+    if intersection is not None and union is not None:
+        numbers["mask_iou"] = intersection / max(union, 1)
+    if "hits" in numbers:
+        numbers["hits"] /= rays
     return numbers

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..errors import BadInput, InputMissing, UsageError
-from ..meshes.mesh import Mesh, read_points
+from ..meshes.mesh import Mesh
+from ..meshes.reading import read_points
 
 SPACING = 0.2  # mm between the points that stand for the mesh
 CUTOFF = 20.0  # mm; what is farther away is left out

@@ -9,20 +9,18 @@ is closed whatever the field does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .. import runtime
 from ..errors import Diverged, UsageError
-from ..fields.model import load_run
-from ..files.writing import atomic_write, create_folder
 from ..types import Sdf
 from . import mesh as meshes
+from .colours import QUERY_CHUNK, Colour, vertex_colours
 from .isosurface import SurfaceBuilder
 from .mesh import Mesh, Topology
 
@@ -31,11 +29,6 @@ LEAST_RESOLUTION = 8
 BOX_MARGIN = 0.2  # EVAL-1, normalised units on each side
 COARSEST_STEP = 0.025  # normalised units: about the rough lattice's, so that both see the same thin parts
 SLAB_LAYERS = 16  # cells; bounds memory
-QUERY_CHUNK = 1 << 18  # points
-BLENDED_VIEWS = 4
-
-Colour = Callable[[Tensor, Tensor], Tensor]
-"""Points (N, 3) and outward unit normals (N, 3), normalised frame -> colours (N, 3) in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -54,48 +47,6 @@ class MeshReport:
     size: tuple[float, float, float]
     seconds: float
     files: tuple[Path, ...] = ()
-
-    @property
-    def sentences(self) -> list[str]:
-        state = "watertight and manifold" if self.topology.closed else "NOT watertight"
-        handles = f", {self.topology.handles} handles" if self.topology.closed else ""
-        lines = [
-            f"mesh      {self.vertices:,} vertices, {self.faces:,} faces, {self.seconds:.1f} s",
-            f"surface   {state}, {_plural(self.topology.bodies, 'body', 'bodies')}{handles}",
-            "size      " + " x ".join(f"{extent:.4g}" for extent in self.size) + " world units",
-        ]
-        if self.dropped:
-            lines.append(f"dropped   {_plural(self.dropped, 'smaller body', 'smaller bodies')}")
-        if self.clipped:
-            lines.append(f"clipped   {self.clipped:.1%} of the vertices: the bounding sphere cuts the surface")
-        return lines + [f"written   {path}" for path in self.files]
-
-
-def mesh_run(run: Path, *, resolution: int = 512, out: Path | None = None, arch: runtime.Arch = "cpu") -> MeshReport:
-    """Write the mesh of a run, coloured, in the world frame: `RUN/mesh/mesh.ply` and `.glb`, or the one file
-    `out`.
-
-    Raises Diverged when the field has no surface, CannotCreate or WriteFailed for the files.
-    """
-    writers = _writers(run, out)
-    create_folder(next(iter(writers)).parent)
-    runtime.init(arch)
-    loaded = load_run(run)
-    centres = loaded.cameras.centres
-
-    def colour(points: Tensor, normals: Tensor) -> Tensor:
-        return loaded.model.colour(points, viewing_directions(points, normals, centres.to(points)))
-
-    radius = loaded.config.tracer.radius
-    T = np.asarray(loaded.T_world_normalised, np.float64)
-    mesh, report = extract_mesh(
-        loaded.model.sdf, resolution=resolution, T_world_normalised=T, radius=radius, colour=colour
-    )
-    for path, encode in writers.items():
-        atomic_write(path, encode(mesh))
-    report = replace(report, files=tuple(writers))
-    print("\n".join(report.sentences))
-    return report
 
 
 def extract_mesh(
@@ -116,7 +67,7 @@ def extract_mesh(
     clipped = float(np.mean(np.linalg.norm(vertices, axis=1) > radius - 1e-4))
     mesh = meshes.make_mesh(vertices, faces)
     if colour is not None:
-        mesh = replace(mesh, colours=_vertex_colours(mesh, colour))
+        mesh = replace(mesh, colours=vertex_colours(mesh, colour))
     mesh = meshes.transformed(mesh, T_world_normalised)
     width, height, depth = np.ptp(mesh.vertices, axis=0).tolist()
     found = meshes.topology(faces, len(vertices))
@@ -143,28 +94,6 @@ def extract_surface(sdf: Sdf, *, resolution: int, radius: float = 1.0) -> tuple[
     if len(faces) == 0:
         raise _no_surface(values)
     return lattice.place(vertices), faces, bodies
-
-
-def viewing_directions(points: Tensor, normals: Tensor, centres: Tensor) -> Tensor:
-    """Unit directions (N, 3) in which the cameras at `centres` (V, 3) see each point most squarely.
-
-    A renderer knows the directions of its photos only: of the few cameras nearest to the normal the mean
-    direction is taken, weighted so that a camera fades out before another takes its place (no seams). A point
-    that no camera faces is seen along its normal.
-    """
-    mean = -normals
-    count = min(BLENDED_VIEWS, len(centres) - 1)
-    if count < 1:
-        return mean
-    parts = []
-    for place, normal in zip(points.split(QUERY_CHUNK // 8), normals.split(QUERY_CHUNK // 8), strict=True):
-        towards = torch.nn.functional.normalize(centres[None] - place[:, None], dim=2)
-        cosine, index = (towards @ normal[:, :, None])[..., 0].topk(count + 1, dim=1)
-        weight = (cosine[:, :-1] - cosine[:, -1:]) * (cosine[:, :-1] > 0)
-        blend = (weight[..., None] * towards.gather(1, index[:, :-1, None].expand(-1, -1, 3))).sum(dim=1)
-        length = blend.norm(dim=1, keepdim=True)
-        parts.append(torch.where(length > 1e-6, -blend / length.clamp_min(1e-6), -normal))
-    return torch.cat(parts)
 
 
 @dataclass(frozen=True)
@@ -368,25 +297,3 @@ def _doubled(values: np.ndarray) -> np.ndarray:
 def _along(axis: int, part: slice) -> tuple[slice, ...]:
     """Index that takes `part` of one axis and all of the others."""
     return (slice(None),) * axis + (part,)
-
-
-def _vertex_colours(mesh: Mesh, colour: Colour) -> np.ndarray:
-    target = {"dtype": runtime.current().dtype, "device": runtime.current().device}
-    points, normals = torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.normals)
-    parts = []
-    for place, normal in zip(points.split(QUERY_CHUNK), normals.split(QUERY_CHUNK), strict=True):
-        parts.append((colour(place.to(**target), normal.to(**target)).clamp(0, 1) * 255).round().byte().cpu())
-    return torch.cat(parts).numpy()
-
-
-def _writers(run: Path, out: Path | None) -> dict[Path, Callable[[Mesh], bytes]]:
-    encoders = {".ply": meshes.ply_bytes, ".glb": meshes.glb_bytes}
-    if out is None:
-        return {run / "mesh" / f"mesh{suffix}": encode for suffix, encode in encoders.items()}
-    if out.suffix.lower() not in encoders:
-        raise UsageError("unknown mesh format", where=f"--out {out}", todo="end it in .ply or .glb")
-    return {out: encoders[out.suffix.lower()]}
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"

@@ -1,58 +1,58 @@
-"""What every preset's trainer is to the loop, and what its steps report."""
+"""What every method's trainer is to the loop, and what its steps report."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .. import runtime
-from ..capture.pixels import Photos
 from ..config import FitConfig
 from ..fields.model import Model
-from ..poses.parameters import Poses
-from ..types import Capture
+from ..types import Cameras, Capture
 
 LOST_AFTER = 20
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step measured, as tensors still on the device (a log line moves them).
+    """What one step measured, as tensors without axes, still on the device (a log line moves them).
 
-    loss and its terms as weighted in the sum; squared_error: mean over hit object pixels and channels, colours in
-    [0, 1]; intersection, union: object and hit pixels, both of typical ones alone (pixels.PixelBatch); hits: rays
-    that hit; clamped: grazing rays in Lemma 1.
+    loss: attached. terms: its parts by the names of `Method.terms`, as weighted in the sum. measured: whatever else the
+    method tells. The loop makes PSNR, mask IoU and a share of hits of these, where they are there: squared_error, mean
+    over hit object pixels and channels, colours in [0, 1]; intersection, union, object and hit pixels of those that
+    were drawn from an area; hits, rays that hit. Others are logged as they are.
     """
 
     loss: Tensor
-    colour: Tensor
-    mask: Tensor
-    eikonal: Tensor
-    smooth: Tensor
-    consistency: Tensor
-    squared_error: Tensor
-    intersection: Tensor
-    union: Tensor
-    hits: Tensor
-    clamped: Tensor
+    terms: Mapping[str, Tensor] = field(default_factory=dict)
+    measured: Mapping[str, Tensor] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, float]:
-        values = torch.stack([value.detach().double() for value in vars(self).values()]).tolist()
-        return dict(zip(vars(self), values, strict=True))
+        """All of them by name, brought over at once."""
+        tensors = {"loss": self.loss, **self.terms, **self.measured}
+        values = torch.stack([tensor.detach().double() for tensor in tensors.values()]).tolist()
+        return dict(zip(tensors, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a picture half-way needs: the model, one camera (camera -> normalised), its photo (H, W, 3) in [0, 1]."""
+
+    model: Model
+    camera: Cameras
+    photo: np.ndarray
 
 
 class Trainer(ABC):
     """Holds what changes from step to step; `step` moves it by one."""
 
     config: FitConfig
-    model: Model
-    pixels: Photos
-    poses: Poses
     total_steps: int
     steps_done = 0
     applied = True  # whether the last step moved the parameters
@@ -66,8 +66,7 @@ class Trainer(ABC):
         """Around the loop: how many threads torch uses in it."""
         return runtime.small_batches()
 
-    @abstractmethod
-    def start(self, capture: Capture, between: Callable[[], None]) -> None:
+    def start(self, capture: Capture, between: Callable[[], None]) -> None:  # noqa: B027 - many need nothing
         """What comes before the first step; `between` is called often and may raise, to stop."""
 
     def prepare(self, between: Callable[[], None]) -> None:  # noqa: B027 - most steps need nothing
@@ -77,21 +76,31 @@ class Trainer(ABC):
     def step(self) -> StepReport:
         """Draw a batch and move every parameter by it; a non-finite loss or gradient moves nothing (`applied`)."""
 
-    @abstractmethod
-    def halve_rates(self) -> None:
-        """Go on with half the learning rates."""
+    def halve_rates(self) -> None:  # noqa: B027 - some have none
+        """Go on with half the learning rates, after steps that were not finite."""
 
-    @abstractmethod
     def scheduled(self) -> dict[str, float]:
         """What the schedules say now, for the log."""
+        return {}
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """All that a later session needs to go on bit by bit: parameters, moments, random numbers."""
+        """All that a later session needs to go on bit by bit: parameters, moments, random numbers.
+
+        `model.*` are the parameters of the method's model; the names of runs/contents.py are taken.
+        """
 
     @abstractmethod
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from `state()`."""
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Go on from `state()` as it was after `step` steps."""
+
+    def cameras(self) -> Cameras | None:
+        """The cameras as they are now, float64, camera -> normalised; None where they are the capture's for good."""
+        return None
+
+    def preview(self, view: int) -> Preview | None:
+        """What shows one view half-way; None where there is nothing to see."""
+        return None
 
 
 def lost_surface(overlaps: Sequence[float], *, finished: bool = False) -> bool:

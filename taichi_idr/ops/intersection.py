@@ -9,11 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import runtime
-from ..config import LossConfig
 from ..kernels import intersection as kernels
 from ..types import Rays
-
-GRAZING: float = LossConfig.model_fields["grazing"].default
 
 
 def surface_points(
@@ -23,7 +20,7 @@ def surface_points(
     sdf_value: Tensor,
     normal: Tensor,
     *,
-    grazing: float = GRAZING,
+    grazing: float,
 ) -> tuple[Tensor, Tensor]:
     """Points (R, 3) where rays meet the surface, and how many had |n.v| below `grazing` (a tensor without axes).
 

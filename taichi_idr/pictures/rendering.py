@@ -41,6 +41,10 @@ def render_view(
 
     within (H, W) bool: only these pixels, the others count as missed. preview: on the coarser training lattice.
     between: called before each part of the picture, and may raise.
+
+    >>> view = render_view(loaded.model, loaded.cameras[[0]], height=24, width=32)
+    >>> view.colour.shape, view.normals.shape, view.depth.shape
+    ((24, 32, 3), (24, 32, 3), (24, 32))
     """
     wanted = np.ones((height, width), bool) if within is None else within
     index = torch.from_numpy(np.flatnonzero(wanted))
@@ -51,12 +55,10 @@ def render_view(
         if between:
             between()
         rays = camera_rays(model, camera, torch.stack([part % width, part // width], dim=1))
-        hits = model.trace(rays, preview=preview)
-        shaded, gradient = model.shade(rays.at(hits.depth)[hits.hit], rays.directions[hits.hit])
-        here = part.numpy()[hits.hit.cpu().numpy()]
-        colour[here] = shaded.clamp(0, 1).cpu().numpy()
-        normals[here] = torch.nn.functional.normalize(gradient, dim=1).cpu().numpy()
-        depth[here] = hits.depth[hits.hit].cpu().numpy()
+        look = model.look(rays, preview=preview)
+        here = part.numpy()
+        colour[here], normals[here] = look.colour.cpu().numpy(), look.normal.cpu().numpy()
+        depth[here] = look.depth.cpu().numpy()
     shape = (height, width)
     hit = np.isfinite(depth).reshape(shape)
     return RenderedView(colour.reshape(*shape, 3), normals.reshape(*shape, 3), depth.reshape(shape), hit)

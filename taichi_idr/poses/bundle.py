@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras.pinhole import rotation_matrices
+from ..cameras.rotations import rotated, rotation_matrices
 from ..types import Cameras
-from .parameters import rotated
 
 ITERATIONS = 12
 HUBER = 1.345  # standard deviations of a sighting

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from ..cameras.pinhole import inverse_intrinsics, rotation_matrices
+from ..cameras.pinhole import inverse_intrinsics
+from ..cameras.rotations import rotated, rotation_matrices
 from ..config import CamerasConfig
 from ..ops.raygen import generate_rays
 from ..types import Cameras, Rays
@@ -65,61 +64,6 @@ class Poses(nn.Module):
             return self.start
         quaternions = torch.nn.functional.normalize(self.quaternions, dim=1)
         return Cameras(quaternions.cpu(), self.centres.cpu().clone(), self.start.intrinsics)
-
-
-class SparseAdam:
-    """Adam on the rows of the views in a batch: other rows and their moments stay (CAM-5).
-
-    The bias correction counts all steps, as torch.optim.SparseAdam does.
-    """
-
-    BETAS, EPSILON = (0.9, 0.999), 1e-8
-
-    def __init__(self, parameters: Mapping[str, Tensor]) -> None:
-        self.parameters = dict(parameters)
-        self.moments = {name: (torch.zeros_like(p), torch.zeros_like(p)) for name, p in self.parameters.items()}
-        self.count = 0
-
-    @torch.no_grad()
-    def step(self, views: Tensor, rates: Mapping[str, float]) -> None:
-        """Move rows `views` (B,), without repetition, of each parameter at its rate."""
-        self.count += 1
-        corrections = [1 - beta**self.count for beta in self.BETAS]
-        for name, parameter in self.parameters.items():
-            if parameter.grad is None:
-                continue
-            gradient, (first, second) = parameter.grad[views], self.moments[name]
-            first[views] += (1 - self.BETAS[0]) * (gradient - first[views])
-            second[views] += (1 - self.BETAS[1]) * (gradient**2 - second[views])
-            scale = (second[views] / corrections[1]).sqrt() + self.EPSILON
-            parameter[views] -= rates[name] / corrections[0] * first[views] / scale
-
-    def state(self) -> dict[str, Tensor]:
-        tensors = {"count": torch.tensor(self.count)}
-        for name, moments in self.moments.items():
-            tensors[f"{name}.first"], tensors[f"{name}.second"] = moments
-        return tensors
-
-    def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        self.count = int(tensors["count"])
-        for name, (first, second) in self.moments.items():
-            first.copy_(tensors[f"{name}.first"])
-            second.copy_(tensors[f"{name}.second"])
-
-
-def rotated(quaternions: Tensor, turn: Tensor) -> Tensor:
-    """Unit quaternions (B, 4) w x y z, turned further by rotation vectors (B, 3) in the frame they lead to."""
-    angle = turn.norm(dim=1, keepdim=True)
-    axis = turn / angle.clamp(min=1e-12)
-    further = torch.cat([torch.cos(angle / 2), torch.sin(angle / 2) * axis], dim=1)
-    return torch.nn.functional.normalize(_product(further, quaternions), dim=1)
-
-
-def _product(p: Tensor, q: Tensor) -> Tensor:
-    """Hamilton's product (B, 4) of quaternions (B, 4) w x y z."""
-    scalar = p[:, :1] * q[:, :1] - (p[:, 1:] * q[:, 1:]).sum(dim=1, keepdim=True)
-    vector = p[:, :1] * q[:, 1:] + q[:, :1] * p[:, 1:] + torch.linalg.cross(p[:, 1:], q[:, 1:])
-    return torch.cat([scalar, vector], dim=1)
 
 
 def _origin_seen(quaternions: Tensor, centres: Tensor) -> Tensor:

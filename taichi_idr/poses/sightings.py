@@ -16,11 +16,11 @@ import trimesh
 from torch import Tensor
 
 from .. import runtime
-from ..cameras.pinhole import inverse_intrinsics, rotation_matrices, transform_cameras
+from ..cameras.pinhole import inverse_intrinsics, transform_cameras
+from ..cameras.rotations import rotation_matrices
 from ..capture.pixels import Photos
 from ..fields.model import Model
 from ..ops.patch_align import align_patches
-from ..pictures.rendering import RAYS_PER_CHUNK
 from ..types import Cameras, Hits, Rays
 from .bundle import Sightings, adjust
 from .corners import CAMERA_NOISE, SHRINKS, Corners, GreyPhoto, interior, square, without_background
@@ -36,6 +36,7 @@ SHARPEST = 0.15  # pixels: deviation of the best sightings
 LEAST_NOISE, CORRELATED = 0.02, 10.0  # share of a patch's variance that is never told, pixels that err alike
 LIKENESS = 0.8  # least correlation of accepted patches
 FEWEST_VIEWS, FEWEST_POINTS = 3, 10  # of an adjustment
+RAYS_AT_ONCE = 32768  # traced; bounds memory
 PATCHES_AT_ONCE = 2048  # bounds memory whatever the number of photos: some 0.1 kB per pixel of a patch
 
 
@@ -151,7 +152,7 @@ def _visible(
 def _traced(model: Model, rays: Rays) -> Hits:
     """Hits, on the CPU, of rays (R,) of any type."""
     move = {"dtype": model.dtype, "device": model.device}
-    parts = [torch.arange(0)] if len(rays) == 0 else torch.arange(len(rays)).split(RAYS_PER_CHUNK)
+    parts = [torch.arange(0)] if len(rays) == 0 else torch.arange(len(rays)).split(RAYS_AT_ONCE)
     moved = (Rays(rays.origins[part].to(**move), rays.directions[part].to(**move)) for part in parts)
     hits = [model.trace(some, preview=True) for some in moved]
     depth, search_depth, status = (

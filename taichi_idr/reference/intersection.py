@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..ops.intersection import GRAZING
-
 
 def surface_points(
     origins: Tensor,
@@ -15,7 +13,7 @@ def surface_points(
     sdf_value: Tensor,
     normal: Tensor,
     *,
-    grazing: float = GRAZING,
+    grazing: float,
 ) -> tuple[Tensor, Tensor]:
     """x = c + t v with t = t0 - (f(c + t0 v) - stop f) / (n.v0), and the number of clamped rays.
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..cameras.pinhole import rotation_matrices
+from ..cameras.rotations import rotation_matrices
 from ..types import Cameras
 
 

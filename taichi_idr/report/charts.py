@@ -10,7 +10,8 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 56, 26, 34, 44
 NARROW = 100.0  # ratio of the values below which powers of ten are too few labels
-COLOURS = ("#2b5fb3", "#c4562f", "#2f8a6b", "#8a5fb0")
+COLOURS = ("#2b5fb3", "#c4562f", "#2f8a6b", "#8a5fb0", "#a8842c", "#3f8fa8")
+LETTER, GAP = 7.2, 12.0  # widths of a caption
 
 STYLE = """
 .chart { font: 11px system-ui, sans-serif; }
@@ -134,13 +135,16 @@ def _lines(drawn: dict[str, list[Point]], x_axis: Axis, y_axis: Axis) -> list[st
 
 
 def _captions(title: str, names: list[str]) -> list[str]:
+    """The title, and the lines' names at the right of it or, where there is no room, below."""
     parts = [f'<text class="title" x="{LEFT}" y="18">{html.escape(title)}</text>']
     if len(names) > 1:
         x = float(WIDTH - RIGHT)
+        room = x - LEFT - LETTER * len(title)
+        y = 18 if sum(LETTER * len(name) + GAP for name in names) < room else 31
         for colour, name in reversed(list(zip(_cycled(len(names)), names, strict=True))):
             style = f'text-anchor="end" style="fill: {colour}"'
-            parts.append(f'<text x="{x:.0f}" y="18" {style}>{html.escape(name)}</text>')
-            x -= 7.2 * len(name) + 12
+            parts.append(f'<text x="{x:.0f}" y="{y}" {style}>{html.escape(name)}</text>')
+            x -= LETTER * len(name) + GAP
     return parts
 
 

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..meshes import mesh as meshes
 from .. import runtime
-from ..measures.camera_curves import HISTORY_FILE, camera_movement, read_history
-from .charts import line_chart
-from ..commands.doctor import PACKAGES
-from ..errors import TidrError, warn
-from ..commands.evaluate import CURVES_FILE
-from ..files.writing import atomic_write, create_folder
-from ..measures.images import psnr_masked
-from ..fields.model import LoadedRun, load_run
+from ..cameras.alignment import camera_movement
 from ..cameras.paths import orbit
+from ..errors import TidrError, warn
+from ..files.writing import atomic_write, create_folder
+from ..machine import PACKAGES, version
+from ..measures.catalogue import measured
+from ..measures.images import psnr_masked
+from ..meshes import mesh as meshes
+from ..meshes.reading import read_mesh
+from ..methods.catalogue import method_of
 from ..pictures.colours import eight_bit, normal_colours
 from ..pictures.rendering import render_view
-from .page import Page, Row, ViewPictures, page_html
-from ..fitting.resumption import flattened
+from ..poses.history import HISTORY_FILE, read_history
 from ..runs.folder import RunFolder, open_run
-from ..runs.views import RunViews, heldout_views, training_views
+from ..runs.loading import LoadedRun, load_run
+from ..runs.views import RunViews, evenly, heldout_views, training_views
+from ..settings import flattened
+from .camera_charts import CURVES_FILE
+from .charts import line_chart
+from .page import Page, Row, ViewPictures, page_html
 
 PICTURE_PIXELS = 400  # longer side
 FILM_PIXELS = 320
@@ -34,38 +38,6 @@ FILM_SECONDS = 4.0
 TRAINING_VIEWS, HELDOUT_VIEWS = 3, 2
 ERROR_GAIN = 4.0
 
-# Key of eval.json -> name, format, unit, meaning. {} in a unit is the capture's own.
-MEASURES = {
-    "psnr_db": ("PSNR", "{:.2f}", "dB", "object pixels of the photos fitted to; missed ones count as white"),
-    "psnr_hit_db": ("PSNR where hit", "{:.2f}", "dB", "without the missed pixels"),
-    "missed_fraction": ("Missed", "{:.2%}", "", "object pixels without a hit"),
-    "ssim": ("SSIM", "{:.4f}", "", "structural similarity, 1 is equal"),
-    "mask_iou": ("Mask IoU", "{:.4f}", "", "silhouette against hits: intersection over union"),
-    "heldout_psnr_db": ("PSNR, held out", "{:.2f}", "dB", "views that the fit never saw"),
-    "accuracy": ("Accuracy", "{:.4f}", "units", "mean distance from the mesh to the true surface, world units"),
-    "completeness": ("Completeness", "{:.4f}", "units", "mean distance from the true surface to the mesh"),
-    "chamfer": ("Chamfer distance", "{:.4f}", "units", "mean of the two"),
-    "fscore": ("F-score", "{:.4f}", "", "at 1 % of the diagonal of the true surface's box"),
-    "normal_error_deg": ("Normal error", "{:.2f}", "°", "mean angle to the true surface's normals"),
-    "dtu_accuracy": ("DTU accuracy", "{:.3f}", "mm", "mean distance from the mesh to the scan where the scanner saw"),
-    "dtu_completeness": ("DTU completeness", "{:.3f}", "mm", "mean distance from the scan above the table to the mesh"),
-    "dtu_chamfer": ("DTU Chamfer distance", "{:.3f}", "mm", "mean of the two, as the benchmark reports it"),
-    "camera_rotation_deg": ("Camera rotation", "{:.3f}", "°", "mean error after alignment"),
-    "camera_rotation_median_deg": ("Camera rotation, median", "{:.3f}", "°", "median error after alignment"),
-    "camera_rotation_start_deg": ("Camera rotation at the start", "{:.3f}", "°", "mean error before the fit"),
-    "camera_rotation_swing": (
-        "Swing of rotations",
-        "{:.2f}",
-        "×",
-        "largest mean error at a logged step over the first",
-    ),
-    "camera_centre": ("Camera centre", "{:.4f}", "units", "mean error after alignment"),
-    "camera_centre_median": ("Camera centre, median", "{:.4f}", "units", "median error after alignment"),
-    "camera_centre_start": ("Camera centre at the start", "{:.4f}", "units", "mean error before the fit"),
-    "camera_swing": ("Swing of centres", "{:.2f}", "×", "largest mean error at a logged step over the first"),
-    "camera_turned_deg": ("Cameras turned", "{:.3f}", "°", "mean change since the start, less what all have in common"),
-    "camera_moved": ("Cameras moved", "{:.4f}", "units", "the same of the centres"),
-}
 HEADLINES = ("psnr_db", "heldout_psnr_db", "mask_iou", "chamfer")
 
 
@@ -80,20 +52,20 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
     runtime.init(arch)
     loaded = load_run(run)
     views, size = _views(loaded, folder.report)
-    metrics, measured = folder.read_metrics(), _measured(folder)
+    metrics, measures = folder.read_metrics(), _measures(folder)
     mesh, links = _mesh_rows(folder)
     page = Page(
         title=f"{loaded.capture_folder.name}: fit of {len(loaded.cameras)} photos",
         subtitle=_subtitle(loaded, metrics, size),
-        headlines=[measured[key] for key in HEADLINES if key in measured],
+        headlines=[measures[key] for key in HEADLINES if key in measures],
         film=_film(loaded, folder.report, film_frames),
         views=views,
-        charts=_charts(metrics),
-        metrics=list(measured.values()),
+        charts=_charts(metrics, method_of(loaded.config).terms),
+        metrics=list(measures.values()),
         mesh=mesh,
         links=links,
         settings=[Row(key, str(value)) for key, value in flattened(loaded.config.model_dump()).items()],
-        versions=[Row(name, version) for name in PACKAGES if (version := _version(name))],
+        versions=[Row(name, found) for name in PACKAGES if (found := version(name))],
         cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
         camera_charts=_camera_charts(metrics),
         camera_rows=_camera_rows(loaded, folder),
@@ -108,19 +80,20 @@ def _subtitle(loaded: LoadedRun, metrics: list[dict[str, Any]], size: tuple[int,
     return f"{pixels}{loaded.step:,} steps{seconds}, preset {loaded.config.preset}, seed {loaded.config.seed}"
 
 
-def _measured(folder: RunFolder) -> dict[str, Row]:
-    """eval.json in words; nothing where it is missing."""
+def _measures(folder: RunFolder) -> dict[str, Row]:
+    """eval.json in words, by key; nothing where it is missing."""
     try:
-        values = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
+        numbers = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    known = {key: values[key] for key in MEASURES if isinstance(values.get(key), int | float)}
-    return {key: _measure_row(key, value) for key, value in known.items()}
-
-
-def _measure_row(key: str, value: float) -> Row:
-    name, form, unit, meaning = MEASURES[key]
-    return Row(name, f"{form.format(value)} {unit}".strip(), meaning)
+    return {
+        measure.key: Row(
+            f"{measure.name[0].upper()}{measure.name[1:]}",
+            f"{measure.shown(value)} {measure.symbol}".strip(),
+            measure.meaning,
+        )
+        for measure, value in measured(numbers if isinstance(numbers, dict) else {})
+    }
 
 
 def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
@@ -129,7 +102,7 @@ def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
     links = {f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)": f"../mesh/{path.name}" for path in files}
     if not (folder.mesh / "mesh.ply").is_file():
         return [], links
-    mesh = meshes.read_mesh(folder.mesh / "mesh.ply")
+    mesh = read_mesh(folder.mesh / "mesh.ply")
     found = meshes.topology(mesh.faces, len(mesh.vertices))
     size = " × ".join(f"{extent:.4g}" for extent in np.ptp(mesh.vertices, axis=0))
     rows = [
@@ -146,7 +119,7 @@ def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
     return rows, links
 
 
-def _charts(metrics: list[dict[str, Any]]) -> list[str]:
+def _charts(metrics: list[dict[str, Any]], terms: Sequence[str]) -> list[str]:
     """Terms of the loss, PSNR, silhouettes, speed over steps; seconds stand below the steps."""
     steps = [record["step"] for record in metrics]
     seconds = [record["seconds"] for record in metrics]
@@ -158,9 +131,9 @@ def _charts(metrics: list[dict[str, Any]]) -> list[str]:
         return f"{np.interp(step, [0, *steps], [0, *seconds]):.0f} s" if step <= max(steps) else ""
 
     pace = [point for point in series("rays_per_second", 1e-3) if point[1] > 0]  # the first reading knows none
-    terms = {key: series(key) for key in ("loss", "colour", "mask", "eikonal")}
+    loss = {key: series(key) for key in ("loss", *terms)}
     charts = [
-        line_chart("Loss and its terms", terms, log=True, below=clock),
+        line_chart("Loss and its terms", loss, log=True, below=clock),
         line_chart("PSNR of the batch where hit, dB", {"psnr": series("psnr_db")}, below=clock),
         line_chart("Mask IoU of the batch", {"iou": series("mask_iou")}, below=clock),
         line_chart("Thousand rays per second", {"rays": pace}, below=clock),
@@ -186,8 +159,7 @@ def _camera_rows(loaded: LoadedRun, folder: RunFolder) -> list[Row]:
     history = read_history(folder.cameras / HISTORY_FILE)
     if history is None or len(history.at(0)) != len(loaded.cameras):
         return []
-    unit = float(np.cbrt(np.linalg.det(loaded.T_world_normalised[:3, :3])))
-    moved = camera_movement(history.at(0), loaded.cameras, unit)
+    moved = camera_movement(history.at(0), loaded.cameras, loaded.unit)
     note = "mean; median {:.3g}, most {:.3g} (photo {} in order of name); less what all cameras have in common"
     return [
         Row(name, f"{x.mean():.3g} {symbol}".strip(), note.format(np.median(x), x.max(), int(x.argmax()) + 1))
@@ -202,15 +174,10 @@ def _views(loaded: LoadedRun, folder: Path) -> tuple[list[ViewPictures], tuple[i
     except TidrError as error:
         warn(f"the report has no photos: {error}")
         return [], None
-    rows = [_view(loaded, fitted, view, folder, "training") for view in _spread(len(fitted), TRAINING_VIEWS)]
+    rows = [_view(loaded, fitted, view, folder, "training") for view in evenly(len(fitted), TRAINING_VIEWS)]
     if unseen is not None:
-        rows += [_view(loaded, unseen, view, folder, "heldout") for view in _spread(len(unseen), HELDOUT_VIEWS)]
+        rows += [_view(loaded, unseen, view, folder, "heldout") for view in evenly(len(unseen), HELDOUT_VIEWS)]
     return rows, fitted.capture.masks[0].shape
-
-
-def _spread(count: int, wanted: int) -> list[int]:
-    """Indices of `wanted` views, evenly over all."""
-    return sorted({int((k + 0.5) * count / wanted) for k in range(min(wanted, count))})
 
 
 def _view(loaded: LoadedRun, views: RunViews, view: int, folder: Path, kind: str) -> ViewPictures:
@@ -260,10 +227,3 @@ def _resized(image: Image.Image, longest: int) -> Image.Image:
     scale = longest / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     return image.resize((width, height), Image.Resampling.LANCZOS) if scale < 1 else image
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""

@@ -119,21 +119,6 @@ def _damaged(path: Path, why: str) -> BadInput:
     return BadInput("damaged checkpoint", where=path, why=why, todo="an older one is used where there is one")
 
 
-def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Named parts of a state as one: `{"a": {"x": t}}` -> `{"a.x": t}`."""
-    return {name: value for part, tensors in parts.items() for name, value in prefixed(part, tensors).items()}
-
-
-def prefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`{"a": x}` -> `{"part.a": x}`."""
-    return {f"{part}.{name}": value for name, value in tensors.items()}
-
-
-def unprefixed(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The reverse of `prefixed`; other parts are left out."""
-    return {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
-
-
 def _prune(folder: Path, keep: int) -> None:
     paths = _newest_first(folder)
     best = next((path for path in paths if _is_best(path)), None)

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import lock as run_lock
-from ..config import FitConfig, config_from_toml, config_to_toml
+from ..config import FitConfig
 from ..errors import BadInput, CannotCreate, InputMissing, warn
 from ..files.writing import atomic_write, create_folder, remove_stale_temporaries
+from ..methods.catalogue import config_from_toml
+from ..settings import to_toml
+from . import lock as run_lock
 
 RUNS = Path("runs")
 _CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
@@ -99,7 +101,7 @@ class RunFolder:
 
     def write_config(self, config: FitConfig) -> None:
         """Every resolved setting. Raises WriteFailed."""
-        atomic_write(self.config_file, config_to_toml(config))
+        atomic_write(self.config_file, to_toml(config))
 
     def read_config(self) -> FitConfig:
         """Raises InputMissing, BadInput."""

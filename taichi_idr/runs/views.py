@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from ..cameras.paths import orbit
 from ..cameras.pinhole import shrunk
 from ..capture.reading import read_capture
 from ..errors import InputMissing
-from ..fields.model import LoadedRun
-from ..types import Cameras, Capture
+from ..methods.catalogue import method_of
+from ..methods.method import Need
+from ..pictures.colours import picture_shape, resizer
+from ..types import Cameras, Capture, CaptureReading
+from .loading import LoadedRun
 
+Views = Literal["training", "heldout", "orbit"]
 HELDOUT = "heldout"
 
 
@@ -42,7 +48,10 @@ def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunVie
     Raises InputMissing where the capture has gone, BadInput where it has changed.
     """
     factor = downscale or loaded.config.downscale
-    capture = _read(loaded, loaded.capture_folder, factor, **_without_lost_poses(loaded))
+    reading, more, file = loaded.reading, {}, loaded.reading.cameras_file
+    if file and not (loaded.capture_folder / file).is_file():  # the run knows all that is needed of it
+        reading, more = replace(reading, cameras_file=None), {"T_world_normalised": loaded.T_world_normalised}
+    capture = _read(loaded, loaded.capture_folder, factor, reading, **more)
     if len(capture) != len(loaded.cameras):
         why = f"it has {len(capture)} photos, the run knows {len(loaded.cameras)}"
         raise InputMissing("capture has changed", where=loaded.capture_folder, why=why, todo="fit again")
@@ -62,18 +71,41 @@ def heldout_views(
         return None
     T = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised
     factor = downscale or loaded.config.downscale
-    own = {"cameras_file": None, "T_world_normalised": T}
-    capture = _read(loaded, folder, factor, **own, fewest_views=1)
+    reading = replace(loaded.reading, cameras_file=None)
+    capture = _read(loaded, folder, factor, reading, T_world_normalised=T, fewest_views=1)
     return RunViews(capture, capture.cameras)
 
 
-def _without_lost_poses(loaded: LoadedRun) -> dict[str, Any]:
-    """Where the file of poses that the fit began with has gone, the run knows all that is needed of it."""
-    file = loaded.reading.get("cameras_file")
-    if not file or (loaded.capture_folder / file).is_file():
-        return {}
-    return {"cameras_file": None, "T_world_normalised": loaded.T_world_normalised}
+def evenly(count: int, most: int | None) -> list[int]:
+    """At most that many of the first `count` numbers, evenly over all of them."""
+    chosen = count if most is None else min(count, most)
+    return [int((k + 0.5) * count / chosen) for k in range(chosen)]
 
 
-def _read(loaded: LoadedRun, folder: Path, factor: int, **more: Any) -> Capture:
-    return read_capture(folder, downscale=factor, **{**loaded.reading, **more})
+def wanted_pictures(
+    loaded: LoadedRun, views: Views, *, frames: int, size: int | None, downscale: int
+) -> Iterator[tuple[str, Cameras, tuple[int, int]]]:
+    """Name, camera (one) and height, width of the pictures of all training views, all held-out ones, or an orbit.
+
+    size: longer side in pixels, by default the photos' at the run's downscale; downscale: shrinks further. Raises
+    InputMissing without held-out photos.
+    """
+    resized = resizer(size, downscale)
+    if views == "orbit":
+        shape = picture_shape(loaded.cameras, size, downscale)
+        cameras = orbit(loaded.cameras, frames=frames, size=shape)
+        for frame in range(frames):
+            yield f"{frame:04d}", cameras[[frame]], shape
+        return
+    chosen = training_views(loaded) if views == "training" else heldout_views(loaded)
+    if chosen is None:
+        where = loaded.capture_folder / HELDOUT
+        raise InputMissing("no held-out photos", where=where, todo="render --views training or orbit")
+    for index, name in enumerate(chosen.capture.names):
+        camera, shape = resized(chosen.cameras[[index]], chosen.capture.masks[index].shape)
+        yield name, camera, shape
+
+
+def _read(loaded: LoadedRun, folder: Path, factor: int, reading: CaptureReading, **more: Any) -> Capture:
+    needed = Need.MASKS in method_of(loaded.config).needs
+    return read_capture(folder, reading, downscale=factor, need_masks=needed, **more)

@@ -25,13 +25,14 @@ from .screening import needed_samples
 Walked = tuple[Tensor, Tensor]
 """Depths and values (R, M) of points along R rays that were asked before."""
 
+PUBLISHED = TracerConfig()
 RAYS_PER_BLOCK = 4096  # rays sampled at once: with 100 samples each, bounds memory to some tens of megabytes
 
 
 def trace(
     rays: Rays,
     sdf: Sdf,
-    config: TracerConfig,
+    config: TracerConfig = PUBLISHED,
     *,
     object_mask: Tensor | None = None,
     generator: torch.Generator | None = None,
@@ -44,6 +45,10 @@ def trace(
     from random depths of `generator`. Without it `search_depth` of a ray without a hit is where its search ended.
     screened: of a ray's samples those are not asked that cannot matter, as far as the field's measured steepness
     tells (screening.py); for fields that cost more than this bookkeeping.
+
+    >>> ray = Rays(torch.tensor([[0.0, 0.0, -2.0]]), torch.tensor([[0.0, 0.0, 1.0]]))
+    >>> trace(ray, lambda points: points.norm(dim=1) - 0.5).depth
+    tensor([1.5000])
     """
     count = len(rays)
     if object_mask is not None and object_mask.shape != (count,):

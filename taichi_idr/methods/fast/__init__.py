@@ -1,0 +1,42 @@
+"""Presets `fast` and `quality`: IDR's loss and derivative on a hash grid, traced by way of a lattice.
+
+It owns its settings, model, batches, schedules, optimisers and the terms of its loss; it stands on fields, tracing and
+poses. It never knows another method.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..method import Method, Need
+from .settings import FAST, QUALITY, FastConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...types import Capture
+    from .model import FastModel
+    from .trainer import FastTrainer
+
+
+def _model(config: FastConfig, device: torch.device) -> FastModel:
+    from .model import FastModel
+
+    return FastModel(config, device)
+
+
+def _trainer(config: FastConfig, capture: Capture, device: torch.device) -> FastTrainer:
+    from .trainer import FastTrainer
+
+    return FastTrainer(config, capture, device)
+
+
+METHOD = Method(
+    name="fast",
+    settings=FastConfig,
+    presets={"fast": FAST, "quality": QUALITY},
+    needs=frozenset({Need.MASKS}),
+    model=_model,
+    trainer=_trainer,
+    terms=("colour", "mask", "eikonal", "smooth", "consistency"),
+)

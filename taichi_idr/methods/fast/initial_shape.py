@@ -13,11 +13,11 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ...config import ScheduleConfig
-from ...fields.model import FastModel
-from ...tracing.proxy import interpolate
+from ...tracing.lattice import interpolate
 from ..losses import eikonal_loss
+from .model import FastModel
 from .optimiser import Optimiser
+from .settings import ScheduleConfig
 
 BATCH = 4096
 NEAR_SHARE = 0.75  # of the points of a batch lie near the hull's surface

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ... import runtime
-from ...config import ScheduleConfig
-from ...fields.model import FastModel
 from ...kernels.hash_encoding import RESOLUTION, ROWS
 from ...kernels.sparse_adam import sparse_adam
 from ...ops.hash_encoding import HashLayout
-from ...runs.checkpoint import joined, prefixed, unprefixed
+from ...state import adam_state, load_adam_state, prefixed, unprefixed
+from .model import FastModel
+from .schedules import rate_factor
+from .settings import ScheduleConfig
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
@@ -83,25 +83,6 @@ class Optimiser:
         self.table_gradient.zero_()
 
 
-def adam_state(adam: torch.optim.Adam) -> dict[str, Tensor]:
-    """Moments and counters of torch's Adam as named tensors, by the number of the parameter."""
-    parameters = adam.param_groups[0]["params"]
-    return joined(
-        {
-            str(index): {name: torch.as_tensor(value) for name, value in adam.state.get(parameter, {}).items()}
-            for index, parameter in enumerate(parameters)
-        }
-    )
-
-
-def load_adam_state(adam: torch.optim.Adam, tensors: Mapping[str, Tensor]) -> None:
-    """Continue from `adam_state`."""
-    for index, parameter in enumerate(adam.param_groups[0]["params"]):
-        found = unprefixed(str(index), tensors)
-        if found:
-            adam.state[parameter] = {name: value.clone() for name, value in found.items()}
-
-
 def level_shares(layout: HashLayout, power: float) -> Tensor:
     """Share (R,) of the learning rate for each row of the table: the level's cell over the coarsest one, to `power`.
 
@@ -109,13 +90,3 @@ def level_shares(layout: HashLayout, power: float) -> Tensor:
     """
     resolution, rows = layout.levels[:, RESOLUTION], layout.levels[:, ROWS]
     return (resolution[0] / resolution).pow(power).repeat_interleave(rows.long())
-
-
-def rate_factor(schedule: ScheduleConfig, progress: float) -> float:
-    """Rise from zero over the warm-up, then 1, then a cosine down to `decay_floor`."""
-    if progress < schedule.warmup:
-        return progress / schedule.warmup
-    if progress <= schedule.decay_start:
-        return 1.0
-    fall = (progress - schedule.decay_start) / (1 - schedule.decay_start)
-    return schedule.decay_floor + (1 - schedule.decay_floor) * 0.5 * (1 + math.cos(math.pi * min(fall, 1.0)))

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ... import runtime
-from ...cameras.pinhole import inverse_intrinsics, rotation_matrices
+from ...cameras.pinhole import inverse_intrinsics
+from ...cameras.rotations import rotation_matrices
 from ...capture.pixels import Photos, PixelBatch
-from ...config import ConsistencyConfig
 from ...kernels.march import least_along
 from ...ops.patch_consistency import (
     ABSENT,
@@ -27,8 +27,9 @@ from ...ops.patch_consistency import (
     tangent_planes,
 )
 from ...poses.corners import most_telling
-from ...tracing.proxy import ProxyLattice, interpolate
+from ...tracing.lattice import ProxyLattice, laplacian
 from ...types import Cameras
+from .settings import ConsistencyConfig
 
 CLEARANCE = 2.5  # cells of the lattice within which a point does not hide itself
 LEAST_STEP = 0.5  # cells
@@ -94,14 +95,6 @@ class PhotoConsistency:
         variance = config.reach * (config.reach + 1) / 3 * pixel**2
         stretched = (1 + 1 / facing.clamp(min=config.flattest) ** 2) / 2
         return laplacian(lattice, points) / 2 * variance * stretched
-
-
-def laplacian(lattice: ProxyLattice, points: Tensor) -> Tensor:
-    """Sum of the second derivatives (N,) of the lattice's field: for a distance, the sum of the curvatures."""
-    steps = lattice.cell * torch.eye(3).to(points)
-    moved = [points, *(points + sign * step for step in steps for sign in (1, -1))]
-    middle, *around = interpolate(lattice.values, torch.cat(moved)).view(7, -1)
-    return (torch.stack(around).sum(dim=0) - 6 * middle) / lattice.cell**2
 
 
 def _shades(photos: Photos) -> Tensor:

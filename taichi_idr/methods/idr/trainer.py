@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -10,17 +9,19 @@ import torch
 from torch import Tensor
 
 from ... import runtime
-from ...capture.pixels import EpochPixels, PixelBatch
-from ...config import EpochScheduleConfig, IdrConfig, LossConfig
-from ...fields.model import IdrModel
+from ...capture.pixels import PixelBatch
+from ...config import LossConfig
 from ...ops.intersection import surface_points
-from ...poses.parameters import Poses, SparseAdam
-from ...runs.checkpoint import joined, unprefixed
+from ...poses.adam import SparseAdam
+from ...poses.parameters import Poses
+from ...state import adam_state, joined, load_adam_state, unprefixed
 from ...tracing.exact import trace
-from ...types import Capture, Hits, Rays, Sdf
-from ..fast.optimiser import adam_state, load_adam_state
+from ...types import Cameras, Capture, Hits, Rays, Sdf
 from ..losses import colour_loss, eikonal_loss, mask_loss
-from ..trainer import StepReport, Trainer
+from ..trainer import Preview, StepReport, Trainer
+from .model import IdrModel
+from .pixels import EpochPixels
+from .settings import EpochScheduleConfig, IdrConfig
 
 WIDE = 256  # layers from which a product of some thousand rows is worth a second thread
 
@@ -53,8 +54,6 @@ class IdrTrainer(Trainer):
     """One view and `schedule.rays` pixels a step, in the precision of the running backend."""
 
     config: IdrConfig
-    model: IdrModel
-    pixels: EpochPixels
 
     def __init__(self, config: IdrConfig, capture: Capture, device: torch.device) -> None:
         schedule = config.schedule
@@ -72,9 +71,6 @@ class IdrTrainer(Trainer):
     def threads(self) -> AbstractContextManager[None]:
         wide = self.config.geometry.width >= WIDE
         return nullcontext() if wide else super().threads()
-
-    def start(self, capture: Capture, between: Callable[[], None]) -> None:
-        """The geometric initialisation is the start (NET-4)."""
 
     @property
     def epoch(self) -> int:
@@ -124,19 +120,15 @@ class IdrTrainer(Trainer):
         colour = colour_loss(predicted, observed, count)
         mask = config.mask_weight * mask_loss(least, batch.is_object[rest], self.alpha, count)
         eikonal = config.eikonal_weight * eikonal_loss(fixed.gradient)
-        report = StepReport(
-            loss=colour + mask + eikonal,
-            colour=colour,
-            mask=mask,
-            eikonal=eikonal,
-            smooth=torch.zeros_like(colour),
-            consistency=torch.zeros_like(colour),
-            squared_error=((predicted - observed) ** 2).sum() / max(predicted.numel(), 1) / 4,
-            intersection=on_surface.sum(),
-            union=(hits.hit | batch.is_object).sum(),
-            hits=hits.hit.sum(),
-            clamped=clamped,
-        )
+        terms = {"colour": colour, "mask": mask, "eikonal": eikonal}
+        measured = {
+            "squared_error": ((predicted - observed) ** 2).sum() / max(predicted.numel(), 1) / 4,
+            "intersection": on_surface.sum(),
+            "union": (hits.hit | batch.is_object).sum(),
+            "hits": hits.hit.sum(),
+            "clamped": clamped,
+        }
+        report = StepReport(colour + mask + eikonal, terms, measured)
         return IdrStep(report, hits, on_surface, points)
 
     @property
@@ -165,16 +157,23 @@ class IdrTrainer(Trainer):
         scale = torch.tensor(self.rate_scale, dtype=torch.float64)
         return {**joined(parts), "rate_scale": scale, "generator": self.generator.get_state()}
 
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
         self.model.load_tensors(tensors)
         load_adam_state(self.adam, unprefixed("adam", tensors))
         self.poses.load_state_dict(unprefixed("poses", tensors))
         self.pose_adam.load_state(unprefixed("pose_adam", tensors))
         self.rate_scale = float(tensors["rate_scale"])
         self.generator.set_state(tensors["generator"])
+        self.steps_done = step
+
+    def cameras(self) -> Cameras:
+        return self.poses.cameras()
+
+    def preview(self, view: int) -> Preview:
+        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.photo(view)[0])
 
     def _trace(self, rays: Rays, is_object: Tensor, generator: torch.Generator) -> Hits:
-        sdf, screened = CountedSdf(self.model.sdf), self.model.screened
+        sdf, screened = CountedSdf(self.model.surface), self.model.screened
         hits = trace(rays, sdf, self.config.tracer, object_mask=is_object, generator=generator, screened=screened)
         self.sdf_queries = sdf.queries
         return hits

@@ -1,0 +1,74 @@
+"""`tidr fit`: a capture becomes a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..capture.formats.idr import find_files, poses_file
+from ..methods.catalogue import make_config, method_of
+from ..methods.method import Need
+from ..runs.folder import default_run
+from ..types import CaptureReading
+
+if TYPE_CHECKING:
+    from ..fitting.session import FitSummary
+    from ..methods.trainer import Trainer
+    from ..runtime import Arch
+
+
+def fit_capture(
+    capture: Path,
+    *,
+    out: Path | None = None,
+    preset: str = "fast",
+    assignments: list[str] | None = None,
+    steps: int | None = None,
+    time_limit: float | None = None,
+    rays: int | None = None,
+    downscale: int | None = None,
+    seed: int | None = None,
+    cameras: Literal["fixed", "train"] | None = None,
+    init_cameras: Path | None = None,
+    arch: Arch = "cpu",
+    threads: int | None = None,
+    fresh: bool = False,
+    normalize: bool = False,
+    invert_masks: bool = False,
+    resize_masks: bool = False,
+    watch: Callable[[Trainer], None] | None = None,
+) -> FitSummary:
+    """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
+
+    time_limit: seconds of this call. cameras: None leaves it to the settings. init_cameras: poses to start from, a file
+    in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
+    watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
+
+    >>> summary = fit_capture(capture, out=run, steps=2, rays=64, assignments=["schedule.hull_steps=10"])
+    >>> summary.steps, summary.run == run
+    (2, True)
+
+    Raises the TidrErrors of the capture, UsageError, InputMissing, CannotCreate, Locked, WriteFailed, BadInput (a run
+    of other settings), Diverged, Stopped.
+    """
+    groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
+    config = make_config(preset, assignments or [], **groups, time_limit=time_limit, downscale=downscale, seed=seed)
+    find_files(
+        capture, need_masks=Need.MASKS in method_of(config).needs
+    )  # what is missing is said before torch is there
+    poses = poses_file(capture, init_cameras, train=config.cameras.train)
+    reading = CaptureReading(normalize, invert_masks, resize_masks, poses)
+    from .. import runtime
+    from ..fitting.session import fit
+
+    runtime.init(arch, threads=threads)
+    if config.cameras.train or poses:
+        print(_poses_in_words(poses, config.cameras.train), flush=True)
+    run = out or default_run(capture.resolve().name)
+    return fit(capture, reading, config, run, fresh=fresh, watch=watch)
+
+
+def _poses_in_words(file: str | None, train: bool) -> str:
+    poses = f"those of {file}" if file else "the capture's own"
+    return f"cameras   {'trained, starting from' if train else 'fixed at'} {poses}"

@@ -1,0 +1,48 @@
+"""Binary PLY, with what a mesh was made of as comments in its header."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from .mesh import Extraction, Mesh
+
+HEADER_BYTES = 4096  # in which comments are looked for
+
+
+def ply_bytes(mesh: Mesh) -> bytes:
+    """Binary little-endian PLY: position, normal, colour."""
+    fields = [(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz")]
+    columns = [*mesh.vertices.T, *mesh.normals.T]
+    if mesh.colours is not None:
+        fields += [(name, "u1") for name in ("red", "green", "blue")]
+        columns += [*mesh.colours.T]
+    table = np.empty(len(mesh.vertices), fields)
+    for (name, _), column in zip(fields, columns, strict=True):
+        table[name] = column
+    triangles = np.empty(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
+    triangles["count"], triangles["corners"] = 3, mesh.faces
+    words = {"<f4": "float", "u1": "uchar"}
+    header = ["ply", "format binary_little_endian 1.0"]
+    header += [
+        f"comment {name} {number}" for name, number in (asdict(mesh.extraction) if mesh.extraction else {}).items()
+    ]
+    header += [f"element vertex {len(table)}"]
+    header += [f"property {words[kind]} {name}" for name, kind in fields]
+    header += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]
+    return b"".join(("\n".join(header).encode(), table.tobytes(), triangles.tobytes()))
+
+
+def read_extraction(path: Path) -> Extraction | None:
+    """What the file's header says; None where there is no file, or it does not say."""
+    try:
+        with path.open("rb") as file:
+            header, _, _ = file.read(HEADER_BYTES).partition(b"end_header")
+    except OSError:
+        return None
+    found = {name.decode(): int(number) for name, number in re.findall(rb"^comment (\w+) (\d{1,18})$", header, re.M)}
+    wanted = {name: found[name] for name in ("resolution", "step") if name in found}
+    return Extraction(**wanted) if len(wanted) == 2 else None

@@ -1,0 +1,79 @@
+"""Meshes and points from files of any origin."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadInput, InputMissing
+from .mesh import Mesh, make_mesh
+
+READABLE = ("ply", "obj", "stl", "off", "glb")
+
+
+def read_mesh(path: Path) -> Mesh:
+    """Read a closed or open triangle mesh; textures and materials are not followed.
+
+    Raises InputMissing when the file is absent, BadInput when it holds no usable triangles.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in READABLE:
+        raise BadInput("not a mesh", where=path, why=f"expected one of {', '.join(READABLE)}", todo="convert it")
+    vertices, faces = _parse(_file_bytes(path), kind, path)
+    if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
+        why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"
+        raise BadInput("unusable mesh", where=path, why=why, todo="repair or re-export it")
+    return make_mesh(vertices, faces)
+
+
+def read_points(path: Path) -> np.ndarray:
+    """Points (N, 3) float64 of a PLY file, with or without faces. Raises InputMissing, BadInput."""
+    import trimesh
+
+    data = _file_bytes(path)
+    try:
+        loaded: Any = trimesh.load(io.BytesIO(data), file_type="ply", process=False)
+        points = np.asarray(loaded.vertices, np.float64).reshape(-1, 3)
+    except Exception as error:  # as in _parse
+        raise BadInput("unreadable points", where=path, why=f"ply reader: {error}", todo="re-export them") from error
+    if len(points) == 0 or not np.isfinite(points).all():
+        raise BadInput("unusable points", where=path, why="there are none, or some are not finite")
+    return points
+
+
+def _file_bytes(path: Path) -> bytes:
+    """The whole file, once a PLY header has been found not to promise more than it holds."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputMissing("mesh not found", where=path, todo="check the path") from error
+    except OSError as error:
+        raise BadInput("mesh cannot be read", where=path, why=str(error.strerror)) from error
+    if path.suffix.lower() == ".ply":
+        _check_counts(data, path)
+    return data
+
+
+def _parse(data: bytes, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    import trimesh  # late: it takes a while
+
+    options: dict[str, Any] = {"skip_materials": True} if kind == "obj" else {}
+    try:
+        loaded = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, resolver=None, **options).to_mesh()
+        return np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32).reshape(-1, 3)
+    except Exception as error:  # a parser fed with arbitrary bytes may raise anything
+        raise BadInput("unreadable mesh", where=path, why=f"{kind} reader: {error}", todo="re-export it") from error
+
+
+def _check_counts(data: bytes, path: Path) -> None:
+    """Refuse a header that promises more elements than the file has bytes, before anything is allocated for
+    them."""
+    header, end, _ = data.partition(b"end_header")
+    counts = [int(n) for n in re.findall(rb"element \w+ (\d{1,30})\s", header)]
+    if not end or any(n > len(data) for n in counts):
+        why = f"the header promises {max(counts, default=0)} elements, the file has {len(data)} bytes"
+        raise BadInput("unreadable mesh", where=path, why=why, todo="re-export it")

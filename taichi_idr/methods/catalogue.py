@@ -1,0 +1,59 @@
+"""The methods that there are, and their presets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..config import FitConfig
+from ..errors import BadInput, TidrError, UsageError
+from ..settings import merged, parse_assignments, shown, toml_tree, validated, without_none
+from . import fast, idr
+from .method import Method
+
+METHODS: tuple[Method, ...] = (fast.METHOD, idr.METHOD)
+DEFAULT = "fast"
+"""Preset of a file of settings that names none."""
+
+
+def presets() -> dict[str, FitConfig]:
+    """All presets of all methods, by name."""
+    return {name: preset for method in METHODS for name, preset in method.presets.items()}
+
+
+def method_of(config: FitConfig) -> Method:
+    """The method whose preset these settings started from."""
+    return next(method for method in METHODS if config.preset in method.presets)
+
+
+def make_config(preset: str, assignments: list[str], **settings: Any) -> FitConfig:
+    """A preset, changed by `--set` assignments, then by `settings` (top-level keys and groups; None means unset).
+
+    Raises UsageError for an unknown preset or key (with the nearest name) and for a value out of range.
+    """
+    known = presets()
+    if preset not in known:
+        raise UsageError("unknown preset", where=f"--preset {preset}", todo=f"choose {' or '.join(known)}")
+    tree = merged(known[preset].model_dump(), parse_assignments(assignments))
+    tree = merged(tree, without_none(settings))
+    return _validated(tree, UsageError, "--set {}")
+
+
+def config_from_toml(text: str, path: Path) -> FitConfig:
+    """The settings in `text`, read from `path`; what it does not name is as its preset has it.
+
+    Raises BadInput: no TOML, unknown key (nearest name), bad value.
+    """
+    tree = toml_tree(text, path)
+    started = presets().get(str(tree.get("preset", DEFAULT)))
+    return _validated(merged(started.model_dump(), tree) if started else tree, BadInput, f"{path}: {{}}")
+
+
+def _validated(tree: dict[str, Any], error_class: type[TidrError], place: str) -> FitConfig:
+    """Settings of the method whose preset the tree names; `place` of a fault has {} for its full key."""
+    name = str(tree["preset"])
+    settings = next((method.settings for method in METHODS if name in method.presets), None)
+    if settings is None:
+        why = f"{shown(tree['preset'])}: expected {' or '.join(presets())}"
+        raise error_class("bad value", where=place.format("preset"), why=why)
+    return validated(settings, tree, error_class, place.format)

@@ -1,0 +1,88 @@
+"""Settings of the presets `fast` and `quality`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from ...config import (
+    FastCamerasConfig,
+    FitConfig,
+    HashGeometryConfig,
+    LossConfig,
+    ProxyConfig,
+    RadianceConfig,
+    TracerConfig,
+)
+from ...settings import Group
+
+
+class ScheduleConfig(Group):
+    """Steps, batches and learning rates."""
+
+    steps: int = Field(default=6000, ge=1)
+    rays: int = Field(default=2048, ge=1)
+    views_per_step: int = Field(default=32, ge=1)
+    table_rate: float = Field(default=5e-3, gt=0, description="of the coarsest level")
+    fine_rate: float = Field(
+        default=1.0, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
+    )
+    network_rate: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.01, ge=0, le=1, description="share of the steps in which the rates rise from zero")
+    decay_start: float = Field(
+        default=0.4, ge=0, le=1, description="share of the steps after which the rates fall (cosine)"
+    )
+    decay_floor: float = Field(default=0.02, ge=0, le=1)
+    first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
+    levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
+    outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")
+    doubtful_share: float = Field(
+        default=0.05, ge=0, le=0.5, description="pixels drawn again that were on the wrong side of the silhouette"
+    )
+    uniform_share: float = Field(
+        default=0.1, ge=0, le=1, description="pixels from the whole photo, not the object's surroundings"
+    )
+    surround: float = Field(
+        default=0.1, ge=0, description="how far the surroundings reach, in sizes of the object's box"
+    )
+    hull_resolution: int = Field(default=96, ge=16, le=256, description="visual hull that the fit starts from")
+    hull_steps: int = Field(default=300, ge=1, description="steps of fitting the field to the hull's distance")
+
+
+class ConsistencyConfig(Group):
+    """Photos compared along the surface, patch by patch (docs/decisions/0012)."""
+
+    weight: float = Field(default=0.0, ge=0, description="0 leaves the term out")
+    start: float = Field(default=0.4, ge=0, le=1, description="share of the steps after which the shape stands")
+    points: int = Field(default=512, ge=1, description="surface points per step")
+    sources: int = Field(default=6, ge=1, description="other photos that each is looked for in")
+    best: int = Field(default=4, ge=1, description="of these, the most alike, that count")
+    unexplained: float = Field(
+        default=0.05, gt=0, description="share of a patch's variance that is left where photos agree"
+    )
+    reach: int = Field(default=5, ge=1, description="pixels from a patch's middle to its edge")
+    spacing: int = Field(default=1, ge=1, description="between a patch's pixels")
+    narrowest: float = Field(default=5.0, ge=0, le=90, description="degrees between the directions to two cameras")
+    widest: float = Field(default=60.0, gt=0, le=90, description="and at most")
+    flattest: float = Field(default=0.35, ge=0, lt=1, description="least cosine between normal and view")
+    least_contrast: float = Field(default=0.01, ge=0, lt=1, description="deviation of a patch, of 1, that tells")
+
+
+class FastConfig(FitConfig):
+    """All settings of this method."""
+
+    preset: Literal["fast", "quality"] = "fast"
+    geometry: HashGeometryConfig = HashGeometryConfig()
+    radiance: RadianceConfig = RadianceConfig(view_frequencies=2)
+    tracer: TracerConfig = TracerConfig()
+    loss: LossConfig = LossConfig()
+    cameras: FastCamerasConfig = FastCamerasConfig()
+    proxy: ProxyConfig = ProxyConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    consistency: ConsistencyConfig = ConsistencyConfig()
+
+
+FAST = FastConfig()
+QUALITY = FastConfig(preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(weight=0.1))
+"""`fast` with photos compared along the surface, and the time that takes."""

@@ -1,0 +1,40 @@
+"""What the rest of the program knows of a method: a record, which stands in the `__init__` of the method's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ..config import FitConfig
+
+if TYPE_CHECKING:  # settings are read before torch is
+    import torch
+
+    from ..fields.model import Model
+    from .trainer import Trainer
+
+
+class Need(Enum):
+    """What a method asks of its input, before a run folder is made."""
+
+    MASKS = "masks"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way from photos to a surface.
+
+    settings: the class of all presets; presets: by name, none of them another method's. needs: of the capture.
+    model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
+    terms: names of the terms of the loss, as a trainer's reports and metrics.jsonl have them.
+    """
+
+    name: str
+    settings: type[FitConfig]
+    presets: Mapping[str, FitConfig]
+    needs: frozenset[Need]
+    model: Callable[[Any, torch.device], Model]
+    trainer: Callable[[Any, Any, torch.device], Trainer]
+    terms: tuple[str, ...] = ()

@@ -1,0 +1,68 @@
+"""A run as later commands need it: the fitted model, its cameras, and where its photos are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import runtime
+from ..cameras.pinhole import scale_of
+from ..config import FitConfig
+from ..errors import BadInput, warn
+from ..fields.model import Model
+from ..methods.catalogue import method_of
+from ..types import Cameras, CaptureReading
+from .checkpoint import load_newest
+from .contents import Frame, Origin
+from .folder import open_run
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A fitted model and what its run knows of the capture.
+
+    cameras: float64, camera -> normalised. T_world_normalised: (4, 4) float64. capture_folder: the photos' folder at
+    the time of the fit; reading: how they were read. step: steps done.
+    """
+
+    run: Path
+    model: Model
+    config: FitConfig
+    cameras: Cameras
+    T_world_normalised: np.ndarray
+    capture_folder: Path
+    step: int
+    reading: CaptureReading
+
+    @property
+    def unit(self) -> float:
+        """Length of a normalised unit in the capture's world unit."""
+        return scale_of(self.T_world_normalised)
+
+
+def load_run(run: Path) -> LoadedRun:
+    """The newest whole checkpoint of a run, on the running backend.
+
+    >>> loaded = load_run(run)
+    >>> points = loaded.cameras.centres.float()
+    >>> bool((loaded.model.surface(points) > 0).all())  # no camera is inside the object
+    True
+
+    Raises InputMissing, BadInput.
+    """
+    folder = open_run(run)
+    config = folder.read_config()
+    checkpoint = load_newest(folder.checkpoints, warn)
+    if checkpoint is None:
+        raise BadInput("no checkpoint", where=folder.checkpoints, why="the fit has not saved one", todo="fit again")
+    model = method_of(config).model(config, runtime.current().device)
+    try:
+        model.load_tensors(checkpoint.tensors)
+        frame, origin = Frame.of_tensors(checkpoint.tensors), Origin.of_record(checkpoint.metadata)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        why = f"the checkpoint does not fit config.toml ({type(error).__name__})"
+        raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
+    cameras, T = frame.cameras, frame.T_world_normalised
+    return LoadedRun(run, model, config, cameras, T, origin.folder, checkpoint.step, origin.reading)

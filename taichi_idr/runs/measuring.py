@@ -1,0 +1,142 @@
+"""The numbers of a run: pictures against photos, mesh and cameras against the truth where it is given."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from ..cameras.alignment import CameraAccuracy, camera_accuracy, camera_movement
+from ..cameras.pinhole import transform_cameras
+from ..errors import BadInput, warn
+from ..measures.camera_curves import CameraCurves, camera_curves
+from ..measures.dtu import DtuScan, dtu_distance
+from ..measures.surfaces import mesh_distance
+from ..measures.views import PictureScores, score_views
+from ..meshes.extraction import extract_mesh
+from ..meshes.mesh import Extraction, Mesh, transformed
+from ..meshes.ply import read_extraction
+from ..meshes.reading import read_mesh
+from ..poses.history import HISTORY_FILE, PoseHistory, read_history
+from ..types import Cameras
+from .folder import open_run
+from .loading import LoadedRun
+from .views import RunViews, evenly, heldout_views, training_views
+
+MESH_RESOLUTION = 256  # of the mesh that is measured, whatever `tidr mesh` was last asked for
+DTU_RESOLUTION = 512  # the same under the DTU protocol (EVAL-1)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a capture: surface and cameras in one world frame, a scan of the DTU benchmark."""
+
+    mesh: Mesh | None = None
+    cameras: Cameras | None = None
+    scan: DtuScan | None = None
+
+
+def run_numbers(
+    loaded: LoadedRun, truth: Truth, *, max_views: int | None = None, downscale: int | None = None
+) -> tuple[dict[str, float], CameraCurves | None]:
+    """Every number of measures.catalogue that can be measured, and errors of trained cameras over the steps.
+
+    max_views, downscale: as `evaluate_run` has them. Raises BadInput, InputMissing, Diverged.
+    """
+    history = _history(loaded)
+    world = transform_cameras(loaded.T_world_normalised, loaded.cameras)
+    accuracy = camera_accuracy(world, truth.cameras) if truth.cameras else None
+    T_truth_run = accuracy.alignment if accuracy else np.eye(4)
+    aligned = accuracy is not None or _in_capture_frame(loaded)
+    if not aligned:
+        warn("poses were rough: held-out photos are left out, a true mesh is not aligned; --gt-cameras aligns both")
+    numbers = _picture_numbers(loaded, T_truth_run if aligned else None, max_views, downscale)
+    numbers |= _surface_numbers(loaded, T_truth_run, truth)
+    numbers |= _camera_numbers(accuracy) if accuracy else {}
+    numbers |= _movement_numbers(loaded, history) if history else {}
+    curves = camera_curves(history, truth.cameras) if truth.cameras and history else None
+    numbers |= _curve_numbers(curves) if curves else {}
+    return {key: value for key, value in numbers.items() if math.isfinite(value)}, curves
+
+
+def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:
+    """The mesh of a run, world frame: its file where that says that it is of this resolution and of the newest
+    checkpoint, else one made for the purpose."""
+    file, wanted = open_run(loaded.run).mesh / "mesh.ply", Extraction(resolution, loaded.step)
+    if read_extraction(file) == wanted:
+        return read_mesh(file)
+    options = {"T_world_normalised": loaded.T_world_normalised, "radius": loaded.model.radius}
+    return extract_mesh(loaded.model.surface, resolution=resolution, **options)[0]
+
+
+def _history(loaded: LoadedRun) -> PoseHistory | None:
+    """Where trained cameras were; None where they were fixed."""
+    file = open_run(loaded.run).cameras / HISTORY_FILE
+    history = read_history(file)
+    if history and len(history.at(0)) != len(loaded.cameras):
+        why = f"poses of {len(history.at(0))} views, the run has {len(loaded.cameras)}"
+        raise BadInput("bad pose history", where=file, why=why, todo="remove the file")
+    return history
+
+
+def _in_capture_frame(loaded: LoadedRun) -> bool:
+    """Whether the run's world frame is that of the capture's usual camera file, nearly."""
+    return not loaded.config.cameras.train and not loaded.reading.cameras_file
+
+
+def _picture_numbers(
+    loaded: LoadedRun, T_truth_run: np.ndarray | None, max_views: int | None, downscale: int | None
+) -> dict[str, float]:
+    """Training views and, where the capture has them and it is known where they are, held-out ones."""
+    fitted = training_views(loaded, downscale=downscale)
+    numbers = asdict(_scores(loaded, fitted.subset(evenly(len(fitted), max_views))))
+    if T_truth_run is None:
+        return numbers
+    heldout = heldout_views(loaded, downscale=downscale, T_capture_run=T_truth_run)
+    if heldout is not None:
+        numbers["heldout_psnr_db"] = _scores(loaded, heldout).psnr_db
+    return numbers
+
+
+def _scores(loaded: LoadedRun, views: RunViews) -> PictureScores:
+    return score_views(loaded.model, views.cameras, views.capture.images, views.capture.masks)
+
+
+def _surface_numbers(loaded: LoadedRun, T_truth_run: np.ndarray, truth: Truth) -> dict[str, float]:
+    """Distances of the run's mesh, moved to the truth's frame (CAM-10), from what is known of the surface."""
+    numbers: dict[str, float] = {}
+    if truth.mesh is not None:
+        mesh = transformed(measured_mesh(loaded, MESH_RESOLUTION), T_truth_run)
+        numbers |= asdict(mesh_distance(mesh, truth.mesh))
+    if truth.scan is not None:
+        mesh = transformed(measured_mesh(loaded, DTU_RESOLUTION), T_truth_run)
+        numbers |= asdict(dtu_distance(mesh, truth.scan))
+        if not math.isfinite(numbers["dtu_chamfer"]):
+            warn("the mesh is not where the DTU scan is: is the run's world frame that of the benchmark?")
+    return numbers
+
+
+def _camera_numbers(found: CameraAccuracy) -> dict[str, float]:
+    """CAM-9 (EVAL-8)."""
+    return {
+        "camera_rotation_deg": found.rotation_mean_deg,
+        "camera_rotation_median_deg": found.rotation_median_deg,
+        "camera_centre": found.centre_mean,
+        "camera_centre_median": found.centre_median,
+    }
+
+
+def _movement_numbers(loaded: LoadedRun, history: PoseHistory) -> dict[str, float]:
+    """Means over the views, world units."""
+    movement = camera_movement(history.at(0), loaded.cameras, loaded.unit)
+    return {"camera_turned_deg": float(movement.degrees.mean()), "camera_moved": float(movement.distance.mean())}
+
+
+def _curve_numbers(curves: CameraCurves) -> dict[str, float]:
+    return {
+        "camera_rotation_start_deg": float(curves.rotation_deg[0]),
+        "camera_centre_start": float(curves.centre[0]),
+        "camera_rotation_swing": curves.rotation_swing,
+        "camera_swing": curves.centre_swing,
+    }

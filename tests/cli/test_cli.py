@@ -1,0 +1,312 @@
+"""The command line: options arrive, every failure is one line and an exit code, help costs nothing."""
+
+from __future__ import annotations
+
+import errno
+import resource
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taichi_idr import __version__, errors
+from taichi_idr.cli.main import run
+from taichi_idr.methods.catalogue import make_config
+from taichi_idr.runs.folder import RunFolder
+
+HEAVY = ("torch", "taichi", "numpy", "rich")
+COMMANDS = ("fit", "mesh", "render", "eval", "swap", "import-idr", "demo", "doctor", "bench")
+HELP_SECONDS = 0.5
+
+IMPORTED = """
+import sys
+from taichi_idr.cli.main import run
+code = run(sys.argv[1:])
+print(code, [name for name in {heavy} if name in sys.modules], file=sys.stderr)
+"""
+
+STAND_IN = """
+import signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it, and so would this
+stand_in = types.ModuleType("taichi_idr.commands.fit")
+def fit_capture(*arguments, **options):
+    print("started", flush=True)
+    {body}
+stand_in.fit_capture = fit_capture
+sys.modules["taichi_idr.commands.fit"] = stand_in
+sys.argv = ["tidr", "fit", "photos", "--arch", "cpu"]
+from taichi_idr.cli.main import main
+main()
+"""
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Callable[..., Any]], None]:
+    """Put a function in place of a module that a command imports."""
+
+    def put(module: str, function: str, body: Callable[..., Any]) -> None:
+        fake = types.ModuleType(module)
+        setattr(fake, function, body)
+        monkeypatch.setitem(sys.modules, f"taichi_idr.{module}", fake)
+
+    return put
+
+
+@pytest.fixture
+def run_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only run below the current folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("runs/skull"))
+    folder.create()
+    folder.write_config(make_config("fast", []))
+    return folder.path
+
+
+def stand_in_process(body: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", STAND_IN.format(body=body)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, **pipes)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+class TestHelp:
+    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
+    def test_it_imports_nothing_heavy(self, arguments: list[str]) -> None:
+        command = [sys.executable, "-c", IMPORTED.format(heavy=HEAVY), *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert result.stderr == "0 []\n"
+        assert result.stdout.startswith(("Usage: tidr", f"tidr {__version__}\n"))
+
+    def test_it_is_quick(self) -> None:
+        """Time on the CPU, the least of three: the machine may be busy."""
+
+        def seconds() -> float:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([sys.executable, "-m", "taichi_idr", "--help"], stdout=subprocess.DEVNULL, check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+        assert min(seconds() for _ in range(3)) < HELP_SECONDS
+
+    def test_nothing_to_do(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run([]) == 2
+        assert capsys.readouterr().out.startswith("Usage: tidr")
+
+
+class TestArguments:
+    def test_fit_passes_everything_on(self, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+        seen: dict[str, Any] = {}
+
+        def fit_capture(capture: Path, **options: Any) -> types.SimpleNamespace:
+            seen.update(options, capture=capture)
+            numbers = {"steps": 5, "seconds": 61.4, "psnr_db": 22.414, "mask_iou": 0.9791}
+            return types.SimpleNamespace(run=options["out"], **numbers, camera_lines=["cameras   turned"])
+
+        stand_in("commands.fit", "fit_capture", fit_capture)
+        line = (
+            "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
+            "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks "
+            "--cameras train --init-cameras rough.npz"
+        )
+        assert run(line.split()) == 0
+        assert seen == {
+            "capture": Path("photos"),
+            "out": Path("run"),
+            "preset": "fast",
+            "steps": 5,
+            "time_limit": 9.5,
+            "rays": 64,
+            "downscale": 2,
+            "seed": 7,
+            "cameras": "train",
+            "init_cameras": Path("rough.npz"),
+            "arch": "cpu",
+            "threads": 1,
+            "assignments": ["loss.alpha=3", "seed=1"],
+            "fresh": True,
+            "normalize": True,
+            "invert_masks": True,
+            "resize_masks": True,
+        }
+        assert capsys.readouterr().out.splitlines() == [
+            "run       run",
+            "steps     5 in 61 s",
+            "last step PSNR 22.41 dB where hit, mask IoU 0.979",
+            "cameras   turned",
+        ]
+
+    def test_a_run_is_named_after_its_capture(self, stand_in: Callable[..., None]) -> None:
+        seen: dict[str, Any] = {}
+
+        def fit_capture(_: Path, **options: Any) -> None:
+            seen.update(options)
+            raise errors.Diverged("enough")
+
+        stand_in("commands.fit", "fit_capture", fit_capture)
+        assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
+        assert seen["out"] == Path("runs/photos")
+        assert {name for name, value in seen.items() if value is None} == {
+            "steps", "time_limit", "rays", "downscale", "seed", "threads", "cameras", "init_cameras"
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("command", "module", "function"),
+        [
+            ("mesh", "commands.mesh", "mesh_run"),
+            ("render", "commands.render", "render_run"),
+            ("eval", "commands.evaluate", "evaluate_run"),
+        ],
+    )
+    def test_the_newest_run_is_the_default(
+        self, stand_in: Callable[..., None], run_path: Path, command: str, module: str, function: str
+    ) -> None:
+        seen: list[Path] = []
+        stand_in(module, function, lambda run, **_: seen.append(run))
+        assert run([command, "--arch", "cpu"]) == 0
+        assert run([command, str(run_path.resolve()), "--arch", "cpu"]) == 0
+        assert seen == [run_path, run_path.resolve()]
+
+    def test_a_benchmark_is_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
+        seen: dict[str, object] = {}
+        stand_in("commands.evaluate", "evaluate_run", lambda run, **options: seen.update(options))
+        line = "eval --protocol dtu --dtu set --scan 65 --gt-cameras c.npz --arch cpu"
+        assert run(line.split()) == 0
+        assert {key: value for key, value in seen.items() if value is not None} == {
+            "dtu": Path("set"), "scan": 65, "gt_cameras": Path("c.npz"), "arch": "cpu"
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("line", ["--debug fit photos --arch cpu", "fit photos --arch cpu --debug"])
+    def test_debug_shows_the_traceback(
+        self, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str], line: str
+    ) -> None:
+        stand_in("commands.fit", "fit_capture", raising(errors.BadInput("not an image", where="a.png")))
+        assert run(line.split()) == 65
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0] == "Traceback (most recent call last):"
+        assert lines[-1] == "tidr: error: not an image (a.png)"
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def body(*_: object, **__: object) -> None:
+        raise error
+
+    return body
+
+
+LINES = {
+    "fit": "missing argument 'CAPTURE' (tidr fit): see tidr fit --help",
+    "fit photos --zzz 3": "no such option: --zzz (tidr fit): see tidr fit --help",
+    "photograph": "no such command 'photograph' (tidr): see tidr --help",
+    "eval --protocol dtu": "half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none",
+    "eval --scan 7": "half a protocol (tidr eval): give both --protocol dtu and --dtu DIR, or none",
+    "mesh --arch opencl": (
+        "invalid value for '--arch': 'opencl' is not one of 'auto', 'cpu', 'cuda', 'vulkan' (tidr mesh): "
+        "see tidr mesh --help"
+    ),
+    "mesh nowhere": "no such run (nowhere): name a folder that tidr fit wrote",
+    "mesh": "no run (runs): fit a capture first: tidr fit CAPTURE, or name a run",
+    "mesh .": "not a run (.): no config.toml in it; name a folder that tidr fit wrote",
+}
+CODES = {"mesh nowhere": 66, "mesh": 66, "mesh .": 65}
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_what_a_user_can_get_wrong(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(line.split()) == CODES.get(line, 2)
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", f"tidr: error: {LINES[line]}\n")
+
+
+FAILURES: dict[str, tuple[BaseException, int, str]] = {
+    "tidr": (
+        errors.Locked("run is in use", where="runs/a", why="process 7 on host writes it", todo="wait for it"),
+        75,
+        "run is in use (runs/a): process 7 on host writes it; wait for it",
+    ),
+    "lines": (errors.BadInput("a\nb", where="c\x1b[31m\td"), 65, "a b (c?[31m d)"),
+    "stopped": (errors.Stopped("stopped", exit_code=errors.ExitCode(143)), 143, "stopped"),
+    "memory": (MemoryError(), 71, "out of memory: ask for less: --downscale 2, --rays 1024 or a smaller --res"),
+    "torch_memory": (
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"),
+        71,
+        "out of memory: DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes; "
+        "ask for less: --downscale 2, --rays 1024 or a smaller --res",
+    ),
+    "disk": (
+        OSError(errno.ENOSPC, "No space left on device", "film.mp4"),
+        74,
+        "write failed (film.mp4): No space left on device",
+    ),
+    "interrupt": (KeyboardInterrupt(), 130, "stopped by SIGINT"),
+    "bug": (
+        KeyError("x"),
+        70,
+        "this is a bug, please report it: KeyError: 'x'; --debug shows the traceback",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_every_failure_is_one_line_and_a_code(
+    case: str,
+    stand_in: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error, code, line = FAILURES[case]
+    stand_in("commands.fit", "fit_capture", raising(error))
+    assert run(["fit", "photos", "--arch", "cpu"]) == code
+    assert capsys.readouterr().err == f"tidr: error: {line}\n"
+
+
+def test_the_traceback_of_a_bug_is_kept_in_the_run(
+    stand_in: Callable[..., None], run_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in("commands.mesh", "mesh_run", raising(KeyError("x")))
+    assert run(["mesh", "--arch", "cpu"]) == 70
+    expected = "tidr: error: this is a bug, please report it: KeyError: 'x'; traceback in runs/skull/crash.txt\n"
+    assert capsys.readouterr().err == expected
+    kept = (run_path / "crash.txt").read_text()
+    assert kept.startswith(f"tidr {__version__}, Python ")
+    assert kept.endswith("KeyError: 'x'\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=lambda value: str(value),
+)
+def test_a_signal_before_the_fit_catches_it(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    with stand_in_process("time.sleep(60)", tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=5)
+    assert (process.returncode, err) == (code, f"tidr: error: stopped by {number.name}\n")
+
+
+def test_a_reader_that_goes_away_is_no_noise(tmp_path: Path) -> None:
+    with stand_in_process("time.sleep(0.2); [print('x' * 1000) for _ in range(1000)]", tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+def test_a_full_standard_output(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "taichi_idr", "--version"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 74
+    assert result.stderr == "tidr: error: write failed: No space left on device\n"

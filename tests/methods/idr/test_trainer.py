@@ -1,0 +1,246 @@
+"""The trainer of preset idr: sets, epochs, schedules, poses (TRACE-13/14, LOSS-1 to LOSS-5, CAM-4, CAM-5)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from captures import make_capture
+
+from taichi_idr import runtime
+from taichi_idr.capture.reading import read_capture
+from taichi_idr.methods.catalogue import make_config
+from taichi_idr.methods.idr.pixels import EpochPixels
+from taichi_idr.methods.idr.settings import EpochScheduleConfig, IdrConfig
+from taichi_idr.methods.idr.trainer import IdrTrainer, alpha_at, rate_at
+from taichi_idr.types import Cameras, Capture
+
+SMALL = [
+    "geometry.width=48",
+    "geometry.hidden_layers=3",
+    "geometry.skip_layer=2",
+    "geometry.features=8",
+    "radiance.width=16",
+    "radiance.hidden_layers=2",
+    "schedule.rays=200",
+    "loss.eikonal_points=64",
+]
+VIEWS = 5
+ROUNDING = 1e-12
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    return read_capture(make_capture(tmp_path_factory.mktemp("captures") / "balls", views=VIEWS))
+
+
+def trainer(capture: Capture, *more: str) -> IdrTrainer:
+    config = make_config("idr", [*SMALL, *more])
+    assert isinstance(config, IdrConfig)
+    return IdrTrainer(config, capture, runtime.current().device)
+
+
+def photos(*sizes: tuple[int, int]) -> Capture:
+    images = [np.zeros((*size, 3), np.uint8) for size in sizes]
+    masks = [np.zeros(size, bool) for size in sizes]
+    count = len(sizes)
+    cameras = Cameras(torch.zeros(count, 4), torch.zeros(count, 3), torch.eye(3).repeat(count, 1, 1))
+    return Capture(Path("photos"), [str(i) for i in range(count)], images, masks, cameras, np.eye(4))
+
+
+def batches(capture: Capture, rays: int, steps: range, seed: int = 0) -> list:
+    pixels = EpochPixels(capture, EpochScheduleConfig(rays=rays), seed, torch.device("cpu"))
+    return [pixels.at_step(step) for step in steps]
+
+
+def test_an_epoch_shows_every_view_once():
+    """Section 5: one view a step, in an order of its own in every epoch."""
+    orders = [
+        [int(batch.view.unique()) for batch in batches(photos(*[(20, 30)] * 6), 50, range(6 * e, 6 * e + 6))]
+        for e in range(3)
+    ]
+    assert all(sorted(order) == list(range(6)) for order in orders)
+    assert orders[0] != orders[1] or orders[1] != orders[2]
+
+
+def test_an_epochs_pixels_are_shared_and_drawn_without_replacement():
+    """Section 5: positions are drawn once per epoch; views of another size have a draw of their own."""
+    found = batches(photos((20, 30), (20, 30), (10, 8), (20, 30)), 100, range(8))
+    first, second = found[:4], found[4:]
+    for epoch in (first, second):
+        large = [batch.position for batch in epoch if len(batch) == 100]
+        small = [batch.position for batch in epoch if len(batch) == 80]
+        assert (len(large), len(small)) == (3, 1)
+        assert all(torch.equal(position, large[0]) for position in large)
+        assert len(torch.unique(large[0], dim=0)) == 100
+        assert len(torch.unique(small[0], dim=0)) == 80
+    assert not torch.equal(*(next(b.position for b in epoch if len(b) == 100) for epoch in (first, second)))
+
+
+def test_draws_follow_from_seed_and_epoch_alone():
+    capture = photos((20, 30), (20, 30))
+    straight, resumed = batches(capture, 50, range(4))[3], batches(capture, 50, range(3, 4))[0]
+    assert torch.equal(straight.position, resumed.position)
+    assert not torch.equal(straight.position, batches(capture, 50, range(3, 4), seed=1)[0].position)
+
+
+def test_loss_5_and_rates_follow_the_published_epochs():
+    """LOSS-5 and section 5: alpha 50 ... 1600 at epochs 250 ... 1250, the rate halves at 1000 and 1500."""
+    config = IdrConfig()
+    alphas = [alpha_at(config.loss, config.schedule, epoch) for epoch in (0, 249, 250, 1249, 1250, 2000)]
+    assert alphas == [50, 50, 100, 800, 1600, 1600]
+    rates = [rate_at(config.schedule, epoch) for epoch in (0, 999, 1000, 1500)]
+    assert rates == [1e-4, 1e-4, 5e-5, 2.5e-5]
+
+
+def test_steps_squeeze_the_epochs(capture):
+    """Section 5: 2,001 epochs of one step per view; with `schedule.steps` the milestones keep their share."""
+    assert trainer(capture).total_steps == 2001 * VIEWS
+    short = trainer(capture, "schedule.steps=100")
+    alphas = []
+    for short.steps_done in range(100):
+        alphas.append(short.alpha)
+    rises = [step for step in range(1, 100) if alphas[step] > alphas[step - 1]]
+    assert rises == [13, 25, 38, 50, 63]
+
+
+def test_loss_4_weights_are_the_published_ones():
+    """LOSS-4: mask 100, eikonal 0.1, on 1,024 box points."""
+    loss = IdrConfig().loss
+    assert (loss.mask_weight, loss.eikonal_weight, loss.eikonal_points, loss.smooth_weight) == (100, 0.1, 1024, 0)
+
+
+@pytest.mark.precision("float64")
+def test_terms_are_those_of_their_sets(capture):
+    """LOSS-1 on hit object pixels, LOSS-2 on all others, LOSS-3 on box points and all traced points."""
+    train = trainer(capture, "geometry.initial_bias=0.3")
+    box = train.draw_box()
+    batch = train.pixels.at_step(0)
+    done = train.losses(batch, box, torch.Generator().manual_seed(3))
+    on_surface = done.hits.hit & batch.is_object
+    assert torch.equal(done.on_surface, on_surface)
+    assert 0 < int(on_surface.sum()) < int(batch.is_object.sum())
+    model, rays = train.model, train.poses.rays(batch.view, batch.position.double())
+
+    seen = model.radiance(done.points, rays.directions[on_surface], model.geometry.sample(done.points))
+    colour = (seen - batch.colour[on_surface]).abs().sum() / 200
+    f = model.surface(rays.at(done.hits.search_depth))[~on_surface]
+    entropy = torch.where(batch.is_object[~on_surface], f, -f).mul(50).exp().log1p()
+    mask = 100 * entropy.sum() / 50 / 200
+    slopes = model.gradient(torch.cat([box, rays.at(done.hits.search_depth)])).norm(dim=1)
+    assert done.report.terms["colour"].item() == pytest.approx(colour.item(), rel=ROUNDING)
+    assert done.report.terms["mask"].item() == pytest.approx(mask.item(), rel=ROUNDING)
+    assert done.report.terms["eikonal"].item() == pytest.approx(0.1 * ((slopes - 1) ** 2).mean().item(), rel=1e-9)
+
+
+@pytest.mark.precision("float64")
+def test_mask_points_are_the_tracers(capture):
+    """TRACE-13: past the sphere the point nearest to the centre. TRACE-14: elsewhere inside the sphere, and for
+    background pixels that are hit behind the surface."""
+    train = trainer(capture, "tracer.radius=0.55")
+    batch = train.pixels.at_step(1)
+    hits = train.losses(batch, train.draw_box(), torch.Generator().manual_seed(3)).hits
+    rays = train.poses.rays(batch.view, batch.position.double())
+    outside = hits.status == 0
+    assert outside.any()
+    nearest = -(rays.origins * rays.directions).sum(dim=1)
+    torch.testing.assert_close(hits.search_depth[outside], nearest[outside], atol=ROUNDING, rtol=0)
+    assert (rays.at(hits.search_depth)[~outside].norm(dim=1) <= 0.55 + 1e-9).all()
+    behind = hits.hit & ~batch.is_object
+    assert behind.any()
+    assert (hits.search_depth[behind] >= hits.depth[behind]).all()
+
+
+@pytest.mark.precision("float64")
+def test_the_mask_loss_moves_the_cameras_along_with_f(capture):
+    """LOSS-2: x* is fixed in t, attached in c and v: its slope in a centre is that of finite differences."""
+    train = trainer(capture, "cameras.train=true", "loss.eikonal_weight=0")
+    batch, box = train.pixels.at_step(0), train.draw_box()
+    background = torch.zeros_like(batch.is_object)
+    batch = replace(batch, is_object=background)
+    done = train.losses(batch, box, torch.Generator().manual_seed(3))
+    done.report.terms["mask"].backward()
+    assert train.poses.places.grad is not None
+    view = int(batch.view[0])
+    depth = done.hits.search_depth
+
+    def mask(shift: float) -> float:
+        with torch.no_grad():
+            train.poses.places[view, 0] += shift
+            f = train.model.surface(train.poses.rays(batch.view, batch.position.double()).at(depth))
+            train.poses.places[view, 0] -= shift
+        return float(100 * (-50 * f).exp().log1p().sum() / 50 / len(f))
+
+    slope = (mask(1e-6) - mask(-1e-6)) / 2e-6
+    assert train.poses.places.grad[view, 0].item() == pytest.approx(slope, rel=1e-6)
+
+
+def test_only_the_sampled_view_moves(capture):
+    """CAM-4, CAM-5: quaternion and centre of the step's view, at a rate that no schedule changes."""
+    train = trainer(capture, "cameras.train=true", "schedule.steps=40")
+    for _ in range(2 * VIEWS):
+        before = {name: p.detach().clone() for name, p in train.poses.named_parameters()}
+        view = int(train.pixels.at_step(train.steps_done).view[0])
+        train.step()
+        for name, parameter in train.poses.named_parameters():
+            moved = (parameter.detach() != before[name]).any(dim=1)
+            assert moved.nonzero()[:, 0].tolist() == [view], name
+    assert set(dict(train.poses.named_parameters())) == {"quaternions", "places"}
+    torch.testing.assert_close(train.poses.centres, train.poses.places)
+
+
+def test_fixed_cameras_stay(capture):
+    train = trainer(capture)
+    train.step()
+    assert torch.equal(train.poses.cameras().centres, capture.cameras.centres)
+
+
+@pytest.mark.parametrize("is_object", [True, False])
+def test_empty_sets_give_finite_steps(capture, is_object):
+    """Pixels of one kind alone: no hit object pixel, or no other."""
+    train = trainer(capture)
+    train.pixels.objects[:] = is_object
+    report = train.step()
+    assert train.applied
+    assert torch.isfinite(report.loss)
+
+
+def test_a_broken_step_moves_nothing(capture):
+    train = trainer(capture)
+    before = [p.detach().clone() for p in train.model.parameters()]
+    train.poses.inverse_intrinsics[:] = torch.nan
+    train.step()
+    assert not train.applied
+    assert all(torch.equal(a, b) for a, b in zip(before, train.model.parameters(), strict=True))
+
+
+def test_double_precision_asks_every_sample(capture):
+    """In float32 a step asks the field less than half as often, at the same points."""
+    train = trainer(capture)
+    batch, box = train.pixels.at_step(0), train.draw_box()
+    ends, queries = [], []
+    for train.model.screened in (False, True):
+        ends.append(train.losses(batch, box, torch.Generator().manual_seed(3)).hits)
+        queries.append(train.scheduled()["sdf_queries"])
+    assert torch.equal(ends[0].status, ends[1].status)
+    assert queries[1] < 0.5 * queries[0]
+
+
+@pytest.mark.precision("float64")
+def test_double_precision_is_not_screened(capture):
+    assert not trainer(capture).model.screened
+
+
+def test_the_papers_readings_are_settings(capture):
+    """Section 10: the far front for stragglers alone asks less often; the mask loss may search the whole ray."""
+    queries = {}
+    for name, more in {"released": (), "paper": ("tracer.far_front=stragglers", "tracer.search=paper")}.items():
+        train = trainer(capture, *more)
+        train.model.screened = False
+        train.step()
+        assert train.applied
+        queries[name] = train.scheduled()["sdf_queries"]
+    assert queries["paper"] < queries["released"]

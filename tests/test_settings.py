@@ -1,0 +1,101 @@
+"""Settings: one default per number, nothing unknown, nothing out of range."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from taichi_idr.errors import BadInput, UsageError
+from taichi_idr.methods.catalogue import config_from_toml, make_config
+from taichi_idr.methods.fast.settings import FastConfig
+from taichi_idr.methods.idr.settings import IdrConfig
+from taichi_idr.settings import parse_assignments, to_toml
+
+FILE = Path("runs/skull/config.toml")
+
+
+def test_assignments_change_a_copy() -> None:
+    config = make_config("fast", ["loss.mask_weight=7.5", "schedule.steps = 12", "time_limit=none"], seed=4)
+    assert (config.loss.mask_weight, config.schedule.steps, config.seed, config.time_limit) == (7.5, 12, 4, None)
+    assert make_config("fast", []) == FastConfig()
+
+
+def test_a_value_of_none_leaves_the_default() -> None:
+    config = make_config("fast", ["schedule.rays=99"], seed=None, schedule={"steps": 5, "rays": None})
+    assert (config.seed, config.schedule.steps, config.schedule.rays) == (FastConfig().seed, 5, 99)
+
+
+def test_every_setting_survives_the_file() -> None:
+    config = make_config("fast", ["geometry.levels=3", "time_limit=1.5"])
+    assert config_from_toml(to_toml(config), FILE) == config
+    epochs = make_config("idr", ["schedule.rate_epochs=10,20", "schedule.alpha_epochs=", "cameras.train=true"])
+    for whole in (FastConfig(), IdrConfig(), epochs):
+        assert config_from_toml(to_toml(whole), FILE) == whole
+
+
+def test_preset_idr_moves_poses_as_published() -> None:
+    """CAM-4, CAM-5: no other optimiser can be asked for, and then not be used."""
+    cameras = IdrConfig().cameras
+    assert (cameras.parameters, cameras.quaternion_rate, cameras.place_rate) == ("centre", 1e-4, 1e-4)
+    with pytest.raises(UsageError, match="unknown key"):
+        make_config("idr", ["cameras.optimiser=gauss_newton"])
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        FastConfig().seed = 3  # pyright: ignore[reportAttributeAccessIssue]
+
+
+MESSAGES = {
+    "loss.mask_weigth=3": "unknown key (--set loss.mask_weigth): the nearest is loss.mask_weight",
+    "mask_weight=3": "unknown key (--set mask_weight): the nearest is loss.mask_weight",
+    "los.mask_weight=3": "unknown key (--set los): the nearest is loss",
+    "tracer.secant_iteration=3": "unknown key (--set tracer.secant_iteration): the nearest is tracer.secant_iterations",
+    "seed": "not an assignment (--set seed): write key=value",
+    "=3": "not an assignment (--set =3): write key=value",
+    "loss=3": "bad value (--set loss): '3': expected a group of settings; set loss.KEY",
+    "seed.a=3": "bad value (--set seed): {'a': '3'}: input should be a valid integer",
+    "schedule.steps=nan": (
+        "bad value (--set schedule.steps): 'nan': input should be a valid integer, unable to parse string as an integer"
+    ),
+    "schedule.table_rate=nan": "bad value (--set schedule.table_rate): 'nan': input should be a finite number",
+    "schedule.steps=-4": "bad value (--set schedule.steps): '-4': input should be greater than or equal to 1",
+}
+
+
+@pytest.mark.parametrize("assignment", MESSAGES)
+def test_what_cannot_be_set(assignment: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        make_config("fast", [assignment])
+    assert str(caught.value) == MESSAGES[assignment]
+
+
+def test_an_unknown_preset() -> None:
+    with pytest.raises(UsageError, match=r"^unknown preset \(--preset fats\): choose fast"):
+        make_config("fats", [])
+
+
+def test_a_value_and_a_group_of_one_name() -> None:
+    with pytest.raises(UsageError, match=r"^a value where a group is needed \(--set a\.b=2\): set keys below a$"):
+        parse_assignments(["a=1", "a.b=2"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sed = 3", r"^unknown key \(runs/skull/config.toml: sed\): the nearest is seed$"),
+        (
+            "[loss]\nalpha = 'x'",
+            r"^bad value \(runs/skull/config.toml: loss.alpha\): 'x': input should be a valid number",
+        ),
+        ("seed =", r"^not TOML \(runs/skull/config.toml\): .*; restore the file, or fit again with --fresh$"),
+        ("a = " + "[" * 100_000, r"^not TOML"),
+        ("loss = 3", r"^bad value \(runs/skull/config.toml: loss\): 3: expected a group of settings; set loss.KEY$"),
+    ],
+    ids=["unknown", "type", "syntax", "deep", "number_for_a_group"],
+)
+def test_a_wrong_file(text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        config_from_toml(text, FILE)
