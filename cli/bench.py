@@ -36,22 +36,23 @@ def bench(
     if compare is not None:
         _compare(*compare)
         return
-    from taichi_idr.bench.backend import Request
-    from taichi_idr.bench.catalogue import chosen
-    from taichi_idr.bench.run import raise_failures, run_benchmarks
-    from taichi_idr.bench.table import listing
-    from taichi_idr.files.writing import atomic_write
-    from taichi_idr.runs.folder import open_run
-
     names, counts = tuple(cases or ()), _numbers(sizes)
-    if list_cases:
-        typer.echo(listing(chosen(names, counts, quick=quick)))
-        return
     if json is not None and not json.absolute().parent.is_dir():
         raise CannotCreate("no such folder", where=json.parent, todo="make it, or name another file after --json")
     if json is not None and json.is_dir():
         raise CannotCreate("a folder, not a file", where=json, todo="name a file after --json")
+    from taichi_idr.files.writing import atomic_write
+    from taichi_idr.runs.folder import open_run
+
     field = None if run is None else open_run(run).path.resolve()
+    from taichi_idr.bench.backend import Request
+    from taichi_idr.bench.catalogue import chosen
+    from taichi_idr.bench.run import raise_failures, run_benchmarks
+    from taichi_idr.bench.table import listing
+
+    if list_cases:
+        typer.echo(listing(chosen(names, counts, quick=quick)))
+        return
     options = {"cases": names, "sizes": counts, "quick": quick, "seed": seed, "threads": threads, "run": field}
     requests = [Request(arch=one.value, cold=cold, **options) for one in dict.fromkeys(arch or [BackendChoice.cpu])]
     results = run_benchmarks(requests, typer.echo)

@@ -76,6 +76,50 @@ def test_no_path_of_somebodys_machine():
             assert not found, f"{path.relative_to(ROOT)}: {found.group()}"
 
 
+def test_the_architecture_is_that_of_the_tree():
+    """docs/architecture.md names every folder of code, highest first as the layers have them, and no other."""
+    named = re.findall(r"^\| `([\w/]+)/` \|", _text("docs/architecture.md"), re.MULTILINE)
+    folders = {str(path.parent.relative_to(ROOT)) for path in _floor_sources() if path.name == "__init__.py"}
+    assert set(named) == folders - {"taichi_idr"}
+    assert len(named) == len(set(named))
+    layers = [layer.split(" | ") for layer in _contract("floors")["layers"]]
+    rank = {name: rank for rank, names in enumerate(layers) for name in names}
+    ranks = [rank[folder.removeprefix("taichi_idr/").split("/")[0]] for folder in named]
+    assert ranks == sorted(ranks)
+    assert len(layers) <= 16
+
+
+def test_every_folder_says_what_it_owns_stands_on_and_never_does():
+    for path in (ROOT / "taichi_idr").rglob("__init__.py"):
+        wing = path.parent.relative_to(ROOT / "taichi_idr")
+        if wing.parts and not path.parent.is_symlink():
+            words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            assert 3 <= len(words.splitlines()) <= 5 and "stand" in words, wing
+
+
+def test_methods_are_told_apart_by_their_contract_alone():
+    """No isinstance on a config, a model or a trainer outside the folder that it belongs to."""
+    for path in _floor_sources():
+        if path.parent.name not in ("fast", "idr"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                    kinds = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
+                    named = {kind for kind in kinds if kind.endswith(("Config", "Model", "Trainer"))}
+                    assert not named, f"{path.relative_to(ROOT)}: {named}"
+
+
+def test_tests_share_what_they_share_in_files_of_its_own():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for module in _imported(path):
+            assert not module.rpartition(".")[2].startswith("test_"), f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_frozen_records_stay_as_they_are():
+    for path in [*_floor_sources(), *(ROOT / "tests").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not (isinstance(node, ast.Attribute) and node.attr == "__setattr__"), path.relative_to(ROOT)
+
+
 def test_version_is_said_once_more_in_the_changelog():
     version = _pyproject()["project"]["version"]
     assert version == taichi_idr.__version__
@@ -95,6 +139,11 @@ def test_documented_commands_exist(document):
     for command, options in _documented_commands(document):
         known = _options_of(command)
         assert set(options) <= known, f"tidr {command}: {sorted(set(options) - known)}"
+
+
+def test_every_command_is_in_the_readme():
+    table = re.findall(r"^\| `tidr ([a-z-]+)", _text("README.md"), re.MULTILINE)
+    assert sorted(table) == sorted(get_command(app).commands)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -199,6 +248,11 @@ def _imported(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield "." * node.level + (node.module or "")
+
+
+def _contract(name: str) -> dict:
+    """Of import-linter."""
+    return next(one for one in _pyproject()["tool"]["importlinter"]["contracts"] if one["id"] == name)
 
 
 def _pyproject() -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import captures
 import pytest
 
 from taichi_idr import __version__, errors
@@ -95,6 +97,62 @@ class TestHelp:
     def test_nothing_to_do(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert run([]) == 2
         assert capsys.readouterr().out.startswith("Usage: tidr")
+
+
+WRONG = {
+    "fit nowhere": 66,
+    "fit empty": 66,
+    "fit few": 65,
+    "fit bare": 66,
+    "fit photos --preset fats": 2,
+    "fit photos --set los.alpha=3": 2,
+    "fit photos --set seed=x": 2,
+    "fit photos --init-cameras none.npz": 66,
+    "mesh": 66,
+    "mesh nowhere": 66,
+    "mesh run --out a.stl": 2,
+    "render nowhere": 66,
+    "eval run --gt-mesh none.ply": 66,
+    "eval run --gt-cameras none.npz": 66,
+    "eval run --protocol dtu --dtu none": 66,
+    "eval run --scan 7": 2,
+    "swap --geometry run --appearance run --out a.avi": 2,
+    "swap --geometry run --appearance run --out a.mp4 --path none.npz": 66,
+    "import-idr none.pth --out new": 66,
+    "import-idr none.pth cameras.pth --out new": 2,
+    "bench --compare none.json none.json": 66,
+    "bench --sizes x": 2,
+}
+"""Command lines that are wrong, and their exit codes."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A capture, captures that lack something, and a run."""
+    folder = tmp_path_factory.mktemp("place")
+    captures.make_capture(folder / "photos", views=3)
+    (folder / "empty").mkdir()
+    for lacking in ("few", "bare"):
+        shutil.copytree(folder / "photos", folder / lacking)
+    (folder / "few" / "image" / "000.png").unlink()
+    shutil.rmtree(folder / "bare" / "mask")
+    made = RunFolder(folder / "run")
+    made.create()
+    made.write_config(make_config("fast", []))
+    shutil.copytree(made.path, folder / "runs" / "damaged")
+    (folder / "runs" / "damaged" / "config.toml").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_wrong_is_said_before_anything_heavy_is_imported(line: str, place: Path) -> None:
+    """torch and Taichi take seconds."""
+    command = [sys.executable, "-c", IMPORTED.format(heavy=("torch", "taichi", "scipy")), *line.split()]
+    result = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, check=True)
+    error, imported = result.stderr.splitlines()
+    assert error.startswith("tidr: error: ")
+    assert imported == f"{WRONG[line]} []"
+    assert sorted(path.name for path in (place / "runs").iterdir()) == ["damaged"]
 
 
 class TestArguments:

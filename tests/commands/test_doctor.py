@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
 
 from taichi_idr.commands import doctor
+from taichi_idr.machine import PACKAGES
 from taichi_idr.runtime import Runtime
 
 
@@ -41,6 +44,22 @@ def test_findings_name_versions_machine_and_cache(monkeypatch: pytest.MonkeyPatc
 def test_a_backend_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch, code: str, expected: str) -> None:
     monkeypatch.setattr(doctor, "_start_trial", lambda _: child(code))
     assert str(list(doctor.examine())[-1]) == f"backend vulkan   {expected}"
+
+
+@pytest.mark.parametrize(("written", "said"), [(True, "Pillow writes AVIF"), (False, "none")])
+def test_it_says_whether_films_can_be_written(monkeypatch: pytest.MonkeyPatch, written: bool, said: str) -> None:
+    monkeypatch.setattr(doctor, "BACKENDS", ())
+    monkeypatch.setattr("PIL.features.check", lambda name: written and name == "avif")
+    found = {finding.name: finding.value for finding in doctor.examine()}
+    assert found["films (MP4)"].startswith(said)
+
+
+def test_it_lists_what_the_program_stands_on_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "BACKENDS", ())
+    names = {finding.name for finding in doctor.examine()}
+    assert set(PACKAGES) <= names and not [name for name in names if name.startswith("imageio")]
+    needed = {re.split("[<>=; ]", text)[0] for text in requires("taichi-idr") or ()}
+    assert set(PACKAGES) - {"taichi-idr"} <= needed
 
 
 def test_a_backend_that_hangs_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

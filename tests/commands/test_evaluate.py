@@ -22,7 +22,7 @@ from taichi_idr.commands import evaluate
 from taichi_idr.commands.mesh import mesh_run
 from taichi_idr.errors import BadInput, InputMissing, UsageError
 from taichi_idr.measures import dtu
-from taichi_idr.measures.catalogue import metric_lines
+from taichi_idr.measures.catalogue import MEASURES, metric_lines
 from taichi_idr.measures.dtu import DtuScan
 from taichi_idr.meshes import mesh as meshes
 from taichi_idr.meshes.mesh import Extraction
@@ -269,6 +269,16 @@ def test_bad_inputs(ball: BallRun, tmp_path: Path) -> None:
     (ball.capture / "mask" / "000.png").unlink()
     with pytest.raises((BadInput, InputMissing)):
         evaluate.evaluate_run(ball.folder)
+
+
+def test_every_number_of_a_run_is_in_the_catalogue(
+    ball: BallRun, truth: Path, benchmark: list[int], tmp_path: Path
+) -> None:
+    """And the catalogue lists nothing that a run cannot have."""
+    cameras = train_cameras(ball, (1.0, 0.02), (0.2, 0.004))
+    write_idr_cameras(tmp_path / "true.npz", cameras, T_world_normalised())
+    known = {"gt_mesh": truth, "gt_cameras": tmp_path / "true.npz", "dtu": ball.capture, "scan": 7}
+    assert set(evaluate.evaluate_run(ball.folder, **known)) == {measure.key for measure in MEASURES}
 
 
 def test_lines_name_value_and_unit() -> None:

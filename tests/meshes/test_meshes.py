@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import trimesh
 from taichi_idr.errors import BadInput, ExitCode, InputMissing
 from taichi_idr.meshes import mesh as meshes
 from taichi_idr.meshes.glb import glb_bytes
-from taichi_idr.meshes.ply import ply_bytes
+from taichi_idr.meshes.ply import ply_bytes, read_extraction
 from taichi_idr.meshes.reading import read_mesh
+from taichi_idr.meshes.writing import SUFFIXES, write_mesh
 
 FLOAT32 = 1e-6  # files hold single precision
 
@@ -155,3 +158,32 @@ def test_missing_mesh_and_unknown_format(tmp_path: Path) -> None:
     assert missing.value.exit_code == ExitCode.INPUT_MISSING
     with pytest.raises(BadInput, match="not a mesh"):
         read_mesh(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_format_is_written_whole_and_says_what_it_was_made_of(
+    suffix: str, coloured: meshes.Mesh, tmp_path: Path
+) -> None:
+    """Which resolution a mesh has, and of which step it is, decides whether it may be measured."""
+    file = tmp_path / f"a{suffix}"
+    write_mesh(file, replace(coloured, extraction=meshes.Extraction(resolution=64, step=1200)))
+    assert trimesh.load_scene(file, process=False).to_mesh().is_watertight
+    data = file.read_bytes()
+    if suffix == ".ply":
+        assert b"\ncomment resolution 64\ncomment step 1200\n" in data
+    else:
+        length = int.from_bytes(data[12:16], "little")
+        assert json.loads(data[20 : 20 + length])["asset"]["extras"] == {"resolution": 64, "step": 1200}
+
+
+def test_what_a_file_says_of_itself_is_read_without_its_triangles(coloured: meshes.Mesh, tmp_path: Path) -> None:
+    file, known = tmp_path / "a.ply", meshes.Extraction(resolution=64, step=1200)
+    assert read_extraction(file) is None  # there is none
+    write_mesh(file, replace(coloured, extraction=known))
+    assert read_extraction(file) == known
+    cut = tmp_path / "cut.ply"
+    cut.write_bytes(file.read_bytes()[:400])
+    assert read_extraction(cut) == known
+    for words in (b"comment resolution 64", b"comment resolution -1\ncomment step 5", b"comment step 1e9"):
+        cut.write_bytes(b"ply\n" + words + b"\nend_header\n")
+        assert read_extraction(cut) is None

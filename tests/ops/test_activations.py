@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.ops.activations import softplus
+from taichi_idr.ops.activations import RELEASED_STRAIGHT, softplus
 from taichi_idr.reference import activations as reference
 
 BETA = 100.0
@@ -63,6 +63,22 @@ def test_bridge_laws(generator):
     assert all(torch.equal(bar, copy) for bar, copy in zip(bars, kept, strict=True))
     (twice,) = torch.autograd.grad(value.sum() + slope.sum() + softplus(a, BETA)[0].sum(), a)
     torch.testing.assert_close(twice - once, torch.sigmoid(BETA * a.detach()), atol=1e-10, rtol=0)
+
+
+@pytest.mark.precision("float64")
+def test_from_where_it_is_told_it_is_the_identity(generator):
+    """As torch has it, and with it the released code: value, slope and their adjoint."""
+    bends = torch.linspace(-3.0, 3.0, 121, dtype=torch.float64)[:, None].requires_grad_()
+    value, slope = softplus(bends, 10.0, RELEASED_STRAIGHT)
+    straight = 10 * bends.detach() > RELEASED_STRAIGHT
+    assert straight.any() and not straight.all()
+    assert torch.equal(value, torch.nn.functional.softplus(bends, beta=10.0, threshold=RELEASED_STRAIGHT))
+    assert torch.equal(slope[straight], torch.ones_like(slope[straight]))
+    bars = [torch.randn(bends.shape, generator=generator, dtype=bends.dtype) for _ in range(2)]
+    (ours,) = torch.autograd.grad((value, slope), bends, bars)
+    (twin,) = torch.autograd.grad(reference.softplus(bends, 10.0), bends, bars)
+    torch.testing.assert_close(ours[~straight], twin[~straight], atol=DOUBLE * 10, rtol=DOUBLE)
+    assert torch.equal(ours[straight], bars[0][straight])
 
 
 def test_no_rows():
