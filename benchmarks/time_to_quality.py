@@ -27,7 +27,7 @@ from torch import Tensor  # isort: skip
 
 from taichi_idr.cameras.alignment import camera_accuracy  # isort: skip
 from taichi_idr.cameras.pinhole import transform_cameras  # isort: skip
-from taichi_idr.capture.formats.idr import world_cameras  # isort: skip
+from taichi_idr.capture.formats.matrices import world_cameras  # isort: skip
 from taichi_idr.commands.fit import fit_capture  # isort: skip
 from taichi_idr.errors import Diverged, TidrError  # isort: skip
 from taichi_idr.machine import commit, this_machine, versions  # isort: skip

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from taichi_idr import runtime
 from taichi_idr.cameras.rotations import facing, quaternions_from_rotations
-from taichi_idr.capture.formats.idr import write_idr_cameras
+from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.config import TracerConfig
 from taichi_idr.fields.model import Model
 from taichi_idr.methods.fast.settings import FastConfig

@@ -11,7 +11,8 @@ from PIL import Image
 from ..cameras.pinhole import shrunk, transform_cameras
 from ..errors import BadInput, UsageError
 from ..types import Capture, CaptureReading, PhotoFile
-from .formats.idr import FEWEST_VIEWS, find_files, read_cameras
+from .formats.idr import FEWEST_VIEWS, find_files
+from .formats.matrices import read_cameras
 from .formats.source import Layout
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics

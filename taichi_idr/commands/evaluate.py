@@ -47,7 +47,7 @@ def evaluate_run(
     _refuse_missing(gt_mesh, gt_cameras, dtu)
     create_folder(folder)
     from .. import runtime
-    from ..capture.formats.idr import world_cameras
+    from ..capture.formats.matrices import world_cameras
     from ..measures.dtu import read_scan, scan_number
     from ..meshes.reading import read_mesh
     from ..report.camera_charts import CURVES_FILE, curves_svg

@@ -78,7 +78,7 @@ def _along(path: str, run: LoadedRun, frames: int, size: tuple[int, int]) -> Cam
 
     from ..cameras.paths import orbit, spline
     from ..cameras.pinhole import transform_cameras
-    from ..capture.formats.idr import world_cameras
+    from ..capture.formats.matrices import world_cameras
 
     if path == ORBIT:
         return orbit(run.cameras, frames=frames, size=size)

@@ -10,8 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from ..errors import CannotCreate, Locked
 
 try:
@@ -30,12 +28,16 @@ class Holder:
 
     @classmethod
     def here(cls) -> Holder:
+        import psutil
+
         return cls(os.getpid(), socket.gethostname(), psutil.Process().create_time())
 
     def is_gone(self) -> bool:
         """Whether no such process runs; one on another host counts as running."""
         if self.host != socket.gethostname():
             return False
+        import psutil
+
         try:
             return abs(psutil.Process(self.pid).create_time() - self.started) > 1.0
         except psutil.NoSuchProcess:

@@ -13,7 +13,7 @@ from ball_run import HEIGHT, WIDTH, T_world_normalised, around
 from scipy.spatial.transform import Rotation
 
 from taichi_idr.cameras.pinhole import projections
-from taichi_idr.capture.formats.idr import read_matrices
+from taichi_idr.capture.formats.matrices import read_matrices
 from taichi_idr.capture.formats.writing import write_cameras
 from taichi_idr.errors import CannotCreate
 from taichi_idr.files.npz import read_npz

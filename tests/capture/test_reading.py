@@ -26,7 +26,7 @@ from PIL import Image, features
 
 from taichi_idr.cameras.pinhole import projections, transform_cameras
 from taichi_idr.cameras.rotations import rotation_matrices
-from taichi_idr.capture.formats.idr import write_idr_cameras
+from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.errors import BadInput
 from taichi_idr.types import CaptureReading

@@ -17,7 +17,7 @@ from ball_run import RADIUS, SCALE, SHIFT, BallRun, T_world_normalised, make_bal
 from pose_histories import disturbed, write_history
 from scipy.spatial.transform import Rotation
 
-from taichi_idr.capture.formats.idr import write_idr_cameras
+from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.commands import evaluate
 from taichi_idr.commands.mesh import mesh_run
 from taichi_idr.errors import BadInput, InputMissing, UsageError

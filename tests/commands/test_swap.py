@@ -11,7 +11,7 @@ import torch
 from ball_run import T_world_normalised, around
 from PIL import Image
 
-from taichi_idr.capture.formats.idr import write_idr_cameras
+from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.commands.swap import swap_runs
 from taichi_idr.config import FitConfig
 from taichi_idr.errors import BadInput, InputMissing, UsageError

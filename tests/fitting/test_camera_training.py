@@ -19,7 +19,8 @@ from tiny_fits import SMALL, curve, state
 from taichi_idr import runtime
 from taichi_idr.cameras.alignment import camera_accuracy
 from taichi_idr.cameras.pinhole import projections, shrunk
-from taichi_idr.capture.formats.idr import ROUGH_CAMERAS, write_idr_cameras
+from taichi_idr.capture.formats.idr import ROUGH_CAMERAS
+from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.commands.fit import fit_capture

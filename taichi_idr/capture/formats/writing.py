@@ -18,7 +18,7 @@ from ...errors import warn
 from ...files.writing import atomic_write, create_folder
 from ...types import Cameras
 from .colmap import COLMAP_FOLDER, colmap_texts
-from .idr import write_idr_cameras
+from .matrices import write_idr_cameras
 from .transforms import transforms
 
 SKEW_SHIFT = 0.01  # pixels, above which the loss of skew is worth a word

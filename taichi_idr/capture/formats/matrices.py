@@ -1,0 +1,158 @@
+"""Camera files of the IDR and NeuS formats: world_mat_i = K [R | t] and scale_mat_i, normalised -> world."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...cameras.pinhole import cameras_from_projections, projections, transform_cameras
+from ...errors import BadInput
+from ...files.npz import read_npz
+from ...files.writing import atomic_write
+from ...types import Cameras
+from .source import Layout
+
+SINGULAR = 1e-9
+"""Ratio of the least to the largest singular value below which a matrix counts as singular."""
+NOT_SIMILAR = 1e-3
+"""Largest deviation of A^T A / s^2 from the unit matrix in a scale_mat."""
+_NORMALIZE = "correct it, or use --normalize to find the object from the masks"
+
+
+@dataclass(frozen=True)
+class CameraFile:
+    """`cameras` in the world frame, for photos of full size; T_world_normalised is None where it must be found."""
+
+    cameras: Cameras
+    T_world_normalised: np.ndarray | None
+    warnings: list[str]
+
+
+def read_cameras(layout: Layout, normalize: bool) -> CameraFile:
+    """Poses of the layout's camera file, with the intrinsics of the usual one (CAM-6). Raises BadInput."""
+    count, path = len(layout.images), layout.cameras
+    world_mats, scale_mats = read_matrices(path, count)
+    T, warnings = (None, []) if normalize else normalised_frame(path, scale_mats, count)
+    cameras = _cameras(world_mats)
+    if layout.intrinsics != path:
+        usual = world_cameras(layout.intrinsics, count)
+        cameras = Cameras(cameras.quaternions, cameras.centres, usual.intrinsics)
+    return CameraFile(cameras, T, warnings)
+
+
+def world_cameras(path: Path, count: int | None = None) -> Cameras:
+    """Cameras (float64, world frame) of world_mat_0, world_mat_1 ...: `count`, or as many as there are.
+
+    Raises BadInput.
+    """
+    if count is None:
+        count = len(_numbered(read_npz(path), "world_mat"))
+    return _cameras(read_matrices(path, count)[0])
+
+
+def read_matrices(path: Path, count: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """world_mats (V, 4, 4), one for each of `count` photos, and the scale_mats that are there, by number.
+
+    Raises BadInput, naming the key: missing, superfluous, of another shape, not finite, singular.
+    """
+    arrays = read_npz(path)
+    _check_numbers(path, arrays, count)
+    keys = [f"world_mat_{index}" for index in range(count)]
+    world_mats = np.stack([_matrix(arrays[key], f"{path}: {key}") for key in keys])
+    for key, matrix in zip(keys, world_mats, strict=True):
+        _refuse_singular(matrix[:3, :3], f"{path}: {key}")
+    return world_mats, _numbered(arrays, "scale_mat")
+
+
+def normalised_frame(path: Path, scale_mats: dict[int, np.ndarray], count: int) -> tuple[np.ndarray | None, list[str]]:
+    """T_world_normalised (4, 4), None where the file has no scale_mat, and warnings.
+
+    One frame for all views, scale_mat_0's. Raises BadInput: some are missing, or number 0 is no similarity.
+    """
+    if not scale_mats:
+        return None, [f"no scale_mat in {path}: the object is found from the masks"]
+    missing = [number for number in range(count) if number not in scale_mats]
+    if missing:
+        why = f"images 0...{count - 1} need one each, or none has one"
+        raise BadInput("missing matrix", where=f"{path}: scale_mat_{missing[0]}", why=why, todo=_NORMALIZE)
+    where = f"{path}: scale_mat_0"
+    T = _matrix(scale_mats[0], where, _NORMALIZE)
+    _refuse_singular(T[:3, :3], where, _NORMALIZE)
+    _check_similarity(T, where)
+    others = [number for number, matrix in sorted(scale_mats.items()) if not _same(matrix, T)]
+    where = f"{path}: scale_mat_{others[0]}" if others else ""
+    return T, [f"scale_mats differ ({where}): scale_mat_0 is used for all views"] if others else []
+
+
+def write_idr_cameras(path: Path, cameras: Cameras, T_world_normalised: np.ndarray) -> None:
+    """Write normalised cameras as world_mat_i and scale_mat_i, float64. Raises WriteFailed."""
+    in_world = projections(transform_cameras(T_world_normalised, cameras.to(torch.float64))).numpy()
+    arrays: dict[str, np.ndarray] = {}
+    for index, P in enumerate(in_world):
+        arrays[f"world_mat_{index}"] = np.vstack([P, [0.0, 0.0, 0.0, 1.0]])
+        arrays[f"scale_mat_{index}"] = np.asarray(T_world_normalised, dtype=np.float64)
+    data = io.BytesIO()
+    np.savez(data, **arrays)  # pyright: ignore[reportArgumentType]
+    atomic_write(path, data.getvalue())
+
+
+def _cameras(world_mats: np.ndarray) -> Cameras:
+    return cameras_from_projections(world_mats[:, :3])
+
+
+def _numbered(arrays: dict[str, np.ndarray], prefix: str) -> dict[int, np.ndarray]:
+    pattern = re.compile(rf"{prefix}_(0|[1-9]\d{{0,6}})")
+    matches = ((pattern.fullmatch(key), array) for key, array in arrays.items())
+    return {int(match[1]): array for match, array in matches if match}
+
+
+def _check_numbers(path: Path, arrays: dict[str, np.ndarray], count: int) -> None:
+    """One world_mat for each image, numbered from 0."""
+    numbers = _numbered(arrays, "world_mat")
+    missing = [number for number in range(count) if number not in numbers]
+    if missing:
+        why = f"images 0...{count - 1} need one each"
+        raise BadInput("missing matrix", where=f"{path}: world_mat_{missing[0]}", why=why, todo="add it")
+    surplus = sorted(number for number in numbers if number >= count)
+    if surplus:
+        why = f"there are {count} images"
+        todo = "add the image or remove the matrix"
+        raise BadInput("matrix without image", where=f"{path}: world_mat_{surplus[0]}", why=why, todo=todo)
+
+
+def _matrix(array: np.ndarray, where: str, todo: str = "correct it") -> np.ndarray:
+    """A finite 4 x 4 matrix whose last row is 0 0 0 1; 3 x 4 gets that row."""
+    if array.dtype.kind not in "fiu" or array.shape not in ((4, 4), (3, 4)):
+        why = f"expected 4x4 numbers, got shape {array.shape} of {array.dtype}"
+        raise BadInput("bad matrix", where=where, why=why, todo=todo)
+    matrix = np.vstack([array, [0, 0, 0, 1]])[:4].astype(np.float64)
+    if not np.isfinite(matrix).all():
+        raise BadInput("bad matrix", where=where, why="NaN or infinity in it", todo=todo)
+    last = matrix[3]
+    if last[3] == 0 or abs(last[:3]).max() > 1e-6 * abs(last[3]):
+        raise BadInput("bad matrix", where=where, why=f"last row {last.tolist()}, expected 0 0 0 1", todo=todo)
+    return matrix / last[3]
+
+
+def _refuse_singular(block: np.ndarray, where: str, todo: str = "correct it") -> None:
+    values = np.linalg.svd(block, compute_uv=False)
+    if not values[-1] > SINGULAR * values[0]:
+        why = "its left 3x3 block is singular"
+        raise BadInput("bad matrix", where=where, why=why, todo=todo)
+
+
+def _same(matrix: np.ndarray, T: np.ndarray) -> bool:
+    return matrix.shape == T.shape and np.allclose(matrix, T, rtol=1e-5, atol=1e-6 * abs(T).max())
+
+
+def _check_similarity(T: np.ndarray, where: str) -> None:
+    block = T[:3, :3]
+    scale = np.linalg.norm(block) / np.sqrt(3)
+    if abs(block.T @ block / scale**2 - np.eye(3)).max() > NOT_SIMILAR or np.linalg.det(block) < 0:
+        why = "expected one scale and a rotation"
+        raise BadInput("bad matrix", where=where, why=why, todo=_NORMALIZE)
