@@ -15,12 +15,12 @@ from .. import runtime
 from ..cameras.alignment import CameraMovement
 from ..capture.reading import read_capture
 from ..config import FitConfig
-from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
+from ..errors import CannotCreate, Diverged, ExitCode, Stopped, UsageError, WriteFailed, warn
 from ..methods.catalogue import method_of
 from ..methods.method import Need
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
-from ..runs.contents import Frame, Origin, metadata
+from ..runs.contents import HISTORY, Frame, Origin, metadata
 from ..runs.folder import RunFolder
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
@@ -108,6 +108,9 @@ class _Fit:
         self.capture = capture
         self.trainer = method_of(config).trainer(config, capture, runtime.current().device)
         self.rays: int = config.schedule.rays  # pyright: ignore[reportAttributeAccessIssue]
+        if config.cameras.train and self.trainer.cameras() is None:
+            why = f"preset {config.preset} takes them as they are"
+            raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
         self.camera_log = CameraLog(folder.cameras, capture, config.downscale) if config.cameras.train else None
         self.seconds_before, self.started = 0.0, time.monotonic()
         self.best_psnr, self.recent_psnr = -math.inf, []
@@ -262,7 +265,7 @@ class _Fit:
         psnr = float(np.mean(self.recent_psnr)) if self.recent_psnr else -math.inf
         best = psnr > self.best_psnr
         self.best_psnr, self.recent_psnr = max(psnr, self.best_psnr), []
-        history = prefixed("history", self.camera_log.state()) if self.camera_log else {}
+        history = prefixed(HISTORY, self.camera_log.state()) if self.camera_log else {}
         frame = Frame(self._cameras, self.capture.T_world_normalised)
         tensors = {**frame.tensors(), **trainer.state(), **history}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
@@ -274,7 +277,7 @@ class _Fit:
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.trainer.load_state(checkpoint.tensors, checkpoint.step)
         if self.camera_log:
-            self.camera_log.load_state(unprefixed("history", checkpoint.tensors))
+            self.camera_log.load_state(unprefixed(HISTORY, checkpoint.tensors))
         self.seconds_before, self.started = checkpoint.metadata["seconds"], time.monotonic()
         best = checkpoint.metadata["best_psnr_db"]
         self.best_psnr, self.recent_psnr = -math.inf if best is None else best, []

@@ -1,10 +1,17 @@
-"""The terms of the loss (LOSS-1 to LOSS-3). Every term is finite for empty sets."""
+"""The terms of the loss (LOSS-1 to LOSS-3), finite for empty sets; and how sharp the mask's is (LOSS-5)."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..config import LossConfig
+
+
+def alpha_at(loss: LossConfig, doublings: int) -> float:
+    """LOSS-5: the sharpness of the mask's logistic after so many doublings; when it doubles is the schedule's."""
+    return loss.alpha * 2**doublings
 
 
 def colour_loss(predicted: Tensor, observed: Tensor, rays: int) -> Tensor:

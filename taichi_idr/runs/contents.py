@@ -15,6 +15,8 @@ from ..config import FitConfig
 from ..types import Cameras, Capture, CaptureReading
 from ..version import __version__
 
+HISTORY = "history"
+"""Part that holds the poses of the logged steps, where they were trained."""
 _T_WORLD = "T_world_normalised"
 _COLUMNS = ("quaternions", "centres", "intrinsics")
 

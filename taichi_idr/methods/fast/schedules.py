@@ -33,10 +33,9 @@ def pose_rates(cameras: FastCamerasConfig, progress: float) -> dict[str, float]:
     return {"quaternions": cameras.quaternion_rate * share, "places": cameras.place_rate * share}
 
 
-def alpha_at(loss: LossConfig, progress: float) -> float:
-    """LOSS-5 in steps: doubled at equal shares of the run."""
-    doublings = int(progress * (loss.alpha_doublings + 1))
-    return loss.alpha * 2 ** min(doublings, loss.alpha_doublings)
+def doublings_at(loss: LossConfig, progress: float) -> int:
+    """LOSS-5 in steps: alpha doubles at equal shares of the run."""
+    return min(int(progress * (loss.alpha_doublings + 1)), loss.alpha_doublings)
 
 
 def levels_at(config: FastConfig, progress: float) -> int:

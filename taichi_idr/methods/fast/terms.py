@@ -12,11 +12,11 @@ from ...fields.hash_geometry import Encoded
 from ...ops.intersection import surface_points
 from ...poses.parameters import Poses
 from ...types import Hits, Rays
-from ..losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
+from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from ..trainer import StepReport
 from .model import FastModel
 from .photo_consistency import PhotoConsistency
-from .schedules import alpha_at
+from .schedules import doublings_at
 from .settings import FastConfig
 
 Lemma = tuple[Tensor, Tensor, Tensor]
@@ -39,7 +39,7 @@ class Terms:
         progress: share of the fit that is done.
         """
         config, count = self.config.loss, len(batch)
-        alpha = alpha_at(config, progress)
+        alpha = alpha_at(config, doublings_at(config, progress))
         reach = MASK_SATURATION / alpha
         hits = self.model.trace_training(rays.detach(), batch.is_object, reach)
         on_surface = hits.hit & batch.is_object

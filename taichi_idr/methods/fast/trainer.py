@@ -13,13 +13,14 @@ from ...ops.visual_hull import visual_hull
 from ...poses.parameters import Poses
 from ...state import joined, unprefixed
 from ...types import Cameras, Capture, Rays
+from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
 from .initial_shape import hull_distance, teach_distance
 from .model import FastModel
 from .optimiser import Optimiser
 from .pixels import PixelTable
 from .pose_steps import PoseSteps
-from .schedules import alpha_at, levels_at
+from .schedules import doublings_at, levels_at
 from .settings import FastConfig
 from .terms import Terms
 
@@ -79,7 +80,9 @@ class FastTrainer(Trainer):
         self.pose_steps.halve_rates()
 
     def scheduled(self) -> dict[str, float]:
-        return {"alpha": alpha_at(self.config.loss, self.progress), "levels": self.model.geometry.active_levels}
+        loss = self.config.loss
+        alpha = alpha_at(loss, doublings_at(loss, self.progress))
+        return {"alpha": alpha, "levels": self.model.geometry.active_levels}
 
     def state(self) -> dict[str, Tensor]:
         """All that a later session needs to go on bit by bit: parameters, moments, lattice, poses, random numbers."""

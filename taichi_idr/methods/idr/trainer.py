@@ -10,14 +10,13 @@ from torch import Tensor
 
 from ... import runtime
 from ...capture.pixels import PixelBatch
-from ...config import LossConfig
 from ...ops.intersection import surface_points
 from ...poses.adam import SparseAdam
 from ...poses.parameters import Poses
 from ...state import adam_state, joined, load_adam_state, unprefixed
 from ...tracing.exact import trace
 from ...types import Cameras, Capture, Hits, Rays, Sdf
-from ..losses import colour_loss, eikonal_loss, mask_loss
+from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss
 from ..trainer import Preview, StepReport, Trainer
 from .model import IdrModel
 from .pixels import EpochPixels
@@ -133,7 +132,7 @@ class IdrTrainer(Trainer):
 
     @property
     def alpha(self) -> float:
-        return alpha_at(self.config.loss, self.config.schedule, self.epoch)
+        return alpha_at(self.config.loss, doublings_at(self.config.schedule, self.epoch))
 
     @property
     def rate(self) -> float:
@@ -194,9 +193,9 @@ class IdrTrainer(Trainer):
         return True
 
 
-def alpha_at(loss: LossConfig, schedule: EpochScheduleConfig, epoch: int) -> float:
-    """LOSS-5: doubled at the start of each of `alpha_epochs`."""
-    return loss.alpha * 2 ** sum(epoch >= milestone for milestone in schedule.alpha_epochs)
+def doublings_at(schedule: EpochScheduleConfig, epoch: int) -> int:
+    """LOSS-5: alpha doubles at the start of each of `alpha_epochs`."""
+    return sum(epoch >= milestone for milestone in schedule.alpha_epochs)
 
 
 def rate_at(schedule: EpochScheduleConfig, epoch: int) -> float:

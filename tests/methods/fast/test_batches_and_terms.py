@@ -12,7 +12,7 @@ import torch
 from taichi_idr.capture.pixels import PixelBatch
 from taichi_idr.methods.fast.pixels import PixelTable
 from taichi_idr.methods.fast.settings import FastConfig, ScheduleConfig
-from taichi_idr.methods.losses import colour_loss, eikonal_loss, mask_loss, smoothness_loss
+from taichi_idr.methods.losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from taichi_idr.types import Cameras, Capture
 
 
@@ -149,9 +149,14 @@ def test_photo_gives_the_view_back():
 
 def test_loss_5_doubles_alpha_in_steps():
     """LOSS-5: 50, doubled five times, ends at 1600; levels of the encoding awake from coarse to fine."""
-    from taichi_idr.methods.fast.schedules import alpha_at, levels_at
+    from taichi_idr.methods.fast.schedules import doublings_at, levels_at
 
     config = FastConfig()
-    assert [alpha_at(config.loss, p) for p in (0.0, 0.17, 0.99, 1.0)] == [50, 100, 1600, 1600]
+    assert [alpha_at(config.loss, doublings_at(config.loss, p)) for p in (0.0, 0.17, 0.99, 1.0)] == [
+        50,
+        100,
+        1600,
+        1600,
+    ]
     assert levels_at(config, 0.0) == config.schedule.first_levels
     assert levels_at(config, config.schedule.levels_unlocked) == config.geometry.levels

@@ -15,7 +15,8 @@ from taichi_idr.capture.reading import read_capture
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.methods.idr.pixels import EpochPixels
 from taichi_idr.methods.idr.settings import EpochScheduleConfig, IdrConfig
-from taichi_idr.methods.idr.trainer import IdrTrainer, alpha_at, rate_at
+from taichi_idr.methods.idr.trainer import IdrTrainer, doublings_at, rate_at
+from taichi_idr.methods.losses import alpha_at
 from taichi_idr.types import Cameras, Capture
 
 SMALL = [
@@ -90,7 +91,7 @@ def test_draws_follow_from_seed_and_epoch_alone():
 def test_loss_5_and_rates_follow_the_published_epochs():
     """LOSS-5 and section 5: alpha 50 ... 1600 at epochs 250 ... 1250, the rate halves at 1000 and 1500."""
     config = IdrConfig()
-    alphas = [alpha_at(config.loss, config.schedule, epoch) for epoch in (0, 249, 250, 1249, 1250, 2000)]
+    alphas = [alpha_at(config.loss, doublings_at(config.schedule, epoch)) for epoch in (0, 249, 250, 1249, 1250, 2000)]
     assert alphas == [50, 50, 100, 800, 1600, 1600]
     rates = [rate_at(config.schedule, epoch) for epoch in (0, 999, 1000, 1500)]
     assert rates == [1e-4, 1e-4, 5e-5, 2.5e-5]
