@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
 
 from taichi_idr.commands.fit import fit_capture
+from taichi_idr.errors import ExitCode, Stopped
+from taichi_idr.methods.trainer import StepReport, Trainer
 from taichi_idr.runs.checkpoint import load_newest
 from taichi_idr.runs.folder import RunFolder
 
@@ -39,3 +45,28 @@ def state(run: Path) -> dict[str, torch.Tensor]:
     checkpoint = load_newest(RunFolder(run).checkpoints, print)
     assert checkpoint is not None
     return checkpoint.tensors
+
+
+def assert_same_run(ours: Path, theirs: Path) -> None:
+    """Bit by bit: what was logged, and every tensor of the newest checkpoint."""
+    assert curve(ours) == curve(theirs)
+    found, expected = state(ours), state(theirs)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@contextmanager
+def stopped_after(trainer: type[Trainer], step: int) -> Iterator[None]:
+    """The block's fit is told to stop after that step, and does."""
+    original = trainer.step
+
+    def step_and_signal(self: Trainer) -> StepReport:
+        report = original(self)
+        if self.steps_done == step:
+            signal.raise_signal(signal.SIGTERM)
+        return report
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped) as stopped:
+        patch.setattr(trainer, "step", step_and_signal)
+        yield
+    assert stopped.value.exit_code == ExitCode.STOPPED_BY_SIGTERM

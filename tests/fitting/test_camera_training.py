@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from pose_histories import disturbed
-from tiny_fits import SMALL, curve, state
+from tiny_fits import SMALL, assert_same_run, curve, state, stopped_after
 
 from taichi_idr import runtime
 from taichi_idr.cameras.alignment import camera_accuracy
@@ -160,28 +160,16 @@ def test_history_and_log_say_how_far_the_cameras_moved(straight, capture):
     assert turned[-1] > 0
 
 
-def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkeypatch):
+def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path):
     """Poses, moments and history too; the files are written when stopped."""
-    run, step = tmp_path / "run", FastTrainer.step
-
-    def step_and_signal(self):
-        report = step(self)
-        if self.steps_done == 7:
-            signal.raise_signal(signal.SIGTERM)
-        return report
-
-    monkeypatch.setattr(FastTrainer, "step", step_and_signal)
-    with pytest.raises(Stopped):
+    run = tmp_path / "run"
+    with stopped_after(FastTrainer, 7):
         fit(capture, run)
     stopped = read_history(run / "cameras" / "history.npz")
     assert stopped is not None
     assert stopped.steps.tolist() == [0, 2, 4, 6]
-    monkeypatch.setattr(FastTrainer, "step", step)
     fit(capture, run)
-    assert curve(run) == curve(straight)
-    ours, theirs = state(run), state(straight)
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert_same_run(run, straight)
     assert (run / "cameras" / "history.npz").read_bytes() == (straight / "cameras" / "history.npz").read_bytes()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_fits import SMALL, STEPS, curve, fit, state
+from tiny_fits import SMALL, STEPS, assert_same_run, curve, fit, state, stopped_after
 
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.commands.fit import fit_capture
@@ -73,25 +73,13 @@ def test_another_seed_another_curve(straight, capture, tmp_path):
     assert curve(tmp_path / "other") != curve(straight)
 
 
-def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkeypatch):
+def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path):
     """A signal between two steps: checkpoint, exit code 143, and the next call ends as if nothing had happened."""
-    run, step = tmp_path / "run", FastTrainer.step
-
-    def step_and_signal(self):
-        report = step(self)
-        if self.steps_done == 13:
-            signal.raise_signal(signal.SIGTERM)
-        return report
-
-    monkeypatch.setattr(FastTrainer, "step", step_and_signal)
-    with pytest.raises(Stopped) as stopped:
+    run = tmp_path / "run"
+    with stopped_after(FastTrainer, 13):
         fit(capture, run)
-    assert stopped.value.exit_code == ExitCode.STOPPED_BY_SIGTERM
-    monkeypatch.setattr(FastTrainer, "step", step)
     fit(capture, run)
-    assert curve(run) == curve(straight)
-    ours, theirs = state(run), state(straight)
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert_same_run(run, straight)
 
 
 def test_a_finished_run_is_left_as_it_is(straight, capture):

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
-import torch
 from captures import make_capture
+from tiny_fits import assert_same_run, stopped_after
 
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.commands.mesh import mesh_run
-from taichi_idr.errors import Stopped
 from taichi_idr.methods.idr.model import IdrModel
 from taichi_idr.methods.idr.trainer import IdrTrainer
 from taichi_idr.pictures.rendering import render_view
-from taichi_idr.runs.checkpoint import load_newest
 from taichi_idr.runs.folder import RunFolder
 from taichi_idr.runs.loading import load_run
 
@@ -53,16 +50,6 @@ def straight(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def curve(run: Path) -> list[tuple[int, float]]:
-    return [(record["step"], record["loss"]) for record in RunFolder(run).read_metrics()]
-
-
-def state(run: Path) -> dict[str, torch.Tensor]:
-    checkpoint = load_newest(RunFolder(run).checkpoints, print)
-    assert checkpoint is not None
-    return checkpoint.tensors
-
-
 def test_the_loss_falls(straight):
     records = RunFolder(straight).read_metrics()
     losses = [record["colour"] for record in records]
@@ -71,25 +58,13 @@ def test_the_loss_falls(straight):
     assert records[-1]["alpha"] == 1600
 
 
-def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path, monkeypatch):
+def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path):
     """Bit by bit, cameras and their moments included."""
-    run, step = tmp_path / "run", IdrTrainer.step
-
-    def step_and_signal(self):
-        report = step(self)
-        if self.steps_done == 13:
-            signal.raise_signal(signal.SIGTERM)
-        return report
-
-    monkeypatch.setattr(IdrTrainer, "step", step_and_signal)
-    with pytest.raises(Stopped):
+    run = tmp_path / "run"
+    with stopped_after(IdrTrainer, 13):
         fit(capture, run)
-    monkeypatch.setattr(IdrTrainer, "step", step)
     fit(capture, run)
-    assert curve(run) == curve(straight)
-    ours, theirs = state(run), state(straight)
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert_same_run(run, straight)
 
 
 def test_a_run_can_be_loaded_meshed_and_rendered(straight, tmp_path):
