@@ -195,7 +195,7 @@ class Measure:
         self.rough = loaded.config.cameras.train or bool(loaded.reading.cameras_file)
         true_cameras = options.gt_cameras or options.capture / TRUE_CAMERAS
         self.reference = (
-            world_cameras(true_cameras, len(loaded.cameras)) if self.rough and true_cameras.is_file() else None
+            world_cameras(true_cameras, range(len(loaded.cameras))) if self.rough and true_cameras.is_file() else None
         )
 
     def point(self, snapshot: Snapshot) -> dict[str, float]:

@@ -34,6 +34,7 @@ def fit(
     normalize: Annotated[bool, typer.Option("--normalize", help="Find the object from the masks anew.")] = False,
     invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the object.")] = False,
     resize_masks: Annotated[bool, typer.Option("--resize-masks", help="Accept masks of another size.")] = False,
+    allow_outside: Annotated[bool, typer.Option("--allow-outside", help="Photos may be links out of CAPTURE.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Fit shape and colour to a capture, and cameras if asked to.
@@ -64,6 +65,7 @@ def fit(
         normalize=normalize,
         invert_masks=invert_masks,
         resize_masks=resize_masks,
+        allow_outside=allow_outside,
     )
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")

@@ -119,13 +119,14 @@ class CaptureReading:
 
     normalize: the object is found from the masks, whatever scale_mat says. invert_masks: black is the object.
     resize_masks: masks of another size are accepted. cameras_file: of other poses than the usual file's, a path from
-    the capture's folder.
+    the capture's folder. allow_outside: photos and masks may be links out of that folder.
     """
 
     normalize: bool = False
     invert_masks: bool = False
     resize_masks: bool = False
     cameras_file: str | None = None
+    allow_outside: bool = False
 
     def record(self) -> dict[str, Any]:
         """For JSON."""

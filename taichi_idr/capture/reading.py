@@ -32,10 +32,11 @@ def read_capture(
 ) -> Capture:
     """Read image/, mask/ and cameras.npz or cameras_sphere.npz of a folder (docs/formats).
 
-    Images and masks are sorted by name and paired by position. downscale averages photos and masks over blocks of
-    pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual one, if it is
-    there (CAM-6). need_masks: else a capture without silhouettes is all object, in the frame of its scale_mat.
-    T_world_normalised (4, 4) is a frame known from elsewhere: it is taken as it is, whatever the file or the masks say.
+    Images are in natural order, masks pair with them by name, matrices by number. downscale averages photos and masks
+    over blocks of pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual
+    one, if it is there (CAM-6). need_masks: else a capture without silhouettes is all object, in the frame of its
+    scale_mat. T_world_normalised (4, 4) is a frame known from elsewhere: it is taken as it is, whatever the file or the
+    masks say.
 
     >>> photos = read_capture(capture, downscale=2)
     >>> len(photos), photos.images[0].shape, photos.masks[0].dtype
@@ -47,7 +48,7 @@ def read_capture(
     folder, reading = Path(folder), reading or CaptureReading()
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
-    layout = find_files(folder, reading.cameras_file, fewest_views, need_masks=need_masks)
+    layout = find_files(folder, reading, fewest_views, need_masks=need_masks)
     file = read_cameras(layout, reading.normalize)
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels)
     masks, names = _masks(layout, photos, reading, downscale, max_pixels), [path.stem for path in layout.images]

@@ -58,7 +58,7 @@ def evaluate_run(
     runtime.init(arch)
     loaded = load_run(run)
     benchmark = read_scan(dtu, scan_number(loaded.capture_folder.name) if scan is None else scan) if dtu else None
-    cameras = world_cameras(gt_cameras, len(loaded.cameras)) if gt_cameras else None
+    cameras = world_cameras(gt_cameras, range(len(loaded.cameras))) if gt_cameras else None
     numbers, curves = run_numbers(loaded, Truth(mesh, cameras, benchmark), max_views=max_views, downscale=downscale)
     if curves:
         atomic_write(folder / CURVES_FILE, curves_svg(curves))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -37,6 +38,7 @@ def fit_capture(
     normalize: bool = False,
     invert_masks: bool = False,
     resize_masks: bool = False,
+    allow_outside: bool = False,
     watch: Callable[[Trainer], None] | None = None,
 ) -> FitSummary:
     """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
@@ -54,11 +56,10 @@ def fit_capture(
     """
     groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
     config = make_config(preset, assignments or [], **groups, time_limit=time_limit, downscale=downscale, seed=seed)
-    find_files(
-        capture, need_masks=Need.MASKS in method_of(config).needs
-    )  # what is missing is said before torch is there
+    reading = CaptureReading(normalize, invert_masks, resize_masks, allow_outside=allow_outside)
+    find_files(capture, reading, need_masks=Need.MASKS in method_of(config).needs)  # before torch is imported
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
-    reading = CaptureReading(normalize, invert_masks, resize_masks, poses)
+    reading = replace(reading, cameras_file=poses)
     from .. import runtime
     from ..fitting.session import fit
 

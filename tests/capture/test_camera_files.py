@@ -63,7 +63,7 @@ def world(points: np.ndarray) -> np.ndarray:
 
 def test_idr_file(tmp_path: Path, cameras: Cameras, points: np.ndarray):
     folder = written(tmp_path, cameras)
-    world_mats, scale_mats = read_matrices(folder / "cameras.npz", VIEWS)
+    world_mats, scale_mats = read_matrices(folder / "cameras.npz", range(VIEWS))
     assert np.allclose(scale_mats[0], turned_frame())
     image = world_mats[:, :3] @ np.column_stack([world(points), np.ones(len(points))]).T
     found = np.moveaxis(image[:, :2] / image[:, 2:], 1, 2)

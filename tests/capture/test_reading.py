@@ -136,14 +136,6 @@ def test_photos_of_mixed_sizes(folder):
     assert capture.images[3].shape == (SIZE[1], SIZE[0], 3)
 
 
-def test_masks_pair_with_images_by_position(folder):
-    for path in sorted((folder / "image").iterdir()):
-        path.rename(path.with_name(f"{2 * int(path.stem):06d}.png"))
-    capture = read_capture(folder)
-    assert np.array_equal(capture.masks[3], photograph(viewpoints()[3])[1])
-    assert capture.names[3] == "000006"
-
-
 def test_other_files_beside_the_images_are_passed_over(folder):
     for name in ("notes.txt", ".DS_Store", "._000.png"):
         (folder / "image" / name).write_text("x")

@@ -168,7 +168,7 @@ class TestArguments:
         line = (
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
             "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks "
-            "--cameras train --init-cameras rough.npz"
+            "--allow-outside --cameras train --init-cameras rough.npz"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -189,6 +189,7 @@ class TestArguments:
             "normalize": True,
             "invert_masks": True,
             "resize_masks": True,
+            "allow_outside": True,
         }
         assert capsys.readouterr().out.splitlines() == [
             "run       run",

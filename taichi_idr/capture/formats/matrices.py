@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ...errors import BadInput
 from ...files.npz import read_npz
 from ...files.writing import atomic_write
 from ...types import Cameras
+from .pairing import last_number
 from .source import Layout
 
 SINGULAR = 1e-9
@@ -35,58 +37,60 @@ class CameraFile:
 
 def read_cameras(layout: Layout, normalize: bool) -> CameraFile:
     """Poses of the layout's camera file, with the intrinsics of the usual one (CAM-6). Raises BadInput."""
-    count, path = len(layout.images), layout.cameras
-    world_mats, scale_mats = read_matrices(path, count)
-    T, warnings = (None, []) if normalize else normalised_frame(path, scale_mats, count)
+    path, order = layout.cameras, _order(layout.cameras, layout.images)
+    world_mats, scale_mats = read_matrices(path, order)
+    T, warnings = (None, []) if normalize else normalised_frame(path, scale_mats, order)
     cameras = _cameras(world_mats)
     if layout.intrinsics != path:
-        usual = world_cameras(layout.intrinsics, count)
+        usual = world_cameras(layout.intrinsics, _order(layout.intrinsics, layout.images))
         cameras = Cameras(cameras.quaternions, cameras.centres, usual.intrinsics)
     return CameraFile(cameras, T, warnings)
 
 
-def world_cameras(path: Path, count: int | None = None) -> Cameras:
-    """Cameras (float64, world frame) of world_mat_0, world_mat_1 ...: `count`, or as many as there are.
+def world_cameras(path: Path, order: Sequence[int] | None = None) -> Cameras:
+    """Cameras (float64, world frame) of the world_mats of these numbers; of all that are there, from 0 on.
 
     Raises BadInput.
     """
-    if count is None:
-        count = len(_numbered(read_npz(path), "world_mat"))
-    return _cameras(read_matrices(path, count)[0])
+    if order is None:
+        order = range(len(_numbered(read_npz(path), "world_mat")))
+    return _cameras(read_matrices(path, order)[0])
 
 
-def read_matrices(path: Path, count: int) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """world_mats (V, 4, 4), one for each of `count` photos, and the scale_mats that are there, by number.
+def read_matrices(path: Path, order: Sequence[int]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """world_mats (V, 4, 4) of these numbers, one for each photo, and the scale_mats that are there, by number.
 
     Raises BadInput, naming the key: missing, superfluous, of another shape, not finite, singular.
     """
     arrays = read_npz(path)
-    _check_numbers(path, arrays, count)
-    keys = [f"world_mat_{index}" for index in range(count)]
+    _check_numbers(path, arrays, order)
+    keys = [f"world_mat_{number}" for number in order]
     world_mats = np.stack([_matrix(arrays[key], f"{path}: {key}") for key in keys])
     for key, matrix in zip(keys, world_mats, strict=True):
         _refuse_singular(matrix[:3, :3], f"{path}: {key}")
     return world_mats, _numbered(arrays, "scale_mat")
 
 
-def normalised_frame(path: Path, scale_mats: dict[int, np.ndarray], count: int) -> tuple[np.ndarray | None, list[str]]:
+def normalised_frame(
+    path: Path, scale_mats: dict[int, np.ndarray], order: Sequence[int]
+) -> tuple[np.ndarray | None, list[str]]:
     """T_world_normalised (4, 4), None where the file has no scale_mat, and warnings.
 
-    One frame for all views, scale_mat_0's. Raises BadInput: some are missing, or number 0 is no similarity.
+    One frame for all views, that of the first (scale_mat_0). Raises BadInput: some are missing, or it is no similarity.
     """
     if not scale_mats:
         return None, [f"no scale_mat in {path}: the object is found from the masks"]
-    missing = [number for number in range(count) if number not in scale_mats]
+    missing = [number for number in order if number not in scale_mats]
     if missing:
-        why = f"images 0...{count - 1} need one each, or none has one"
+        why = f"images {order[0]}...{order[-1]} need one each, or none has one"
         raise BadInput("missing matrix", where=f"{path}: scale_mat_{missing[0]}", why=why, todo=_NORMALIZE)
-    where = f"{path}: scale_mat_0"
-    T = _matrix(scale_mats[0], where, _NORMALIZE)
+    where = f"{path}: scale_mat_{order[0]}"
+    T = _matrix(scale_mats[order[0]], where, _NORMALIZE)
     _refuse_singular(T[:3, :3], where, _NORMALIZE)
     _check_similarity(T, where)
     others = [number for number, matrix in sorted(scale_mats.items()) if not _same(matrix, T)]
     where = f"{path}: scale_mat_{others[0]}" if others else ""
-    return T, [f"scale_mats differ ({where}): scale_mat_0 is used for all views"] if others else []
+    return T, [f"scale_mats differ ({where}): scale_mat_{order[0]} is used for all views"] if others else []
 
 
 def write_idr_cameras(path: Path, cameras: Cameras, T_world_normalised: np.ndarray) -> None:
@@ -111,17 +115,25 @@ def _numbered(arrays: dict[str, np.ndarray], prefix: str) -> dict[int, np.ndarra
     return {int(match[1]): array for match, array in matches if match}
 
 
-def _check_numbers(path: Path, arrays: dict[str, np.ndarray], count: int) -> None:
-    """One world_mat for each image, numbered from 0."""
+def _order(path: Path, images: Sequence[Path]) -> Sequence[int]:
+    """Number of each photo's matrix: its own, where numbers tell all photos and all matrices apart and agree (a capture
+    of which views were taken out), else its place."""
+    there = set(_numbered(read_npz(path), "world_mat"))
+    places, own = range(len(images)), [int(name) if (name := last_number(path)).isdigit() else -1 for path in images]
+    return own if there != set(places) and len(set(own)) == len(own) and set(own) == there else places
+
+
+def _check_numbers(path: Path, arrays: dict[str, np.ndarray], order: Sequence[int]) -> None:
+    """One world_mat for each image, and no other: one too many belongs to a photo that is not there."""
     numbers = _numbered(arrays, "world_mat")
-    missing = [number for number in range(count) if number not in numbers]
+    missing = [number for number in order if number not in numbers]
     if missing:
-        why = f"images 0...{count - 1} need one each"
+        why = f"images {order[0]}...{order[-1]} need one each"
         raise BadInput("missing matrix", where=f"{path}: world_mat_{missing[0]}", why=why, todo="add it")
-    surplus = sorted(number for number in numbers if number >= count)
+    surplus = sorted(set(numbers) - set(order))
     if surplus:
-        why = f"there are {count} images"
-        todo = "add the image or remove the matrix"
+        why = f"there are {len(order)} images, and which of them lacks is not known"
+        todo = "put the missing image back, or write the file anew for those that are left"
         raise BadInput("matrix without image", where=f"{path}: world_mat_{surplus[0]}", why=why, todo=todo)
 
 

@@ -1,0 +1,64 @@
+"""Which mask belongs to which photo, by their names; an equal number of both proves nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...errors import BadInput
+from .source import SUFFIXES
+
+_WORDS = "mask|masks|seg|segmentation|silhouette|alpha|matte|object"
+_BEFORE = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
+_AFTER = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
+_TOLD = 5  # names in an error
+
+
+def paired_masks(folder: Path, images: Sequence[Path], masks: Sequence[Path]) -> list[Path]:
+    """The mask of each photo: of its stem, of its stem with a usual affix (`X_mask`, `mask_X`, `X.jpg.png`), or of its
+    number where that tells all apart. One rule holds for all photos; masks without a photo are left out.
+
+    Raises BadInput, naming photos that have no mask, or a photo that has two.
+    """
+    rules = (_stem, _bare_stem, last_number)
+    found = [_by(rule, images, masks) for rule in rules]
+    for rule in found:
+        twice = [image for image, candidates in zip(images, rule, strict=True) if len(candidates) > 1]
+        if not twice and all(rule):
+            return [candidates[0] for candidates in rule]
+    best = max(found, key=lambda rule: sum(len(candidates) == 1 for candidates in rule))
+    lacking = [image.name for image, candidates in zip(images, best, strict=True) if not candidates]
+    twice = [(image, c) for image, c in zip(images, best, strict=True) if len(c) > 1]
+    if twice and not lacking:
+        image, candidates = twice[0]
+        why = f"{image.name} has {' and '.join(path.name for path in candidates[:2])}"
+        raise BadInput("masks and images do not pair", where=folder, why=why, todo="keep the one that belongs to it")
+    why = f"{len(masks)} masks for {len(images)} images, none for {', '.join(lacking[:_TOLD])}"
+    why += " ..." if len(lacking) > _TOLD else ""
+    raise BadInput("masks and images do not pair", where=folder, why=why, todo="name each mask as its photo")
+
+
+def last_number(path: Path) -> str:
+    """`7` of `image/000007.png` and of `mask/007.png`; the stem of a name without a number."""
+    digits = re.findall(r"\d+", path.stem)
+    return str(int(digits[-1])) if digits else _stem(path)
+
+
+def _stem(path: Path) -> str:
+    return path.stem.casefold()
+
+
+def _bare_stem(path: Path) -> str:
+    """`X` of `X_mask.png`, `mask_X.png` and `X.jpg.png`."""
+    inner = Path(path.stem)
+    stem = inner.stem if inner.suffix.lower() in SUFFIXES else path.stem
+    return _AFTER.sub("", _BEFORE.sub("", stem)).casefold()
+
+
+def _by(rule: Callable[[Path], str], images: Sequence[Path], masks: Sequence[Path]) -> list[list[Path]]:
+    """Masks that a rule takes for each photo's; none at all where it takes two photos for one."""
+    names = [rule(image) for image in images]
+    if len(set(names)) < len(names):
+        return [[] for _ in images]
+    return [[mask for mask in masks if rule(mask) == name] for name in names]
