@@ -18,20 +18,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from taichi_idr import runtime  # before torch: it sets how OpenMP threads wait
+from taichi_idr import runtime  # before torch: the package sets how OpenMP threads wait
 
 import numpy as np  # isort: skip
 import torch  # isort: skip
 from torch import Tensor  # isort: skip
 
-from taichi_idr.cameras.rotations import quaternions_from_rotations  # isort: skip
-from taichi_idr.methods.idr.settings import IdrConfig  # isort: skip
+from taichi_idr.cameras.rotations import facing, quaternions_from_rotations  # isort: skip
 from taichi_idr.methods.catalogue import make_config  # isort: skip
 from taichi_idr.methods.idr.released import to_official  # isort: skip
-from taichi_idr.cameras.rotations import facing  # isort: skip
+from taichi_idr.methods.idr.settings import IdrConfig  # isort: skip
+from taichi_idr.methods.idr.trainer import IdrTrainer  # isort: skip
 from taichi_idr.reference.idr_networks import RendererShape, SdfShape, Shapes, State  # isort: skip
 from taichi_idr.reference.idr_step import Batch, Numbers, Step, idr_step  # isort: skip
-from taichi_idr.methods.idr.trainer import IdrTrainer  # isort: skip
 from taichi_idr.types import Cameras, Capture  # isort: skip
 
 VIEWS, HEIGHT, WIDTH, FOCAL, DISTANCE, BALL = 3, 120, 160, 199.0, 2.5, 0.55

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from taichi_idr import runtime  # before torch: it sets how OpenMP threads wait
+from taichi_idr import runtime  # before torch: the package sets how OpenMP threads wait
 
 import numpy as np  # isort: skip
 from torch import Tensor  # isort: skip

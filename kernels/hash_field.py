@@ -1,7 +1,7 @@
 """The field of preset `fast` in one pass: hash encoding, Softplus network, bound of the visual hull; no derivative.
 
 For where the surface is hunted and many values are wanted one after the other: between two questions nothing has to
-leave the processor's registers. The networks in training stay in torch (fields/geometry.py); the values agree.
+leave the processor's registers. The networks in training stay in torch (fields/hash_geometry.py); the values agree.
 
 Argument | shape               | meaning
 table    | (rows, 2)           | features of the encoding (hash_encoding.py)

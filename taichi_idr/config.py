@@ -1,6 +1,6 @@
-"""Groups of settings that more than one method uses: every number once. IDs such as TRACE-5 refer to docs/idr.md.
+"""Groups of settings for what lies below the methods, or that several use: every number once.
 
-A method's own groups, and its presets, stand in its folder.
+IDs such as TRACE-5 refer to docs/idr.md. A method's own groups, and its presets, stand in its folder.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Model = TypeVar("Model", bound=BaseModel)
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class Group(BaseModel):
@@ -84,8 +84,8 @@ def toml_tree(text: str, path: Path) -> dict[str, Any]:
 
 
 def validated(
-    model: type[Model], tree: Mapping[str, Any], error_class: type[TidrError], place: Callable[[str], str]
-) -> Model:
+    model: type[Settings], tree: Mapping[str, Any], error_class: type[TidrError], place: Callable[[str], str]
+) -> Settings:
     """`tree` as settings of that class; else the first fault as an `error_class` at `place` of its full key."""
     try:
         return model.model_validate(tree)

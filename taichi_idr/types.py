@@ -7,7 +7,7 @@ sphere (x_world = T_world_normalised x_normalised); *camera* has OpenCV axes (x 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,7 +136,7 @@ class CaptureReading:
     def of_record(cls, record: Mapping[str, Any]) -> CaptureReading:
         """The reverse of `record`; one without a version is of the first. Raises ValueError for one from the future,
         TypeError for one with other fields."""
-        fields = dict(record)
+        fields = {"allow_outside": True, **record}  # the first did not ask
         version = fields.pop("version", 1)
         if version != READING_VERSION:
             raise ValueError(f"version {version} of a capture's reading, expected {READING_VERSION}")
@@ -177,6 +177,3 @@ class Capture:
     @property
     def name(self) -> str:
         return self.folder.resolve().name
-
-    def with_warning(self, text: str) -> Capture:
-        return replace(self, warnings=(*self.warnings, text))

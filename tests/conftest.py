@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-# Imported before torch: it sets how OpenMP threads wait.
+# Imported before torch: the package sets how OpenMP threads wait.
 from taichi_idr import runtime as taichi_runtime
 
 import pytest  # isort: skip

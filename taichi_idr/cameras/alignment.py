@@ -56,27 +56,6 @@ def camera_accuracy(predicted: Cameras, reference: Cameras) -> CameraAccuracy:
     return CameraAccuracy(*numbers[:2], *numbers[2:], alignment=T)
 
 
-def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
-    U, _, Vt = np.linalg.svd(matrix)
-    return U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
-
-
-def _least_distances(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
-    """s, t that minimise sum |target - (s source + t)| over points (V, 3), by reweighted least squares."""
-    floor = ALIGNMENT_FLOOR * (np.ptp(target, axis=0).max() + np.finfo(float).tiny)
-    weights = np.ones(len(source))
-    scale, shift = 1.0, np.zeros(3)
-    for _ in range(ALIGNMENT_ITERATIONS):
-        share = weights / weights.sum()
-        source_mean, target_mean = share @ source, share @ target
-        spread = share @ ((source - source_mean) ** 2).sum(axis=1)
-        along = share @ ((source - source_mean) * (target - target_mean)).sum(axis=1)
-        scale = along / spread if spread > 0 else 1.0
-        shift = target_mean - scale * source_mean
-        weights = 1 / np.maximum(np.linalg.norm(target - (scale * source + shift), axis=1), floor)
-    return float(scale), shift
-
-
 @dataclass(frozen=True)
 class CameraMovement:
     """How far each of V cameras is from another pose of it after CAM-9: degrees (V,), distance (V,)."""
@@ -96,3 +75,24 @@ def camera_movement(start: Cameras, now: Cameras, unit: float = 1.0) -> CameraMo
     chord = torch.linalg.matrix_norm(turns - torch.eye(3).to(turns)) / np.sqrt(8)
     degrees = torch.rad2deg(2 * torch.asin(chord.clamp(max=1)))
     return CameraMovement(degrees.numpy(), unit * (aligned.centres - start.centres).norm(dim=1).numpy())
+
+
+def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
+    U, _, Vt = np.linalg.svd(matrix)
+    return U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
+
+
+def _least_distances(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray]:
+    """s, t that minimise sum |target - (s source + t)| over points (V, 3), by reweighted least squares."""
+    floor = ALIGNMENT_FLOOR * (np.ptp(target, axis=0).max() + np.finfo(float).tiny)
+    weights = np.ones(len(source))
+    scale, shift = 1.0, np.zeros(3)
+    for _ in range(ALIGNMENT_ITERATIONS):
+        share = weights / weights.sum()
+        source_mean, target_mean = share @ source, share @ target
+        spread = share @ ((source - source_mean) ** 2).sum(axis=1)
+        along = share @ ((source - source_mean) * (target - target_mean)).sum(axis=1)
+        scale = along / spread if spread > 0 else 1.0
+        shift = target_mean - scale * source_mean
+        weights = 1 / np.maximum(np.linalg.norm(target - (scale * source + shift), axis=1), floor)
+    return float(scale), shift

@@ -1,4 +1,4 @@
-"""Pinhole cameras: from projection matrices and back, between frames, and how well two sets of poses agree."""
+"""Pinhole cameras: from projection matrices and back, and between frames."""
 
 from __future__ import annotations
 

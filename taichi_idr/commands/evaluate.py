@@ -40,8 +40,7 @@ def evaluate_run(
     >>> sorted(numbers)
     ['mask_iou', 'missed_fraction', 'psnr_db', 'psnr_hit_db', 'ssim']
 
-    Raises UsageError, InputMissing,
-    BadInput, Diverged, CannotCreate, WriteFailed.
+    Raises UsageError, InputMissing, BadInput, Diverged, CannotCreate, WriteFailed.
     """
     folder = open_run(run).report
     _refuse_missing(gt_mesh, gt_cameras, dtu)
@@ -69,7 +68,7 @@ def evaluate_run(
 
 def _refuse_missing(gt_mesh: Path | None, gt_cameras: Path | None, dtu: Path | None) -> None:
     for what, file in (("mesh not found", gt_mesh), ("cameras not found", gt_cameras)):
-        if file is not None and not file.is_file():
+        if file is not None and not file.exists():
             raise InputMissing(what, where=file, todo="check the path")
     if dtu is not None and not dtu.is_dir():
         todo = "name the folder that holds Points and ObsMask"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..capture.formats.idr import find_files, poses_file
+from ..errors import UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
 from ..runs.folder import default_run
@@ -56,10 +56,13 @@ def fit_capture(
     """
     groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
     config = make_config(preset, assignments or [], **groups, time_limit=time_limit, downscale=downscale, seed=seed)
-    reading = CaptureReading(normalize, invert_masks, resize_masks, allow_outside=allow_outside)
-    find_files(capture, reading, need_masks=Need.MASKS in method_of(config).needs)  # before torch is imported
+    method = method_of(config)
+    if config.cameras.train and not method.trains_cameras:
+        why = f"method {method.name} takes them as they are"
+        raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
-    reading = replace(reading, cameras_file=poses)
+    reading = CaptureReading(normalize, invert_masks, resize_masks, poses, allow_outside)
+    find_files(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
     from .. import runtime
     from ..fitting.session import fit
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..capture.formats.idr import find_files, poses_file
 from ..errors import CannotCreate, InputMissing, UsageError
 from ..runs.folder import RunFolder
+from ..types import CaptureReading
 
 STAND_IN_VIEWS, STAND_IN_DISTANCE, STAND_IN_SIZE = 12, 3.0, 512  # cameras of a run without a capture
 STAND_IN = "no-capture"  # its folder of photos, which is not there
@@ -27,6 +29,9 @@ def import_idr(model_file: Path, cameras_file: Path | None = None, *, out: Path,
     for file in (model_file, cameras_file):
         if file is not None and not file.is_file():
             raise InputMissing("no such file", where=file, todo="check the path")
+    if capture is not None:
+        poses = poses_file(capture, None, train=cameras_file is not None)
+        find_files(capture, CaptureReading(cameras_file=poses))
     folder = RunFolder(out)
     if folder.exists:
         raise CannotCreate("there is a run already", where=out, todo="choose another --out")
@@ -36,9 +41,8 @@ def import_idr(model_file: Path, cameras_file: Path | None = None, *, out: Path,
     from ..cameras.paths import ring
     from ..methods.idr.released import read_released, read_trained_capture
     from ..runs.checkpoint import save_checkpoint
-    from ..runs.contents import Frame, Origin, metadata
+    from ..runs.contents import Course, Frame, Origin, metadata
     from ..state import prefixed
-    from ..types import CaptureReading
 
     runtime.init("cpu")
     config, parameters, epoch = read_released(model_file, trained_cameras=cameras_file is not None)
@@ -51,7 +55,7 @@ def import_idr(model_file: Path, cameras_file: Path | None = None, *, out: Path,
     folder.create()
     with folder.lock():
         # Without names of photos no fit goes on with it, for it has no optimiser's state.
-        about = metadata(config, Origin(photos.resolve(), CaptureReading()))
+        about = metadata(config, Origin(photos.resolve(), CaptureReading()), Course())
         tensors = {**prefixed("model", parameters), **frame.tensors()}
         save_checkpoint(folder.checkpoints, epoch, tensors, about)
         folder.write_config(config)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..files.writing import create_folder
 from ..meshes.writing import mesh_files, write_mesh
-from ..runs.folder import RunFolder
+from ..runs.folder import open_run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +30,7 @@ def mesh_run(run: Path, *, resolution: int = 512, out: Path | None = None, arch:
     Raises UsageError, InputMissing, BadInput; Diverged when the field has no surface; CannotCreate or WriteFailed for
     the files.
     """
-    files = mesh_files(RunFolder(run).mesh, out)
+    files = mesh_files(open_run(run).mesh, out)
     create_folder(files[0].parent)
     from .. import runtime
     from ..meshes.colours import viewing_directions

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files.writing import create_folder
-from ..runs.folder import RunFolder
+from ..runs.folder import open_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,10 +37,10 @@ def render_run(
     >>> files[0].name
     '000_colour.png'
 
-    Raises InputMissing without held-out photos,
-    CannotCreate, WriteFailed, Unavailable after the pictures where no film can be written.
+    Raises InputMissing without held-out photos, BadInput, CannotCreate, WriteFailed; Unavailable after the pictures
+    where no film can be written.
     """
-    base = out or RunFolder(run).renders
+    base = out or open_run(run).renders
     folder = create_folder(base / views)
     from .. import runtime
     from ..pictures.colours import eight_bit, view_pictures, write_png

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BadInput, InputMissing, UsageError
 from ..files.writing import create_folder
+from ..runs.folder import open_run
 
 if TYPE_CHECKING:
     from ..runs.loading import LoadedRun
@@ -45,6 +46,8 @@ def swap_runs(
         raise UsageError("unknown kind of file", where=f"--out {out}", todo=f"name a {FILM} file or a folder")
     if path != ORBIT and not Path(path).is_file():
         raise InputMissing("no such camera file", where=Path(path), todo=f"name a cameras.npz, or {ORBIT}")
+    for run in (geometry, appearance):
+        open_run(run)
     create_folder(out.parent if out.suffix else out)
     from .. import runtime
     from ..pictures.colours import eight_bit, picture_shape, write_png

@@ -142,11 +142,11 @@ class _LiveLine:
         from rich.table import Column
 
         console = Console(file=stream)
-        template = "{task.completed}/{task.total}  {task.fields[readings]}"
+        template = "{task.completed}/{task.total}  {task.fields[numbers]}"
         text = TextColumn(template, markup=False, table_column=Column(no_wrap=True, overflow="crop"))
         columns = (BarColumn(20), text) if console.width >= _WIDTH_FOR_BAR else (text,)
         self._progress = RichProgress(*columns, console=console, auto_refresh=False)
-        self._task = self._progress.add_task("", total=steps, readings="starting")
+        self._task = self._progress.add_task("", total=steps, numbers="starting")
 
     def start(self) -> None:
         self._progress.start()
@@ -156,8 +156,8 @@ class _LiveLine:
         with suppress(OSError, ValueError):
             self._progress.stop()
 
-    def show(self, step: int, readings: str) -> None:
-        self._progress.update(self._task, completed=step, readings=readings, refresh=True)
+    def show(self, step: int, numbers: str) -> None:
+        self._progress.update(self._task, completed=step, numbers=numbers, refresh=True)
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False, highlight=False)

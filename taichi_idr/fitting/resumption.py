@@ -8,10 +8,10 @@ from ..config import FitConfig
 from ..errors import BadInput
 from ..methods.catalogue import presets
 from ..runs.checkpoint import Checkpoint
-from ..runs.contents import Origin
+from ..runs.contents import Origin, settings_of
 from ..settings import flattened
 
-RESUMABLE = ("time_limit", "log", "schedule.steps")  # may differ from the interrupted fit's
+RESUMABLE = ("time_limit", "log", "schedule.steps", "reading.allow_outside")  # may differ from the interrupted fit's
 
 
 def check_same(run: Path, checkpoint: Checkpoint, origin: Origin, config: FitConfig) -> None:
@@ -20,7 +20,7 @@ def check_same(run: Path, checkpoint: Checkpoint, origin: Origin, config: FitCon
     A setting that an older version did not know counts as it is by default.
     """
     try:
-        before, settings = Origin.of_record(checkpoint.metadata), checkpoint.metadata["config"]
+        before, settings = Origin.of_record(checkpoint.metadata), settings_of(checkpoint.metadata)
     except (KeyError, TypeError, ValueError) as error:
         why = f"its record of the capture cannot be read ({type(error).__name__})"
         raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error

@@ -15,12 +15,12 @@ from .. import runtime
 from ..cameras.alignment import CameraMovement
 from ..capture.reading import read_capture
 from ..config import FitConfig
-from ..errors import CannotCreate, Diverged, ExitCode, Stopped, UsageError, WriteFailed, warn
+from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
 from ..methods.catalogue import method_of
 from ..methods.method import Need
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
-from ..runs.contents import HISTORY, Frame, Origin, metadata
+from ..runs.contents import HISTORY, Course, Frame, Origin, metadata
 from ..runs.folder import RunFolder
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
@@ -108,9 +108,6 @@ class _Fit:
         self.capture = capture
         self.trainer = method_of(config).trainer(config, capture, runtime.current().device)
         self.rays: int = config.schedule.rays  # pyright: ignore[reportAttributeAccessIssue]
-        if config.cameras.train and self.trainer.cameras() is None:
-            why = f"preset {config.preset} takes them as they are"
-            raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
         self.camera_log = CameraLog(folder.cameras, capture, config.downscale) if config.cameras.train else None
         self.seconds_before, self.started = 0.0, time.monotonic()
         self.best_psnr, self.recent_psnr = -math.inf, []
@@ -269,7 +266,7 @@ class _Fit:
         frame = Frame(self._cameras, self.capture.T_world_normalised)
         tensors = {**frame.tensors(), **trainer.state(), **history}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
-        about = metadata(self.config, self.origin, seconds=self.seconds, best=best_psnr)
+        about = metadata(self.config, self.origin, Course(self.seconds, best_psnr))
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
             self.camera_log.write(self._cameras)
@@ -278,9 +275,9 @@ class _Fit:
         self.trainer.load_state(checkpoint.tensors, checkpoint.step)
         if self.camera_log:
             self.camera_log.load_state(unprefixed(HISTORY, checkpoint.tensors))
-        self.seconds_before, self.started = checkpoint.metadata["seconds"], time.monotonic()
-        best = checkpoint.metadata["best_psnr_db"]
-        self.best_psnr, self.recent_psnr = -math.inf if best is None else best, []
+        course = Course.of_record(checkpoint.metadata)
+        self.seconds_before, self.started = course.seconds, time.monotonic()
+        self.best_psnr, self.recent_psnr = -math.inf if course.best_psnr_db is None else course.best_psnr_db, []
 
 
 def _unwatched(_: Trainer) -> None:

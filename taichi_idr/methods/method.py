@@ -27,6 +27,7 @@ class Method:
     """A way from photos to a surface.
 
     settings: the class of all presets; presets: by name, none of them another method's. needs: of the capture.
+    trains_cameras: whether `--cameras train` is for it.
     model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
     terms: names of the terms of the loss, as a trainer's reports and metrics.jsonl have them.
     """
@@ -38,3 +39,4 @@ class Method:
     model: Callable[[Any, torch.device], Model]
     trainer: Callable[[Any, Any, torch.device], Trainer]
     terms: tuple[str, ...] = ()
+    trains_cameras: bool = True

@@ -130,7 +130,7 @@ def _charts(metrics: list[dict[str, Any]], terms: Sequence[str]) -> list[str]:
     def clock(step: float) -> str:
         return f"{np.interp(step, [0, *steps], [0, *seconds]):.0f} s" if step <= max(steps) else ""
 
-    pace = [point for point in series("rays_per_second", 1e-3) if point[1] > 0]  # the first reading knows none
+    pace = [point for point in series("rays_per_second", 1e-3) if point[1] > 0]  # the first line knows none
     loss = {key: series(key) for key in ("loss", *terms)}
     charts = [
         line_chart("Loss and its terms", loss, log=True, below=clock),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..version import __version__
 
 HISTORY = "history"
 """Part that holds the poses of the logged steps, where they were trained."""
+_CONFIG = "config"
 _T_WORLD = "T_world_normalised"
 _COLUMNS = ("quaternions", "centres", "intrinsics")
 
@@ -67,7 +68,24 @@ class Origin:
         return cls(Path(record["capture"]), reading, tuple(record.get("names", ())), sizes)
 
 
-def metadata(config: FitConfig, origin: Origin, *, seconds: float = 0.0, best: float | None = None) -> dict[str, Any]:
-    """Of a checkpoint: version, settings, capture, seconds of all sessions, the best mean PSNR so far."""
-    course = {"version": __version__, "seconds": seconds, "best_psnr_db": best}
-    return {"config": config.model_dump(), **course, **origin.record()}
+@dataclass(frozen=True)
+class Course:
+    """How a fit has gone: seconds of all sessions, the best mean PSNR so far (None before the first)."""
+
+    seconds: float = 0.0
+    best_psnr_db: float | None = None
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> Course:
+        """From a checkpoint's metadata. Raises KeyError."""
+        return cls(record["seconds"], record["best_psnr_db"])
+
+
+def metadata(config: FitConfig, origin: Origin, course: Course) -> dict[str, Any]:
+    """Of a checkpoint: version, settings, capture and course."""
+    return {_CONFIG: config.model_dump(), "version": __version__, **asdict(course), **origin.record()}
+
+
+def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The tree of settings in a checkpoint's metadata. Raises KeyError."""
+    return record[_CONFIG]

@@ -15,7 +15,7 @@ from ..errors import BadInput, CannotCreate, InputMissing, warn
 from ..files.writing import atomic_write, create_folder, remove_stale_temporaries
 from ..methods.catalogue import config_from_toml
 from ..settings import to_toml
-from . import lock as run_lock
+from . import lock
 
 RUNS = Path("runs")
 _CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
@@ -81,7 +81,7 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One writer at a time; what killed writers left half written is removed. Raises Locked."""
-        with run_lock.hold(self.path / _LOCK):
+        with lock.hold(self.path / _LOCK):
             remove_stale_temporaries(self.path)
             yield
 

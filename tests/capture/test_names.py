@@ -139,7 +139,7 @@ def test_a_link_out_of_the_capture_is_refused_unless_allowed(
     linked = folder / part if whole else folder / part / "002.png"
     linked.rename(tmp_path / "elsewhere")
     linked.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BadInput, match="it leaves the capture's folder; copy it there, or use --allow-outside"):
+    with pytest.raises(BadInput, match="it leaves the capture's folder; copy it there, or fit with --allow-outside"):
         read_capture(folder)
     assert len(read_capture(folder, CaptureReading(allow_outside=True))) == MANY
 

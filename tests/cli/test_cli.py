@@ -120,6 +120,8 @@ WRONG = {
     "swap --geometry run --appearance run --out a.mp4 --path none.npz": 66,
     "import-idr none.pth --out new": 66,
     "import-idr none.pth cameras.pth --out new": 2,
+    "import-idr run/config.toml --capture bare --out new": 66,
+    "fit photos --cameras train --init-cameras none.npz": 66,
     "bench --compare none.json none.json": 66,
     "bench --sizes x": 2,
 }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from captures import make_capture
 from torch import Tensor
 
 from taichi_idr.commands.import_idr import import_idr
@@ -181,9 +182,10 @@ def test_trained_cameras_keep_the_captures_intrinsics(tmp_path, monkeypatch):
     monkeypatch.setattr("taichi_idr.methods.idr.released.read_pth", lambda path, entry: dict(files[entry]))
     monkeypatch.setattr("taichi_idr.methods.idr.released.read_capture", read_capture)
     model, trained = tmp_path / "model.pth", tmp_path / "cameras.pth"
-    for file in (tmp_path / "cameras_linear_init.npz", model, trained):
+    capture = make_capture(tmp_path / "capture", views=3)
+    for file in (capture / "cameras_linear_init.npz", model, trained):
         file.touch()
-    run = import_idr(model, trained, out=tmp_path / "run", capture=tmp_path)
+    run = import_idr(model, trained, out=tmp_path / "run", capture=capture)
     loaded = load_run(run)
     assert asked == [CaptureReading(cameras_file="cameras_linear_init.npz")]
     assert loaded.config.cameras.train
@@ -193,7 +195,7 @@ def test_trained_cameras_keep_the_captures_intrinsics(tmp_path, monkeypatch):
     np.testing.assert_array_equal(loaded.T_world_normalised, T)
     files["pose_vecs_state_dict"] = {"weight": poses[:2]}
     with pytest.raises(BadInput, match=r"shape \(2, 7\), expected \(3, 7\)"):
-        import_idr(model, trained, out=tmp_path / "other", capture=tmp_path)
+        import_idr(model, trained, out=tmp_path / "other", capture=capture)
 
 
 def test_trained_cameras_without_photos_are_refused(tmp_path):

@@ -141,6 +141,9 @@ def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
         swap_runs(*runs, out=tmp_path / "swap.avi")
     with pytest.raises(InputMissing, match="no such camera file"):
         swap_runs(*runs, out=out, path="nowhere.npz")
+    np.savez(tmp_path / "none.npz", K=np.eye(3))
+    with pytest.raises(BadInput, match="no world_mat in it"):
+        swap_runs(*runs, out=out, path=str(tmp_path / "none.npz"))
     write_idr_cameras(tmp_path / "one.npz", around(1, elevation=0), np.eye(4))
     with pytest.raises(BadInput, match="a path needs two"):
         swap_runs(*runs, out=out, path=str(tmp_path / "one.npz"))

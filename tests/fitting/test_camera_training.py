@@ -19,7 +19,7 @@ from tiny_fits import SMALL, assert_same_run, curve, state, stopped_after
 from taichi_idr import runtime
 from taichi_idr.cameras.alignment import camera_accuracy
 from taichi_idr.cameras.pinhole import projections, shrunk
-from taichi_idr.capture.formats.idr import ROUGH_CAMERAS
+from taichi_idr.capture.formats.idr import CAMERA_FILES, ROUGH_CAMERAS
 from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.capture.synthetic import make_capture
@@ -227,6 +227,14 @@ def test_without_options_cameras_are_the_captures_own(capture, tmp_path, capsys)
     fit(capture, tmp_path / "run", steps=2, cameras=None)
     assert pose_error(tmp_path / "run", capture) == pytest.approx(0, abs=1e-5)
     assert "cameras" not in capsys.readouterr().out
+
+
+def test_rough_cameras_do_without_the_usual_file(capture, tmp_path):
+    shutil.copytree(capture, tmp_path / "rough")
+    for name in CAMERA_FILES:
+        (tmp_path / "rough" / name).unlink(missing_ok=True)
+    fit(tmp_path / "rough", tmp_path / "run", steps=1)
+    assert load_run(tmp_path / "run").step == 1
 
 
 def test_a_missing_camera_file_is_said_before_anything_is_written(capture, tmp_path):

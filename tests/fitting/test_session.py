@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from tiny_fits import SMALL, STEPS, assert_same_run, curve, fit, state, stopped_after
 
 from taichi_idr.capture.synthetic import make_capture
+from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.errors import BadInput, Diverged, ExitCode, Stopped, UsageError
 from taichi_idr.fitting.interrupts import Interrupts
@@ -111,6 +113,22 @@ def test_a_run_from_before_poses_were_trained_goes_on(capture, tmp_path):
     assert fit(capture, tmp_path / "run", steps=8).steps == 8
     with pytest.raises(BadInput, match=r"another cameras\.train[,;]"):
         fit(capture, tmp_path / "run", cameras="train")
+
+
+def test_a_run_from_before_links_were_refused_goes_on(capture, tmp_path):
+    linked = Path(shutil.copytree(capture, tmp_path / "ewer"))
+    (linked / "image").rename(tmp_path / "photos")
+    (linked / "image").symlink_to(tmp_path / "photos")
+    with pytest.raises(BadInput, match="fit with --allow-outside"):
+        fit(linked, tmp_path / "run", steps=2)
+    fit(linked, tmp_path / "run", steps=2, allow_outside=True)
+    checkpoint = load_newest(tmp_path / "run" / "checkpoints", pytest.fail)
+    metadata = json.loads(json.dumps(checkpoint.metadata))
+    del metadata["reading"]["allow_outside"]
+    save_checkpoint(tmp_path / "run" / "checkpoints", checkpoint.step, checkpoint.tensors, metadata)
+    assert load_run(tmp_path / "run").reading.allow_outside
+    assert evaluate_run(tmp_path / "run", max_views=1)["psnr_db"] > 0
+    assert fit(linked, tmp_path / "run", steps=3, allow_outside=True).steps == 3
 
 
 def test_a_signal_stops_a_preview(capture, tmp_path, monkeypatch):

@@ -33,4 +33,13 @@ def _trainer(config: SphereConfig, capture: Any, device: Any) -> Any:
 
 
 PRESETS = {"sphere": SphereConfig()}
-METHOD = Method("sphere", SphereConfig, PRESETS, frozenset(), _model, _trainer, terms=("silhouette", "paint"))
+METHOD = Method(
+    name="sphere",
+    settings=SphereConfig,
+    presets=PRESETS,
+    needs=frozenset(),
+    model=_model,
+    trainer=_trainer,
+    terms=("silhouette", "paint"),
+    trains_cameras=False,
+)

@@ -92,8 +92,9 @@ def test_a_new_method_is_meshed_rendered_measured_and_reported(capture: Path, sp
 
 
 def test_a_method_that_trains_no_cameras_refuses_to(capture: Path, with_sphere: None, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="preset sphere takes them as they are; use --cameras fixed"):
+    with pytest.raises(UsageError, match="method sphere takes them as they are; use --cameras fixed"):
         fit_capture(capture, out=tmp_path / "run", preset="sphere", cameras="train")
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_method_needs_is_asked_before_a_run_is_made(capture: Path, with_sphere: None, tmp_path: Path) -> None:

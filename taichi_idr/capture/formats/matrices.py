@@ -54,6 +54,8 @@ def world_cameras(path: Path, order: Sequence[int] | None = None) -> Cameras:
     """
     if order is None:
         order = range(len(_numbered(read_npz(path), "world_mat")))
+    if not order:
+        raise BadInput("no cameras", where=path, why="no world_mat in it", todo="name a camera file in the IDR format")
     return _cameras(read_matrices(path, order)[0])
 
 

@@ -13,7 +13,6 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".tif", ".tiff", "
 RAW = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"}
 _FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".jp2", *RAW}
 
-
 IMAGE_FOLDERS = ("image", "images", "rgb")
 MASK_FOLDERS = ("mask", "masks")
 
@@ -73,7 +72,7 @@ def refuse_outside(path: Path, capture: Path) -> None:
     """Raises BadInput where a file lies outside of the capture, by a link or by its name."""
     if not path.resolve().is_relative_to(capture.resolve()):
         why = "it leaves the capture's folder"
-        raise BadInput("refused", where=path, why=why, todo="copy it there, or use --allow-outside")
+        raise BadInput("refused", where=path, why=why, todo="copy it there, or fit with --allow-outside")
 
 
 def has_alpha(path: Path) -> bool:
