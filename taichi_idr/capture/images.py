@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..errors import BadInput
 from ..machine import available_cores
+from .distortion import Straightening
 
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
@@ -39,12 +40,20 @@ class Photo:
     remarks: tuple[str, ...]
 
 
-def read_photos(files: Sequence[Path], *, downscale: int = 1, max_pixels: int = MAX_PIXELS) -> list[Photo]:
-    """Decode photos, each averaged over downscale x downscale pixels; a last incomplete block is dropped.
+def read_photos(
+    files: Sequence[Path],
+    *,
+    downscale: int = 1,
+    max_pixels: int = MAX_PIXELS,
+    straightened: Mapping[Path, Straightening] | None = None,
+) -> list[Photo]:
+    """Decode photos, straighten some, and average each over downscale x downscale pixels; a last incomplete block is
+    dropped.
 
     Raises BadInput, naming the file: empty, no image, damaged, too large, too small.
     """
-    return decode_all(lambda path: _read_photo(path, downscale, max_pixels), files)
+    lenses = straightened or {}
+    return decode_all(lambda path: _read_photo(path, downscale, max_pixels, lenses.get(path)), files)
 
 
 def decode_all(read: Callable[[Path], _T], files: Sequence[Path]) -> list[_T]:
@@ -93,10 +102,12 @@ def _others(count: int) -> str:
     return f" and {count} more" if count else ""
 
 
-def _read_photo(path: Path, downscale: int, max_pixels: int) -> Photo:
+def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening | None) -> Photo:
     with opened(path, max_pixels) as image:
         remarks = _remarks(image)
         colour, alpha = _on_white(image)
+        if lens is not None:
+            colour, alpha = lens.image(colour), None if alpha is None else lens.image(alpha)
         if min(image.size) // downscale < MIN_SIDE:
             why = f"{image.width}x{image.height} pixels; downscale {downscale} leaves less than {MIN_SIDE}"
             raise BadInput("image too small", where=path, why=why, todo="use larger photos or a smaller --downscale")

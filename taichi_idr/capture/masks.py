@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
+from .distortion import Straightening
 from .images import averaged, decode_all, opened, sixteen_bit
 
 THRESHOLD = 127.5
@@ -29,13 +30,19 @@ class MaskReading:
     max_pixels: int = 100_000_000
 
 
-def read_masks(files: Sequence[Path], sizes: Sequence[tuple[int, int]], reading: MaskReading) -> list[np.ndarray]:
-    """Masks (H, W) bool. `sizes`: width and height of the photos as in their files.
+def read_masks(
+    files: Sequence[Path],
+    sizes: Sequence[tuple[int, int]],
+    reading: MaskReading,
+    lenses: Mapping[Path, Straightening] | None = None,
+) -> list[np.ndarray]:
+    """Masks (H, W) bool. sizes: width and height of the photos as in their files. lenses: of masks to be straightened.
 
     Raises BadInput, naming the file: unreadable, or of another size than its photo.
     """
     expected = dict(zip(files, sizes, strict=True))
-    return decode_all(lambda path: _read_mask(path, expected[path], reading), files)
+    bent = lenses or {}
+    return decode_all(lambda path: _read_mask(path, expected[path], reading, bent.get(path)), files)
 
 
 def threshold_mask(grey: Image.Image, reading: MaskReading) -> np.ndarray:
@@ -58,7 +65,7 @@ def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: 
     return _mask_warnings(names, masks, covered)
 
 
-def _read_mask(path: Path, size: tuple[int, int], reading: MaskReading) -> np.ndarray:
+def _read_mask(path: Path, size: tuple[int, int], reading: MaskReading, lens: Straightening | None) -> np.ndarray:
     with opened(path, reading.max_pixels) as image:
         grey = _grey(image)
         if grey.size != size:
@@ -67,6 +74,8 @@ def _read_mask(path: Path, size: tuple[int, int], reading: MaskReading) -> np.nd
                 todo = "make them equal or use --resize-masks"
                 raise BadInput("mask of another size", where=path, why=why, todo=todo)
             grey = grey.resize(size, Image.Resampling.BILINEAR)
+        if lens is not None:
+            grey = lens.image(grey)
         return threshold_mask(grey, reading)
 
 

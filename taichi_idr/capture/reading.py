@@ -1,8 +1,9 @@
-"""From a folder to a `Capture`: photos, masks and cameras of the IDR and NeuS formats, checked against each other."""
+"""From a folder to a `Capture`: photos, masks and cameras of any format, checked against each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from PIL import Image
 from ..cameras.pinhole import shrunk, transform_cameras
 from ..errors import BadInput, UsageError
 from ..types import Capture, CaptureReading, PhotoFile
-from .formats.idr import FEWEST_VIEWS, find_files
+from .distortion import Straightening, check_lens, resized
+from .formats.catalogue import find_capture
+from .formats.conventions import view_cameras
+from .formats.idr import FEWEST_VIEWS
 from .formats.matrices import read_cameras
-from .formats.source import Layout
+from .formats.source import CameraFile, Layout, size_of
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask
@@ -30,7 +34,7 @@ def read_capture(
     fewest_views: int = FEWEST_VIEWS,
     max_pixels: int = MAX_PIXELS,
 ) -> Capture:
-    """Read image/, mask/ and cameras.npz or cameras_sphere.npz of a folder (docs/formats).
+    """Read photos, masks and cameras of a folder in one of the formats of formats/catalogue.py (docs/formats).
 
     Images are in natural order, masks pair with them by name, matrices by number. downscale averages photos and masks
     over blocks of pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual
@@ -48,12 +52,13 @@ def read_capture(
     folder, reading = Path(folder), reading or CaptureReading()
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
-    layout = find_files(folder, reading, fewest_views, need_masks=need_masks)
-    file = read_cameras(layout, reading.normalize)
-    photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels)
-    masks, names = _masks(layout, photos, reading, downscale, max_pixels), [path.stem for path in layout.images]
+    layout = find_capture(folder, reading, fewest_views, need_masks=need_masks)
+    bent = _straightenings(layout)
+    file = _camera_file(layout, reading, bent)
+    photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
+    masks, names = _masks(layout, photos, reading, downscale, max_pixels, bent), _names(layout.images)
     masked = layout.masks != []
-    warnings = [*file.warnings, *summarised(layout.images, [photo.remarks for photo in photos])]
+    warnings = [*layout.warnings, *file.warnings, *summarised(layout.images, [photo.remarks for photo in photos])]
     warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
@@ -69,18 +74,62 @@ def read_capture(
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), _photo_files(layout.images, photos))
 
 
+def _names(images: Sequence[Path]) -> list[str]:
+    """Each photo's name without suffix; with its folders in front where the same name lies in several."""
+    stems = [path.stem for path in images]
+    if len(set(stems)) == len(stems):
+        return stems
+    base = os.path.commonpath([path.parent for path in images])
+    return ["_".join(path.relative_to(base).with_suffix("").parts) for path in images]
+
+
 def _photo_files(images: Sequence[Path], photos: Sequence[Photo]) -> tuple[PhotoFile, ...]:
     sizes = [photo.full_size for photo in photos]
     return tuple(PhotoFile(path.name, height, width) for path, (width, height) in zip(images, sizes, strict=True))
 
 
+def _straightenings(layout: Layout) -> dict[Path, Straightening]:
+    """Of each photo that a lens has bent, at the size that it has. Raises BadInput for a lens that cannot be undone."""
+    found = {}
+    for view in layout.views:
+        if view.lens.bends:
+            pinhole = resized(view.pinhole, size_of(view.image), view.image)
+            check_lens(view.lens, pinhole, f"{layout.cameras}: {view.image.name}")
+            found[view.image] = Straightening(view.lens, pinhole)
+    return found
+
+
+def _camera_file(layout: Layout, reading: CaptureReading, bent: Mapping[Path, Straightening]) -> CameraFile:
+    """Cameras for the photos as they will be: of their own size, straightened."""
+    if not layout.views:
+        return read_cameras(layout, reading.normalize)
+    warnings, pinholes = [], []
+    for view in layout.views:
+        pinhole = resized(view.pinhole, size_of(view.image), view.image)
+        pinholes.append(bent[view.image].straight if view.image in bent else pinhole)
+    scaled = [view for view, own in zip(layout.views, pinholes, strict=True) if own.width != view.pinhole.width]
+    if scaled:
+        told, own = scaled[0].pinhole, size_of(scaled[0].image)
+        text = f"photos of {own[0]}x{own[1]} for cameras of {told.width}x{told.height}: the intrinsics are scaled"
+        warnings.append(f"{text} ({len(scaled)} of {len(layout.views)} views)")
+    if bent:
+        warnings.append(f"lens distortion is removed from {len(bent)} photos; their borders are cropped a little")
+    return CameraFile(view_cameras(layout.views, pinholes, layout.cameras), None, warnings)
+
+
 def _masks(
-    layout: Layout, photos: Sequence[Photo], reading: CaptureReading, downscale: int, max_pixels: int
+    layout: Layout,
+    photos: Sequence[Photo],
+    reading: CaptureReading,
+    downscale: int,
+    max_pixels: int,
+    bent: Mapping[Path, Straightening],
 ) -> list[np.ndarray]:
     if layout.masks == []:
         return [np.ones(photo.colour.shape[:2], bool) for photo in photos]
     if layout.masks is not None:
         how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
-        return read_masks(layout.masks, [photo.full_size for photo in photos], how)
+        lenses = {mask: bent[image] for mask, image in zip(layout.masks, layout.images, strict=True) if image in bent}
+        return read_masks(layout.masks, [photo.full_size for photo in photos], how, lenses)
     at_hand = MaskReading(1, reading.invert_masks)  # alpha has been averaged with its photo
     return [threshold_mask(Image.fromarray(photo.alpha), at_hand) for photo in photos if photo.alpha is not None]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..capture.formats.idr import find_files, poses_file
+from ..capture.formats.catalogue import find_capture
+from ..capture.formats.idr import FORMAT, poses_file
 from ..errors import UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
@@ -62,7 +63,9 @@ def fit_capture(
         raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
     reading = CaptureReading(normalize, invert_masks, resize_masks, poses, allow_outside)
-    find_files(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
+    layout = find_capture(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
+    if layout.format != FORMAT:
+        print(f"capture   {layout.format}, {len(layout.images)} photos", flush=True)
     from .. import runtime
     from ..fitting.session import fit
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..capture.formats.idr import find_files, poses_file
+from ..capture.formats.catalogue import find_capture
+from ..capture.formats.idr import poses_file
 from ..errors import CannotCreate, InputMissing, UsageError
 from ..runs.folder import RunFolder
 from ..types import CaptureReading
@@ -31,7 +32,7 @@ def import_idr(model_file: Path, cameras_file: Path | None = None, *, out: Path,
             raise InputMissing("no such file", where=file, todo="check the path")
     if capture is not None:
         poses = poses_file(capture, None, train=cameras_file is not None)
-        find_files(capture, CaptureReading(cameras_file=poses))
+        find_capture(capture, CaptureReading(cameras_file=poses))
     folder = RunFolder(out)
     if folder.exists:
         raise CannotCreate("there is a run already", where=out, todo="choose another --out")

@@ -1,13 +1,20 @@
-"""Where other formats count pixels and axes in another way than we do."""
+"""Where other formats count pixels and axes in another way than we do, and views in plain numbers as cameras."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from ...cameras.rotations import rotation_matrices
+from ...cameras.rotations import quaternions_from_rotations, rotation_matrices
+from ...errors import BadInput
 from ...types import Cameras
+from .source import FoundView, Pinhole
 
+NOT_A_ROTATION = 1e-3  # largest deviation of R R^T from the unit matrix
+FARTHEST = 1e12  # units of the world: farther away is damage
 CORNER_CENTRE = 0.5  # pixels from a pixel's corner, their origin, to its centre, ours
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV's camera axes <- OpenGL's: y up, z backward
 
@@ -25,3 +32,19 @@ def pinholes(cameras: Cameras) -> list[list[float]]:
     K = cameras.intrinsics
     columns = [K[:, 0, 0], K[:, 1, 1], K[:, 0, 2] + CORNER_CENTRE, K[:, 1, 2] + CORNER_CENTRE]
     return torch.stack(columns, dim=1).tolist()
+
+
+def view_cameras(views: Sequence[FoundView], pinholes: Sequence[Pinhole], where: Path) -> Cameras:
+    """Cameras (float64, world frame) of views, with these intrinsics. Raises BadInput, naming a view whose pose is no
+    rotation and centre."""
+    K = torch.zeros(len(views), 3, 3, dtype=torch.float64)
+    for k, pinhole in zip(K, pinholes, strict=True):
+        k[0, 0], k[1, 1], k[0, 2], k[1, 2], k[2, 2] = pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy, 1.0
+    rotations = torch.tensor([view.rotation for view in views], dtype=torch.float64)
+    centres = torch.tensor([view.centre for view in views], dtype=torch.float64)
+    away = (rotations @ rotations.transpose(1, 2) - torch.eye(3, dtype=torch.float64)).abs().amax(dim=(1, 2))
+    for view, R, centre, distance in zip(views, rotations, centres, away.tolist(), strict=True):
+        if not distance < NOT_A_ROTATION or torch.linalg.det(R) < 0 or not centre.abs().max() < FARTHEST:
+            why = "its pose is no rotation and shift of a right-handed frame"
+            raise BadInput("bad camera", where=f"{where}: {view.image.name}", why=why, todo="correct it")
+    return Cameras(quaternions_from_rotations(rotations), centres, K)

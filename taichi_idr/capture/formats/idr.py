@@ -13,24 +13,24 @@ from ...types import CaptureReading
 from .pairing import paired_masks
 from .source import IMAGE_FOLDERS, MASK_FOLDERS, Layout, folder_of, has_alpha, list_images
 
+FORMAT = "IDR"
 CAMERA_FILES = ("cameras.npz", "cameras_sphere.npz")
 ROUGH_CAMERAS = "cameras_linear_init.npz"
 FEWEST_VIEWS = 3
 
 
+def recognised(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (*CAMERA_FILES, ROUGH_CAMERAS))
+
+
 def find_files(
-    folder: Path, reading: CaptureReading | None = None, fewest_views: int = FEWEST_VIEWS, *, need_masks: bool = True
+    folder: Path, reading: CaptureReading, fewest_views: int = FEWEST_VIEWS, *, need_masks: bool = True
 ) -> Layout:
     """Where the files of a capture are, read in that way.
 
-    Raises InputMissing: no folder, no photos' or masks' folder, no camera file; BadInput: too few photos, masks that do
+    Raises InputMissing: no photos' or masks' folder, no camera file; BadInput: too few photos, masks that do
     not pair with them, links out of the capture.
     """
-    reading = reading or CaptureReading()
-    if not folder.is_dir():
-        why = "it is a file" if folder.exists() else "there is no such folder"
-        todo = "name a folder that holds image/, mask/ and cameras.npz"
-        raise InputMissing("no capture", where=folder, why=why, todo=todo)
     inside = None if reading.allow_outside else folder
     place = folder_of(folder, IMAGE_FOLDERS)
     images = list_images(place, "image", inside=inside)
@@ -41,9 +41,13 @@ def find_files(
     usual = next((folder / name for name in CAMERA_FILES if (folder / name).exists()), folder / CAMERA_FILES[0])
     cameras = folder / reading.cameras_file if reading.cameras_file else usual
     if not cameras.is_file():
-        raise InputMissing("no camera file", where=cameras, todo="add it, in the IDR or NeuS format")
+        raise InputMissing(
+            "no camera file",
+            where=cameras,
+            todo="add it, in the IDR or NeuS format, or a transforms.json, or a COLMAP model",
+        )
     masks = _find_masks(folder_of(folder, MASK_FOLDERS), images, need_masks, inside)
-    return Layout(cameras, usual if usual.is_file() else cameras, images, masks)
+    return Layout(FORMAT, cameras, usual if usual.is_file() else cameras, images, masks)
 
 
 def poses_file(folder: Path, chosen: Path | None, *, train: bool) -> str | None:

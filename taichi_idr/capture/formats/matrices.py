@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +16,13 @@ from ...files.npz import read_npz
 from ...files.writing import atomic_write
 from ...types import Cameras
 from .pairing import last_number
-from .source import Layout
+from .source import CameraFile, Layout
 
 SINGULAR = 1e-9
 """Ratio of the least to the largest singular value below which a matrix counts as singular."""
 NOT_SIMILAR = 1e-3
 """Largest deviation of A^T A / s^2 from the unit matrix in a scale_mat."""
 _NORMALIZE = "correct it, or use --normalize to find the object from the masks"
-
-
-@dataclass(frozen=True)
-class CameraFile:
-    """`cameras` in the world frame, for photos of full size; T_world_normalised is None where it must be found."""
-
-    cameras: Cameras
-    T_world_normalised: np.ndarray | None
-    warnings: list[str]
 
 
 def read_cameras(layout: Layout, normalize: bool) -> CameraFile:

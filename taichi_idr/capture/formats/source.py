@@ -6,8 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import BadInput, InputMissing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...types import Cameras
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 RAW = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"}
@@ -18,13 +24,73 @@ MASK_FOLDERS = ("mask", "masks")
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The files of a capture. masks: None where photos carry their silhouette as alpha, empty where there are none."""
+class Pinhole:
+    """Of one photo: focal lengths and principal point in pixels, integer coordinates at pixel centres, and its size."""
 
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Lens:
+    """How a lens bends (OpenCV's models): k1 k2 p1 p2 k3 k4 k5 k6, or the fisheye's k1 k2 k3 k4."""
+
+    coefficients: tuple[float, ...]
+    fisheye: bool = False
+
+    @property
+    def bends(self) -> bool:
+        return self.fisheye or any(self.coefficients)
+
+    @property
+    def radial(self) -> tuple[float, ...]:
+        """The coefficients without the tangential ones."""
+        k = self.coefficients
+        return k if self.fisheye else tuple(0.0 if i in (2, 3) else k for i, k in enumerate(k))
+
+
+@dataclass(frozen=True)
+class FoundView:
+    """A view as a file of other formats tells it, in plain numbers: nothing heavy is needed to find it.
+
+    rotation: camera -> world, three rows; OpenCV axes. centre: world. mask: where the file names one.
+    """
+
+    image: Path
+    rotation: tuple[tuple[float, float, float], ...]
+    centre: tuple[float, float, float]
+    pinhole: Pinhole
+    lens: Lens = Lens(())
+    mask: Path | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of a capture. masks: None where photos carry their silhouette as alpha, empty where there are none.
+
+    views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs.
+    """
+
+    format: str
     cameras: Path
     intrinsics: Path
     images: list[Path]
     masks: list[Path] | None
+    views: tuple[FoundView, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CameraFile:
+    """`cameras` in the world frame, for photos of full size; T_world_normalised is None where it must be found."""
+
+    cameras: Cameras
+    T_world_normalised: np.ndarray | None
+    warnings: list[str]
 
 
 def list_images(folder: Path, what: str, *, inside: Path | None = None) -> list[Path]:
@@ -73,6 +139,17 @@ def refuse_outside(path: Path, capture: Path) -> None:
     if not path.resolve().is_relative_to(capture.resolve()):
         why = "it leaves the capture's folder"
         raise BadInput("refused", where=path, why=why, todo="copy it there, or fit with --allow-outside")
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of an image file, from its head. Raises BadInput."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception as error:  # Pillow's plugins raise many kinds on damaged bytes
+        raise BadInput("unreadable image", where=path, why=str(error), todo="replace the file") from error
 
 
 def has_alpha(path: Path) -> bool:

@@ -1,18 +1,208 @@
-"""nerfstudio's and instant-ngp's transforms.json."""
+"""transforms.json of nerfstudio, instant-ngp and Polycam; Blender's transforms_train.json (NeRF's synthetic scenes).
+
+Poses are camera -> world with OpenGL's axes, pixels are counted from the corner of the first one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ...types import Cameras
-from .conventions import OPENGL, pinholes, poses
+from ...errors import BadInput, InputMissing
+from ...types import CaptureReading
+from .pairing import paired_masks
+from .source import (
+    MASK_FOLDERS,
+    SUFFIXES,
+    FoundView,
+    Layout,
+    Lens,
+    Pinhole,
+    folder_of,
+    has_alpha,
+    list_images,
+    natural,
+    refuse_outside,
+    size_of,
+)
+
+if TYPE_CHECKING:
+    from ...types import Cameras
+
+FORMAT = "transforms.json"
+FILES = ("transforms.json", "transforms_train.json")
+MOST_BYTES = 64 << 20
+_HALF = 0.5  # pixels from a pixel's corner, where these formats count from, to its centre
+_LENSES = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV_FISHEYE"}
+_TODO = "correct the file"
+
+
+def recognised(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in FILES)
+
+
+def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need_masks: bool = True) -> Layout:
+    """Views of the file's frames. Raises InputMissing: photos that are not there; BadInput: what is wrong in it."""
+    file = next(folder / name for name in FILES if (folder / name).is_file())
+    tree = _read(file)
+    frames = tree.get("frames")
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise BadInput("bad transforms", where=f"{file}: frames", why="expected a list of frames", todo=_TODO)
+    views = [_view(folder, file, {**tree, **frame}, number, reading) for number, frame in enumerate(frames)]
+    missing = [str(view.image.relative_to(folder)) for view in views if not view.image.is_file()]
+    if missing:
+        why = f"{len(missing)} of {len(views)} frames: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        raise InputMissing("no such photo", where=file, why=why, todo="put them there, or take their frames out")
+    if len(views) < fewest_views:
+        why = f"{len(views)} frames, at least {fewest_views} needed"
+        raise BadInput("too few images", where=file, why=why, todo="add photos")
+    views.sort(key=lambda view: (view.image.parent, natural(view.image)))
+    images = [view.image for view in views]
+    return Layout(FORMAT, file, file, images, _masks(folder, views, reading, need_masks), tuple(views))
 
 
 def transforms(cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> dict[str, object]:
     """Per frame intrinsics and `transform_matrix`, OpenGL camera -> world."""
+    from .conventions import OPENGL, pinholes, poses
+
     frames = []
     for pose, pinhole, name, (height, width) in zip(poses(cameras), pinholes(cameras), names, sizes, strict=True):
         intrinsics = dict(zip(("fl_x", "fl_y", "cx", "cy"), pinhole, strict=True))
         matrix = (pose @ OPENGL).tolist()
         frames.append({"file_path": f"image/{name}", **intrinsics, "w": width, "h": height, "transform_matrix": matrix})
     return {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, "frames": frames}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Strict JSON: no NaN, no key twice."""
+    if file.stat().st_size > MOST_BYTES:
+        raise BadInput("file too large", where=file, why=f"more than {MOST_BYTES >> 20} MiB", todo=_TODO)
+    try:
+        tree = json.loads(file.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise BadInput("not JSON", where=file, why=str(error), todo=_TODO) from error
+    if not isinstance(tree, dict):
+        raise BadInput("bad transforms", where=file, why="expected an object", todo=_TODO)
+    return tree
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key is there twice")
+    return dict(pairs)
+
+
+def _view(folder: Path, file: Path, frame: Mapping[str, Any], number: int, reading: CaptureReading) -> FoundView:
+    """One frame, with what holds for all of them beneath its own."""
+    where = f"{file}: frames[{number}]"
+    image = _file(folder, frame.get("file_path"), f"{where}.file_path", reading)
+    named = frame.get("mask_path")
+    mask = None if named is None else _file(folder, named, f"{where}.mask_path", reading)
+    matrix = _matrix(frame.get("transform_matrix"), f"{where}.transform_matrix")
+    # OpenGL's y and z axes point the other way than OpenCV's.
+    rotation = tuple((row[0], -row[1], -row[2]) for row in matrix)
+    centre = (matrix[0][3], matrix[1][3], matrix[2][3])
+    lens = _lens(frame, where)
+    pinhole = _pinhole(frame, image, where) if image.is_file() else Pinhole(1.0, 1.0, 0.0, 0.0, 1, 1)
+    return FoundView(image, rotation, centre, pinhole, lens, mask)
+
+
+def _file(folder: Path, named: Any, where: str, reading: CaptureReading) -> Path:
+    """The file of a name, whose suffix may be missing."""
+    if not isinstance(named, str) or not named or "\0" in named or "://" in named:
+        raise BadInput("bad file name", where=where, why=f"{named!r:.60}", todo=_TODO)
+    path = folder / named
+    if not path.is_file() and path.suffix.lower() not in SUFFIXES:
+        path = next((found for suffix in sorted(SUFFIXES) if (found := Path(f"{path}{suffix}")).is_file()), path)
+    if not reading.allow_outside:
+        refuse_outside(path, folder)
+    return path
+
+
+def _matrix(value: Any, where: str) -> list[list[float]]:
+    """Four rows of four numbers, the last 0 0 0 1; it may be missing."""
+    rows = value if isinstance(value, list) else []
+    numbers = [[_finite(entry) for entry in row] if isinstance(row, list) else [] for row in rows]
+    if len(numbers) not in (3, 4) or any(len(row) != 4 or None in row for row in numbers):
+        raise BadInput("bad matrix", where=where, why="expected 4x4 numbers", todo=_TODO)
+    if len(numbers) == 4 and numbers[3] != [0, 0, 0, 1]:
+        raise BadInput("bad matrix", where=where, why=f"last row {numbers[3]}, expected 0 0 0 1", todo=_TODO)
+    return numbers[:3]  # pyright: ignore[reportReturnType]
+
+
+def _finite(value: Any) -> float | None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
+    return float(value) if good else None
+
+
+def _pinhole(frame: Mapping[str, Any], image: Path, where: str) -> Pinhole:
+    """Intrinsics in pixels, or from angles of view; the size is the photo's where the file does not say."""
+    own_width, own_height = size_of(image)
+    width, height = (int(_number(frame, key, where, own)) for key, own in (("w", own_width), ("h", own_height)))
+    if width < 1 or height < 1:
+        raise BadInput("bad intrinsics", where=where, why=f"{width}x{height} pixels", todo=_TODO)
+    fx = _focal(frame, "fl_x", "camera_angle_x", width, where)
+    fy = _focal(frame, "fl_y", "camera_angle_y", height, where)
+    fx, fy = fx or fy, fy or fx
+    if fx is None or fy is None:
+        why = "neither fl_x nor camera_angle_x is there"
+        raise BadInput("bad intrinsics", where=where, why=why, todo=_TODO)
+    cx, cy = _number(frame, "cx", where, width / 2), _number(frame, "cy", where, height / 2)
+    return Pinhole(fx, fy, cx - _HALF, cy - _HALF, width, height)
+
+
+def _focal(frame: Mapping[str, Any], key: str, angle: str, size: int, where: str) -> float | None:
+    if key in frame:
+        focal = _number(frame, key, where, 0.0)
+    elif angle in frame:
+        half = _number(frame, angle, where, 0.0) / 2
+        focal = size / (2 * math.tan(half)) if 0 < half < math.pi / 2 else 0.0
+    else:
+        return None
+    if focal <= 0:
+        raise BadInput("bad intrinsics", where=f"{where}.{key}", why=f"focal length {focal:g}", todo=_TODO)
+    return focal
+
+
+def _number(frame: Mapping[str, Any], key: str, where: str, default: float) -> float:
+    value = _finite(frame.get(key, default))
+    if value is None:
+        raise BadInput("bad number", where=f"{where}.{key}", why=f"{frame[key]!r:.60}", todo=_TODO)
+    return value
+
+
+def _lens(frame: Mapping[str, Any], where: str) -> Lens:
+    model = frame.get("camera_model", "OPENCV")
+    if model not in _LENSES:
+        why = f"{model!r:.40}; expected one of {', '.join(sorted(_LENSES))}"
+        raise BadInput("unknown camera model", where=f"{where}.camera_model", why=why, todo="undistort the photos")
+    k1, k2, k3, k4, p1, p2, k5, k6 = (
+        _number(frame, key, where, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2", "k5", "k6")
+    )
+    if model == "OPENCV_FISHEYE" or frame.get("is_fisheye"):
+        return Lens((k1, k2, k3, k4), fisheye=True)
+    return Lens((k1, k2, p1, p2, k3, k4, k5, k6))
+
+
+def _masks(folder: Path, views: Sequence[FoundView], reading: CaptureReading, needed: bool) -> list[Path] | None:
+    """Those that the frames name, alpha, or a folder's."""
+    named = [view.mask for view in views if view.mask]
+    if named:
+        missing = [view.image.name for view in views if view.mask is None or not view.mask.is_file()]
+        if missing:
+            why = f"none for {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+            raise BadInput("masks and images do not pair", where=folder, why=why, todo="name one in each frame")
+        return named
+    images, place = [view.image for view in views], folder_of(folder, MASK_FOLDERS)
+    if not place.is_dir() and all(has_alpha(image) for image in images):
+        return None
+    if not place.is_dir() and not needed:
+        return []
+    return paired_masks(place, images, list_images(place, "mask", inside=None if reading.allow_outside else folder))
