@@ -18,7 +18,7 @@ from typer.main import get_command
 from taichi_idr import __version__
 from taichi_idr.errors import ExitCode
 
-from . import bench, demo, doctor, evaluate, failures, fit, import_idr, mesh, render, swap
+from . import bench, convert, demo, doctor, evaluate, failures, fit, import_idr, mesh, render, swap
 
 app = typer.Typer(
     help="Photos, silhouettes and cameras of one object become a watertight textured mesh.",
@@ -30,6 +30,7 @@ app.command("mesh")(mesh.mesh)
 app.command("render")(render.render)
 app.command("eval")(evaluate.evaluate)
 app.command("swap")(swap.swap)
+app.command("convert")(convert.convert)
 app.command("import-idr")(import_idr.import_idr)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)

@@ -15,6 +15,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .capture.reading import read_capture as read_capture
     from .capture.synthetic import make_capture as make_capture
+    from .commands.convert import convert_capture as convert_capture
     from .commands.evaluate import evaluate_run as evaluate_run
     from .commands.fit import fit_capture as fit_capture
     from .commands.mesh import mesh_run as mesh_run
@@ -35,6 +36,7 @@ _HOMES = {
     "Rays": "types",
     "TidrError": "errors",
     "TracerConfig": "config",
+    "convert_capture": "commands.convert",
     "evaluate_run": "commands.evaluate",
     "fit_capture": "commands.fit",
     "load_run": "runs.loading",

@@ -22,7 +22,7 @@ from taichi_idr.methods.catalogue import make_config
 from taichi_idr.runs.folder import RunFolder
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
-COMMANDS = ("fit", "mesh", "render", "eval", "swap", "import-idr", "demo", "doctor", "bench")
+COMMANDS = ("fit", "mesh", "render", "eval", "swap", "convert", "import-idr", "demo", "doctor", "bench")
 HELP_SECONDS = 0.5
 
 IMPORTED = """
@@ -118,6 +118,10 @@ WRONG = {
     "eval run --scan 7": 2,
     "swap --geometry run --appearance run --out a.avi": 2,
     "swap --geometry run --appearance run --out a.mp4 --path none.npz": 66,
+    "convert nowhere new": 66,
+    "convert bare new": 66,
+    "convert photos run": 73,
+    "convert photos new --to ply": 2,
     "import-idr none.pth --out new": 66,
     "import-idr none.pth cameras.pth --out new": 2,
     "import-idr run/config.toml --capture bare --out new": 66,

@@ -64,15 +64,18 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
     return Layout(FORMAT, file, file, images, _masks(folder, views, reading, need_masks), tuple(views))
 
 
-def transforms(cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> dict[str, object]:
-    """Per frame intrinsics and `transform_matrix`, OpenGL camera -> world."""
+def transforms(
+    cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]], *, masks: bool = False
+) -> dict[str, object]:
+    """Per frame intrinsics and `transform_matrix`, OpenGL camera -> world; masks: of the same names in `mask/`."""
     from .conventions import OPENGL, pinholes, poses
 
     frames = []
     for pose, pinhole, name, (height, width) in zip(poses(cameras), pinholes(cameras), names, sizes, strict=True):
         intrinsics = dict(zip(("fl_x", "fl_y", "cx", "cy"), pinhole, strict=True))
         matrix = (pose @ OPENGL).tolist()
-        frames.append({"file_path": f"image/{name}", **intrinsics, "w": width, "h": height, "transform_matrix": matrix})
+        files = {"file_path": f"image/{name}", **({"mask_path": f"mask/{name}"} if masks else {})}
+        frames.append({**files, **intrinsics, "w": width, "h": height, "transform_matrix": matrix})
     return {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, "frames": frames}
 
 

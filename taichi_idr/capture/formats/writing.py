@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,14 +40,49 @@ def write_cameras(
     sizes: its height and width. mention_skew: warn of it where it is lost.
     Raises CannotCreate, WriteFailed; a file is replaced as a whole or not at all.
     """
-    colmap = create_folder(folder / COLMAP_FOLDER)
+    create_folder(folder / COLMAP_FOLDER)
     in_world = transform_cameras(T_world_normalised, cameras.to(torch.float64))
     if mention_skew:
         _warn_of_skew(in_world, sizes)
     write_idr_cameras(folder / "cameras.npz", cameras, T_world_normalised)
-    atomic_write(folder / "transforms.json", json.dumps(transforms(in_world, names, sizes), indent=1) + "\n")
-    for name, text in colmap_texts(in_world, names, sizes).items():
-        atomic_write(colmap / name, text)
+    _write_transforms(folder, in_world, names, sizes)
+    _write_colmap(folder, in_world, names, sizes)
+
+
+def write_cameras_as(
+    to: Literal["idr", "colmap", "transforms"],
+    folder: Path,
+    cameras: Cameras,
+    T_world_normalised: np.ndarray,
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+) -> None:
+    """One of the three. transforms.json names masks too: `mask/` has those of photos in `image/`, under their names.
+
+    Raises CannotCreate, WriteFailed.
+    """
+    if to == "idr":
+        write_idr_cameras(folder / "cameras.npz", cameras, T_world_normalised)
+        return
+    in_world = transform_cameras(T_world_normalised, cameras.to(torch.float64))
+    _warn_of_skew(in_world, sizes)
+    if to == "transforms":
+        _write_transforms(folder, in_world, names, sizes, masks=True)
+    else:
+        _write_colmap(folder, in_world, names, sizes)
+
+
+def _write_transforms(
+    folder: Path, cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]], *, masks: bool = False
+) -> None:
+    text = json.dumps(transforms(cameras, names, sizes, masks=masks), indent=1) + "\n"
+    atomic_write(folder / "transforms.json", text)
+
+
+def _write_colmap(folder: Path, cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> None:
+    model = create_folder(folder / COLMAP_FOLDER)
+    for name, text in colmap_texts(cameras, names, sizes).items():
+        atomic_write(model / name, text)
 
 
 def _warn_of_skew(cameras: Cameras, sizes: Sequence[tuple[int, int]]) -> None:
