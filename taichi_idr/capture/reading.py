@@ -17,7 +17,7 @@ from .formats.catalogue import find_capture
 from .formats.conventions import view_cameras
 from .formats.idr import FEWEST_VIEWS
 from .formats.matrices import read_cameras
-from .formats.source import CameraFile, Layout, size_of
+from .formats.source import CameraFile, Layout, Pinhole, size_of
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask
@@ -53,8 +53,9 @@ def read_capture(
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
     layout = find_capture(folder, reading, fewest_views, need_masks=need_masks)
-    bent = _straightenings(layout)
-    file = _camera_file(layout, reading, bent)
+    pinholes = _own_pinholes(layout)
+    bent = _straightenings(layout, pinholes)
+    file = _camera_file(layout, reading, pinholes, bent)
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
     masks, names = _masks(layout, photos, reading, downscale, max_pixels, bent), _names(layout.images)
     masked = layout.masks != []
@@ -88,33 +89,45 @@ def _photo_files(images: Sequence[Path], photos: Sequence[Photo]) -> tuple[Photo
     return tuple(PhotoFile(path.name, height, width) for path, (width, height) in zip(images, sizes, strict=True))
 
 
-def _straightenings(layout: Layout) -> dict[Path, Straightening]:
-    """Of each photo that a lens has bent, at the size that it has. Raises BadInput for a lens that cannot be undone."""
-    found = {}
-    for view in layout.views:
+def _own_pinholes(layout: Layout) -> list[Pinhole]:
+    """The camera of each view's photo, at the size that the photo has."""
+    return [resized(view.pinhole, size_of(view.image), view.image) for view in layout.views]
+
+
+def _straightenings(layout: Layout, pinholes: Sequence[Pinhole]) -> dict[Path, Straightening]:
+    """Of each photo that a lens has bent, one for all of a camera. Raises BadInput where that cannot be undone."""
+    found, made = {}, {}
+    for view, pinhole in zip(layout.views, pinholes, strict=True):
         if view.lens.bends:
-            pinhole = resized(view.pinhole, size_of(view.image), view.image)
-            check_lens(view.lens, pinhole, f"{layout.cameras}: {view.image.name}")
-            found[view.image] = Straightening(view.lens, pinhole)
+            key = view.lens, pinhole
+            if key not in made:
+                check_lens(view.lens, pinhole, f"{layout.cameras}: {view.image.name}")
+                made[key] = Straightening(view.lens, pinhole)
+            found[view.image] = made[key]
     return found
 
 
-def _camera_file(layout: Layout, reading: CaptureReading, bent: Mapping[Path, Straightening]) -> CameraFile:
+def _camera_file(
+    layout: Layout, reading: CaptureReading, pinholes: Sequence[Pinhole], bent: Mapping[Path, Straightening]
+) -> CameraFile:
     """Cameras for the photos as they will be: of their own size, straightened."""
     if not layout.views:
         return read_cameras(layout, reading.normalize)
-    warnings, pinholes = [], []
-    for view in layout.views:
-        pinhole = resized(view.pinhole, size_of(view.image), view.image)
-        pinholes.append(bent[view.image].straight if view.image in bent else pinhole)
+    warnings = []
     scaled = [view for view, own in zip(layout.views, pinholes, strict=True) if own.width != view.pinhole.width]
     if scaled:
-        told, own = scaled[0].pinhole, size_of(scaled[0].image)
-        text = f"photos of {own[0]}x{own[1]} for cameras of {told.width}x{told.height}: the intrinsics are scaled"
+        told, own = scaled[0].pinhole, pinholes[layout.views.index(scaled[0])]
+        text = (
+            f"photos of {own.width}x{own.height} for cameras of {told.width}x{told.height}: the intrinsics are scaled"
+        )
         warnings.append(f"{text} ({len(scaled)} of {len(layout.views)} views)")
     if bent:
         warnings.append(f"lens distortion is removed from {len(bent)} photos; their borders are cropped a little")
-    return CameraFile(view_cameras(layout.views, pinholes, layout.cameras), None, warnings)
+    straight = [
+        bent[view.image].straight if view.image in bent else own
+        for view, own in zip(layout.views, pinholes, strict=True)
+    ]
+    return CameraFile(view_cameras(layout.views, straight, layout.cameras), None, warnings)
 
 
 def _masks(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import InputMissing
@@ -12,22 +10,8 @@ from . import colmap, idr, transforms
 from .idr import FEWEST_VIEWS
 from .source import Layout
 
-
-@dataclass(frozen=True)
-class Format:
-    """name: in words. recognised: whether a folder is one. find: its files, read in a way (without torch)."""
-
-    name: str
-    recognised: Callable[[Path], bool]
-    find: Callable[..., Layout]
-
-
-FORMATS = (
-    Format(idr.FORMAT, idr.recognised, idr.find_files),
-    Format(transforms.FORMAT, transforms.recognised, transforms.find_files),
-    Format(colmap.FORMAT, colmap.recognised, colmap.find_files),
-)
-"""In the order in which they are tried: what was written for us first."""
+FORMATS = (idr, transforms, colmap)
+"""Each says whether it has `recognised` a folder and knows to `find_files` there, without torch; the first wins."""
 
 
 def find_capture(
@@ -43,4 +27,4 @@ def find_capture(
         todo = "name a folder that holds photos, masks and cameras"
         raise InputMissing("no capture", where=folder, why=why, todo=todo)
     found = (one for one in FORMATS if not reading.cameras_file and one.recognised(folder))
-    return next(found, FORMATS[0]).find(folder, reading, fewest_views, need_masks=need_masks)
+    return next(found, idr).find_files(folder, reading, fewest_views, need_masks=need_masks)

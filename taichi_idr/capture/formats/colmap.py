@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
-from .pairing import paired_masks
+from .pairing import find_masks
 from .source import (
+    CORNER_CENTRE,
     IMAGE_FOLDERS,
-    MASK_FOLDERS,
     SUFFIXES,
     FoundView,
     Layout,
     Lens,
     Pinhole,
+    bounded_bytes,
     folder_of,
-    has_alpha,
-    list_images,
+    listed,
     natural,
     refuse_outside,
 )
@@ -39,7 +39,6 @@ COLMAP_FOLDER = Path("sparse", "0")
 MODELS = (Path("sparse"), Path("colmap", "sparse"), Path("dense", "sparse"), Path())
 """Folders that hold a model, or numbered ones."""
 MOST_BYTES = 1 << 30
-_HALF = 0.5  # pixels from a pixel's corner, where COLMAP counts from, to its centre
 _TODO = "write the model anew with COLMAP"
 _KINDS = (
     "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE", "FULL_OPENCV", "FOV",
@@ -90,8 +89,9 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
         warnings.append(
             f"{without} of {len(photos)} photos have no pose in {model.relative_to(folder)} and are left out"
         )
-    masks = _masks(folder, place, [view.image for view in views], reading, need_masks)
-    return Layout(FORMAT, model, model, [view.image for view in views], masks, tuple(views), tuple(warnings))
+    posed = [view.image for view in views]
+    masks = find_masks(folder, posed, reading, needed=need_masks, below=place)
+    return Layout(FORMAT, model, model, posed, masks, tuple(views), tuple(warnings))
 
 
 def colmap_texts(cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> dict[str, str]:
@@ -128,9 +128,7 @@ def _file(model: Path, name: str) -> Path | None:
 def _bytes(model: Path, name: str) -> tuple[Path, bytes]:
     path = _file(model, name)
     assert path is not None
-    if path.stat().st_size > MOST_BYTES:
-        raise BadInput("file too large", where=path, why=f"more than {MOST_BYTES >> 20} MiB", todo=_TODO)
-    return path, path.read_bytes()
+    return path, bounded_bytes(path, MOST_BYTES, _TODO)
 
 
 class _Bytes:
@@ -209,7 +207,7 @@ def _camera(
     if not good:
         why = f"{kind} {width}x{height} {' '.join(f'{value:g}' for value in numbers)}"
         raise BadInput("bad camera", where=where, why=why, todo=_TODO)
-    pinhole = Pinhole(fx, fy, cx - _HALF, cy - _HALF, width, height)
+    pinhole = Pinhole(fx, fy, cx - CORNER_CENTRE, cy - CORNER_CENTRE, width, height)
     if kind in ("FOV", "THIN_PRISM_FISHEYE"):
         todo = "undistort the photos with COLMAP's image_undistorter"
         raise BadInput("unknown camera model", where=where, why=f"{kind} is not supported", todo=todo)
@@ -285,31 +283,8 @@ def _refuse_missing(place: Path, views: Sequence[FoundView], model: Path) -> Non
         raise InputMissing("no image folder", where=place, todo="put the images there")
     missing = [view.image.name for view in views if not view.image.is_file()]
     if missing:
-        why = f"{len(missing)} of {len(views)}: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        why = f"{len(missing)} of {len(views)}: {listed(missing)}"
         raise InputMissing("no such photo", where=model, why=why, todo=f"put them into {place.name}/")
-
-
-def _masks(
-    folder: Path, place: Path, images: Sequence[Path], reading: CaptureReading, needed: bool
-) -> list[Path] | None:
-    """Alpha, or those of a folder: by names, below the same folders where photos lie in several."""
-    masks = folder_of(folder, MASK_FOLDERS)
-    if not masks.is_dir() and all(has_alpha(image) for image in images):
-        return None
-    if not masks.is_dir() and not needed:
-        return []
-    inside = None if reading.allow_outside else folder
-    groups: dict[Path, list[Path]] = {}
-    for image in images:
-        groups.setdefault(image.parent.relative_to(place), []).append(image)
-    found = {
-        image: mask
-        for part, some in groups.items()
-        for image, mask in zip(
-            some, paired_masks(masks / part, some, list_images(masks / part, "mask", inside=inside)), strict=True
-        )
-    }
-    return [found[image] for image in images]
 
 
 def _spaced(numbers: Sequence[float]) -> str:

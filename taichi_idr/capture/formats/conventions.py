@@ -11,11 +11,10 @@ import torch
 from ...cameras.rotations import quaternions_from_rotations, rotation_matrices
 from ...errors import BadInput
 from ...types import Cameras
-from .source import FoundView, Pinhole
+from .source import CORNER_CENTRE, FoundView, Pinhole
 
 NOT_A_ROTATION = 1e-3  # largest deviation of R R^T from the unit matrix
 FARTHEST = 1e12  # units of the world: farther away is damage
-CORNER_CENTRE = 0.5  # pixels from a pixel's corner, their origin, to its centre, ours
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV's camera axes <- OpenGL's: y up, z backward
 
 

@@ -5,13 +5,12 @@ Finding the files needs neither torch nor numpy, which take a while to import: w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
-from .pairing import paired_masks
-from .source import IMAGE_FOLDERS, MASK_FOLDERS, Layout, folder_of, has_alpha, list_images
+from .pairing import find_masks
+from .source import IMAGE_FOLDERS, Layout, folder_of, list_images
 
 FORMAT = "IDR"
 CAMERA_FILES = ("cameras.npz", "cameras_sphere.npz")
@@ -46,7 +45,7 @@ def find_files(
             where=cameras,
             todo="add it, in the IDR or NeuS format, or a transforms.json, or a COLMAP model",
         )
-    masks = _find_masks(folder_of(folder, MASK_FOLDERS), images, need_masks, inside)
+    masks = find_masks(folder, images, reading, needed=need_masks)
     return Layout(FORMAT, cameras, usual if usual.is_file() else cameras, images, masks)
 
 
@@ -64,11 +63,3 @@ def poses_file(folder: Path, chosen: Path | None, *, train: bool) -> str | None:
         raise InputMissing("no camera file", where=chosen, why=why, todo="name a file in the IDR or NeuS format")
     found, folder = found.resolve(), folder.resolve()
     return str(found.relative_to(folder) if found.is_relative_to(folder) else found)
-
-
-def _find_masks(folder: Path, images: Sequence[Path], needed: bool, inside: Path | None) -> list[Path] | None:
-    if not folder.is_dir() and all(has_alpha(path) for path in images):
-        return None
-    if not folder.is_dir() and not needed:
-        return []
-    return paired_masks(folder, images, list_images(folder, "mask", inside=inside))

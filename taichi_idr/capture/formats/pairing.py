@@ -7,12 +7,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...errors import BadInput
-from .source import SUFFIXES
+from ...types import CaptureReading
+from .source import MASK_FOLDERS, SUFFIXES, folder_of, has_alpha, list_images, listed
 
 _WORDS = "mask|masks|seg|segmentation|silhouette|alpha|matte|object"
 _BEFORE = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
 _AFTER = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
-_TOLD = 5  # names in an error
+
+
+def find_masks(
+    capture: Path, images: Sequence[Path], reading: CaptureReading, *, needed: bool, below: Path | None = None
+) -> list[Path] | None:
+    """The mask of each photo, in the capture's folder of them; None where all photos carry alpha instead, empty where
+    there are none and none are needed.
+
+    below: the photos' folder where they may lie in folders of it; their masks are then below the same ones. Raises
+    InputMissing, BadInput.
+    """
+    folder = folder_of(capture, MASK_FOLDERS)
+    if not folder.is_dir() and all(has_alpha(image) for image in images):
+        return None
+    if not folder.is_dir() and not needed:
+        return []
+    groups: dict[Path, list[Path]] = {}
+    for image in images:
+        groups.setdefault(folder / image.parent.relative_to(below) if below else folder, []).append(image)
+    found: dict[Path, Path] = {}
+    for place, some in groups.items():
+        masks = list_images(place, "mask", inside=None if reading.allow_outside else capture)
+        found |= zip(some, paired_masks(place, some, masks), strict=True)
+    return [found[image] for image in images]
 
 
 def paired_masks(folder: Path, images: Sequence[Path], masks: Sequence[Path]) -> list[Path]:
@@ -34,8 +58,7 @@ def paired_masks(folder: Path, images: Sequence[Path], masks: Sequence[Path]) ->
         image, candidates = twice[0]
         why = f"{image.name} has {' and '.join(path.name for path in candidates[:2])}"
         raise BadInput("masks and images do not pair", where=folder, why=why, todo="keep the one that belongs to it")
-    why = f"{len(masks)} masks for {len(images)} images, none for {', '.join(lacking[:_TOLD])}"
-    why += " ..." if len(lacking) > _TOLD else ""
+    why = f"{len(masks)} masks for {len(images)} images, none for {listed(lacking)}"
     raise BadInput("masks and images do not pair", where=folder, why=why, todo="name each mask as its photo")
 
 

@@ -21,6 +21,9 @@ _FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".jp2", *RAW}
 
 IMAGE_FOLDERS = ("image", "images", "rgb")
 MASK_FOLDERS = ("mask", "masks")
+CORNER_CENTRE = 0.5
+"""Pixels from a pixel's corner, where other formats count from, to its centre, where we do."""
+_TOLD = 5  # names in an error
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,21 @@ def refuse_outside(path: Path, capture: Path) -> None:
     if not path.resolve().is_relative_to(capture.resolve()):
         why = "it leaves the capture's folder"
         raise BadInput("refused", where=path, why=why, todo="copy it there, or fit with --allow-outside")
+
+
+def bounded_bytes(path: Path, most: int, todo: str) -> bytes:
+    """A file of at most so many bytes. Raises BadInput."""
+    try:
+        if path.stat().st_size > most:
+            raise BadInput("file too large", where=path, why=f"more than {most >> 20} MiB", todo=todo)
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput("unreadable file", where=path, why=error.strerror or str(error), todo=todo) from error
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few of them, for an error."""
+    return ", ".join(names[:_TOLD]) + (" ..." if len(names) > _TOLD else "")
 
 
 def size_of(path: Path) -> tuple[int, int]:

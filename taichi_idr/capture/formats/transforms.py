@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
-from .pairing import paired_masks
+from .pairing import find_masks
 from .source import (
-    MASK_FOLDERS,
+    CORNER_CENTRE,
     SUFFIXES,
     FoundView,
     Layout,
     Lens,
     Pinhole,
-    folder_of,
-    has_alpha,
-    list_images,
+    bounded_bytes,
+    listed,
     natural,
     refuse_outside,
     size_of,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 FORMAT = "transforms.json"
 FILES = ("transforms.json", "transforms_train.json")
 MOST_BYTES = 64 << 20
-_HALF = 0.5  # pixels from a pixel's corner, where these formats count from, to its centre
 _LENSES = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV_FISHEYE"}
 _TODO = "correct the file"
 
@@ -54,7 +52,7 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
     views = [_view(folder, file, {**tree, **frame}, number, reading) for number, frame in enumerate(frames)]
     missing = [str(view.image.relative_to(folder)) for view in views if not view.image.is_file()]
     if missing:
-        why = f"{len(missing)} of {len(views)} frames: {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+        why = f"{len(missing)} of {len(views)} frames: {listed(missing)}"
         raise InputMissing("no such photo", where=file, why=why, todo="put them there, or take their frames out")
     if len(views) < fewest_views:
         why = f"{len(views)} frames, at least {fewest_views} needed"
@@ -81,10 +79,9 @@ def transforms(
 
 def _read(file: Path) -> dict[str, Any]:
     """Strict JSON: no NaN, no key twice."""
-    if file.stat().st_size > MOST_BYTES:
-        raise BadInput("file too large", where=file, why=f"more than {MOST_BYTES >> 20} MiB", todo=_TODO)
+    data = bounded_bytes(file, MOST_BYTES, _TODO)
     try:
-        tree = json.loads(file.read_bytes(), parse_constant=_refuse_constant, object_pairs_hook=_once)
+        tree = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise BadInput("not JSON", where=file, why=str(error), todo=_TODO) from error
     if not isinstance(tree, dict):
@@ -158,7 +155,7 @@ def _pinhole(frame: Mapping[str, Any], image: Path, where: str) -> Pinhole:
         why = "neither fl_x nor camera_angle_x is there"
         raise BadInput("bad intrinsics", where=where, why=why, todo=_TODO)
     cx, cy = _number(frame, "cx", where, width / 2), _number(frame, "cy", where, height / 2)
-    return Pinhole(fx, fy, cx - _HALF, cy - _HALF, width, height)
+    return Pinhole(fx, fy, cx - CORNER_CENTRE, cy - CORNER_CENTRE, width, height)
 
 
 def _focal(frame: Mapping[str, Any], key: str, angle: str, size: int, where: str) -> float | None:
@@ -200,12 +197,7 @@ def _masks(folder: Path, views: Sequence[FoundView], reading: CaptureReading, ne
     if named:
         missing = [view.image.name for view in views if view.mask is None or not view.mask.is_file()]
         if missing:
-            why = f"none for {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+            why = f"none for {listed(missing)}"
             raise BadInput("masks and images do not pair", where=folder, why=why, todo="name one in each frame")
         return named
-    images, place = [view.image for view in views], folder_of(folder, MASK_FOLDERS)
-    if not place.is_dir() and all(has_alpha(image) for image in images):
-        return None
-    if not place.is_dir() and not needed:
-        return []
-    return paired_masks(place, images, list_images(place, "mask", inside=None if reading.allow_outside else folder))
+    return find_masks(folder, [view.image for view in views], reading, needed=needed)
