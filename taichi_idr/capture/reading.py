@@ -114,13 +114,12 @@ def _camera_file(
     if not layout.views:
         return read_cameras(layout, reading.normalize)
     warnings = []
-    scaled = [view for view, own in zip(layout.views, pinholes, strict=True) if own.width != view.pinhole.width]
+    pairs = [(view.pinhole, own) for view, own in zip(layout.views, pinholes, strict=True)]
+    scaled = [(told, own) for told, own in pairs if own.width != told.width]
     if scaled:
-        told, own = scaled[0].pinhole, pinholes[layout.views.index(scaled[0])]
-        text = (
-            f"photos of {own.width}x{own.height} for cameras of {told.width}x{told.height}: the intrinsics are scaled"
-        )
-        warnings.append(f"{text} ({len(scaled)} of {len(layout.views)} views)")
+        told, own = scaled[0]
+        text = f"photos of {own.width}x{own.height} for cameras of {told.width}x{told.height}"
+        warnings.append(f"{text}: the intrinsics are scaled ({len(scaled)} of {len(layout.views)} views)")
     if bent:
         warnings.append(f"lens distortion is removed from {len(bent)} photos; their borders are cropped a little")
     straight = [
