@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from .failures import note_run
-from .options import ArchOption
+from .options import AllowOutsideOption, ArchOption, IgnoreOption, InvertMasksOption, NormalizeOption, ResizeMasksOption
 
 
 def fit(
@@ -31,10 +31,11 @@ def fit(
     seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
     arch: ArchOption = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the old run moves to RUN/previous.")] = False,
-    normalize: Annotated[bool, typer.Option("--normalize", help="Find the object from the masks anew.")] = False,
-    invert_masks: Annotated[bool, typer.Option("--invert-masks", help="Black is the object.")] = False,
-    resize_masks: Annotated[bool, typer.Option("--resize-masks", help="Accept masks of another size.")] = False,
-    allow_outside: Annotated[bool, typer.Option("--allow-outside", help="Photos may be links out of CAPTURE.")] = False,
+    normalize: NormalizeOption = False,
+    invert_masks: InvertMasksOption = False,
+    resize_masks: ResizeMasksOption = False,
+    allow_outside: AllowOutsideOption = False,
+    ignore: IgnoreOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Fit shape and colour to a capture, and cameras if asked to.
@@ -66,6 +67,7 @@ def fit(
         invert_masks=invert_masks,
         resize_masks=resize_masks,
         allow_outside=allow_outside,
+        ignore=ignore,
     )
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")

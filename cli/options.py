@@ -22,3 +22,13 @@ def chosen_run(run: Path | None) -> Path:
     path = open_run(newest_run() if run is None else run).path
     note_run(path)
     return path
+
+
+NormalizeOption = Annotated[bool, typer.Option("--normalize", help="Find the object from the masks anew.")]
+InvertMasksOption = Annotated[bool, typer.Option("--invert-masks", help="Black is the object.")]
+ResizeMasksOption = Annotated[bool, typer.Option("--resize-masks", help="Accept masks of another size.")]
+AllowOutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Photos may be links out of CAPTURE.")]
+IgnoreOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Pictures of pixels to ignore. [default: CAPTURE/ignore, if there]"),
+]

@@ -1,4 +1,7 @@
-"""Visual hull by carving: a lattice point stays where (almost) every photo that sees it shows the object there."""
+"""Visual hull by carving: a lattice point stays where (almost) every photo that sees it shows the object there.
+
+Also what rays meet of it.
+"""
 
 from ._ti import array1, array2, array3, ti
 
@@ -25,12 +28,26 @@ def lattice_point(index, resolution):
     return 2.0 * ti.Vector([ti.cast(x, float), ti.cast(y, float), ti.cast(z, float)]) / cells - 1.0
 
 
+@ti.func
+def bit(words: ti.template(), first_word, pixel):
+    """Of a pixel of a view whose words begin at first_word."""
+    return (words[first_word + pixel // 32] >> (pixel % 32)) & 1
+
+
+@ti.func
+def nearest_cell(x, resolution):
+    """Number of the lattice point of [-1, 1], ends included, that is nearest to x."""
+    return ti.math.clamp(ti.cast(ti.floor((x + 1.0) * 0.5 * (resolution - 1) + 0.5), ti.i32), 0, resolution - 1)
+
+
 @ti.kernel
 def visual_hull(
     words: array1,
+    ignored: array1,
     first_words: array1,
     sizes: array2,
     projections: array3,
+    some_ignored: ti.i32,
     resolution: ti.i32,
     first: ti.i32,
     most_outside: float,
@@ -40,15 +57,17 @@ def visual_hull(
     """Carve the lattice points first, first + 1, ... into occupied.
 
     words        | (B,) int32   | masks, one bit a pixel, row by row, lowest bit first; each view starts a word
+    ignored      | (B,) int32   | likewise, of pixels that say nothing
     first_words  | (V,) int32   | where each view starts
     sizes        | (V, 2) int32 | rows, columns                                            | pixel
     projections  | (V, 3, 4)    | normalised -> pixel times depth, depth > 0 in front
+    some_ignored | scalar       | whether `ignored` holds anything; else it is not read
     resolution   | scalar       | lattice points along each axis of [-1, 1]^3
     most_outside | scalar       | share of the views that see a point that may show background there
     least_inside | scalar       | views that must show the object there
     occupied     | (N,) int32   | 1 on the object
 
-    A point behind a camera or beside its photo is unseen by it.
+    A point behind a camera, beside its photo or at an ignored pixel is unseen by it.
     """
     views = sizes.shape[0]
     for n in range(occupied.shape[0]):
@@ -63,9 +82,40 @@ def visual_hull(
                 r = ti.floor(row + 0.5)
                 if depth > 0.0 and c >= 0.0 and r >= 0.0 and c < sizes[view, 1] and r < sizes[view, 0]:
                     pixel = ti.cast(r, ti.i32) * sizes[view, 1] + ti.cast(c, ti.i32)
-                    word = words[first_words[view] + pixel // 32]
-                    shown = (word >> (pixel % 32)) & 1
-                    inside += shown
-                    outside += 1 - shown
+                    if some_ignored == 0 or bit(ignored, first_words[view], pixel) == 0:
+                        shown = bit(words, first_words[view], pixel)
+                        inside += shown
+                        outside += 1 - shown
         kept = outside <= most_outside * (inside + outside) and inside >= least_inside
         occupied[n] = ti.cast(kept, ti.i32)
+
+
+@ti.kernel
+def first_occupied(
+    occupied: array1, resolution: ti.i32, radius: float, origins: array2, directions: array2, depth: array1
+):
+    """Where rays first meet an occupied cell of the lattice within a sphere.
+
+    occupied   | (N^3,) int32 | 1 where a lattice point of [-1, 1]^3 is, z fastest; its cell is what is nearest to it
+    resolution | scalar       | N
+    radius     | scalar       | of the sphere about the origin
+    origins    | (R, 3)       | of rays, in the lattice's frame
+    directions | (R, 3)       | unit
+    depth      | (R,)         | distance along the ray, to half a cell; -1 where it meets none
+    """
+    step = 1.0 / ti.cast(resolution - 1, float)
+    for r in range(depth.shape[0]):
+        o = ti.Vector([origins[r, 0], origins[r, 1], origins[r, 2]])
+        d = ti.Vector([directions[r, 0], directions[r, 1], directions[r, 2]])
+        middle = -o.dot(d)
+        half = ti.sqrt(ti.max(radius * radius - (o + middle * d).norm_sqr(), 0.0))
+        found = -1.0
+        t = ti.max(middle - half, 0.0)
+        while found < 0.0 and t < middle + half:
+            p = o + t * d
+            if ti.abs(p).max() <= 1.0 + step:
+                i, j, k = nearest_cell(p[0], resolution), nearest_cell(p[1], resolution), nearest_cell(p[2], resolution)
+                if occupied[(i * resolution + j) * resolution + k] != 0:
+                    found = t
+            t += step
+        depth[r] = found

@@ -119,7 +119,8 @@ class CaptureReading:
 
     normalize: the object is found from the masks, whatever scale_mat says. invert_masks: black is the object.
     resize_masks: masks of another size are accepted. cameras_file: of other poses than the usual file's, a path from
-    the capture's folder. allow_outside: photos and masks may be links out of that folder.
+    the capture's folder. allow_outside: photos and masks may be links out of that folder. ignore: folder of pictures of
+    what no loss may use, likewise; the capture's own by default.
     """
 
     normalize: bool = False
@@ -127,6 +128,7 @@ class CaptureReading:
     resize_masks: bool = False
     cameras_file: str | None = None
     allow_outside: bool = False
+    ignore: str | None = None
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
@@ -157,6 +159,8 @@ class Capture:
     """Photos of one object, ready for a fit.
 
     images: V arrays (H, W, 3) uint8 RGB; masks: V arrays (H, W) bool, True on the object. Sizes may differ by view.
+    ignored: V arrays (H, W) bool of pixels that are neither object nor background (False in masks), None for a view
+    without any; empty where no view has any.
     cameras: float64, camera -> normalised.
     T_world_normalised: (4, 4) float64 similarity (the file's `scale_mat_0`, or computed).
     names: file stem of each image. warnings: what the reader wants the user to know. files: V, of a capture on disk.
@@ -170,6 +174,7 @@ class Capture:
     T_world_normalised: np.ndarray
     warnings: tuple[str, ...] = ()
     files: tuple[PhotoFile, ...] = ()
+    ignored: tuple[np.ndarray | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

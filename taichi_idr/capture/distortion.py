@@ -2,7 +2,7 @@
 
 The models are OpenCV's (Brown's radial and tangential terms, and the fisheye polynomial in the angle), which COLMAP and
 nerfstudio use too. Only the way from straight to bent is needed: a straight photo's pixel is looked up where the lens
-had bent it. The straight photo is zoomed so that all of it was seen: its border is cropped, nothing is invented.
+had bent it. What of the straight photo no pixel of the bent one shows is to be ignored: nothing is invented.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .formats.source import Lens, Pinhole
 
 RADII = 400  # of the check that a lens bends no two rays into one
 ZOOMS = 40  # halvings of the search for the least zoom
-LEAST_ZOOM, MOST_ZOOM = 0.5, 4.0
+LEAST_ZOOM = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,23 @@ class Straightening:
 
     @cached_property
     def straight(self) -> Pinhole:
-        """The camera of straightened photos: of the same size and centre, and of the least zoom, from 0.5 to 4, at
-        which no pixel looks past the bent photo. Raises BadInput where there is none."""
-        low, high = LEAST_ZOOM, MOST_ZOOM
+        """The camera of straightened photos: of the same size and centre, and of the least zoom, from 0.5 to 1, at
+        which no pixel looks past the bent photo; of the bent one's where there is none (`unseen` then says which)."""
+        low, high = LEAST_ZOOM, 1.0
         if self._fits(low):
             return self._zoomed(low)
         if not self._fits(high):
-            raise BadInput("distortion cannot be removed", why=f"{self.lens.coefficients}: it reaches beyond the photo")
+            return self.bent
         for _ in range(ZOOMS):
             middle = (low + high) / 2
             low, high = (low, middle) if self._fits(middle) else (middle, high)
         return self._zoomed(high)
+
+    @cached_property
+    def unseen(self) -> np.ndarray:
+        """Pixels (H, W) of the straight photo that look past the bent one."""
+        pixels = np.meshgrid(np.arange(self.bent.width), np.arange(self.bent.height))
+        return ~self._inside(*self._sources(*pixels))
 
     def image(self, bent: Image.Image) -> Image.Image:
         """The straight photo or mask, of the same mode; bilinear."""
@@ -65,9 +71,12 @@ class Straightening:
         across, down = np.arange(width), np.arange(height)
         u = np.concatenate([across, across, 0 * down, 0 * down + width - 1])
         v = np.concatenate([0 * across, 0 * across + height - 1, down, down])
-        column, row = self._sources(u, v, self._zoomed(zoom))
-        inside = (column >= -0.5) & (column <= width - 0.5) & (row >= -0.5) & (row <= height - 0.5)
-        return bool(inside.all())
+        return bool(self._inside(*self._sources(u, v, self._zoomed(zoom))).all())
+
+    def _inside(self, column: np.ndarray, row: np.ndarray) -> np.ndarray:
+        """Whether the bent photo has these places; NaN is no place."""
+        across = (column >= -0.5) & (column <= self.bent.width - 0.5)
+        return across & (row >= -0.5) & (row <= self.bent.height - 0.5)
 
     def _sources(self, u: np.ndarray, v: np.ndarray, straight: Pinhole | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Column and row in the bent photo of pixels u, v of the straight one."""

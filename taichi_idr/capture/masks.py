@@ -1,9 +1,9 @@
-"""Silhouettes: read from files or alpha channels, and looked at for what would spoil a fit."""
+"""Silhouettes: read from files of any two values, or alpha channels, and looked at for what would spoil a fit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,41 @@ from .distortion import Straightening
 from .images import averaged, decode_all, opened, sixteen_bit
 
 THRESHOLD = 127.5
+FULL = (64, 192)
+"""Grey values: masks that reach below the first and above the second are black and white, whatever lies between."""
+USUAL = {(0, 1), (0, 255), (0, 257)}
+"""Pairs of values that need no word: labels, 8 bit, 16 bit (in 1/257)."""
+FLAT_SHARE, FLAT_APART = 2e-3, 0.025
+"""Share of a mask that one value has to fill evenly to count as a class of its own, and its least distance from
+others, in shares of the range: soft outlines and JPEG's noise do neither."""
 BORDER_SHARE = 0.5
 """Share of the photo's rim on the object above which a mask may be inverted."""
 TOUCHING = 0.01
 """Share of the rim above which the object touches the border."""
+_TODO = "make them two: background and object; pixels that belong to neither go into ignore/"
 
 
 @dataclass(frozen=True)
 class MaskReading:
-    """How to read masks: shrink by `downscale`; black is the object if `invert`; other sizes accepted if `resize`."""
+    """How to read masks: shrink by `downscale`; black is the object if `invert`; other sizes accepted if `resize`.
+
+    values: grey levels of background and object, 0 to 255.
+    """
 
     downscale: int = 1
     invert: bool = False
     resize: bool = False
     max_pixels: int = 100_000_000
+    values: tuple[int, int] = (0, 255)
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """Of one file: its darkest and brightest value, and those that fill areas of it."""
+
+    low: int
+    high: int
+    flat: tuple[int, ...]
 
 
 def read_masks(
@@ -35,14 +56,28 @@ def read_masks(
     sizes: Sequence[tuple[int, int]],
     reading: MaskReading,
     lenses: Mapping[Path, Straightening] | None = None,
-) -> list[np.ndarray]:
-    """Masks (H, W) bool. sizes: width and height of the photos as in their files. lenses: of masks to be straightened.
+) -> tuple[list[np.ndarray], list[str]]:
+    """Masks (H, W) bool, and warnings. sizes: width and height of the photos as in their files. lenses: of masks to be
+    straightened.
 
-    Raises BadInput, naming the file: unreadable, or of another size than its photo.
+    All files together tell which two values there are: 0 and 255, 0 and 1, 0 and 100, black and red; the brighter one
+    is the object. Soft outlines are cut in the middle. Raises BadInput, naming the file: unreadable, of another size
+    than its photo, of three values or more.
     """
     expected = dict(zip(files, sizes, strict=True))
     bent = lenses or {}
-    return decode_all(lambda path: _read_mask(path, expected[path], reading, bent.get(path)), files)
+
+    def read(how: MaskReading) -> list[tuple[np.ndarray, _Levels]]:
+        return decode_all(lambda path: _read_mask(path, expected[path], how, bent.get(path)), files)
+
+    found = read(reading)
+    values = _two_values(files, [levels for _, levels in found])
+    if values[0] < FULL[0] and values[1] >= FULL[1]:
+        return [mask for mask, _ in found], []
+    masks = [mask for mask, _ in read(replace(reading, values=values))]  # rare: decoded twice, held once
+    which = "darker" if reading.invert else "brighter"
+    text = f"masks have the values {values[0]} and {values[1]}: the {which} one is taken for the object"
+    return masks, [] if values in USUAL else [text]
 
 
 def threshold_mask(grey: Image.Image, reading: MaskReading) -> np.ndarray:
@@ -65,31 +100,66 @@ def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: 
     return _mask_warnings(names, masks, covered)
 
 
-def _read_mask(path: Path, size: tuple[int, int], reading: MaskReading, lens: Straightening | None) -> np.ndarray:
+def _read_mask(
+    path: Path, size: tuple[int, int], reading: MaskReading, lens: Straightening | None
+) -> tuple[np.ndarray, _Levels]:
     with opened(path, reading.max_pixels) as image:
-        grey = _grey(image)
-        if grey.size != size:
-            if not reading.resize:
-                why = f"{grey.width}x{grey.height} pixels, its photo has {size[0]}x{size[1]}"
-                todo = "make them equal or use --resize-masks"
-                raise BadInput("mask of another size", where=path, why=why, todo=todo)
-            grey = grey.resize(size, Image.Resampling.BILINEAR)
-        if lens is not None:
-            grey = lens.image(grey)
-        return threshold_mask(grey, reading)
-
-
-def _grey(image: Image.Image) -> Image.Image:
-    """8-bit grey: 16 bits are scaled, masks of 0 and 1 (or of 8-bit values in 16) are stretched."""
-    wide = sixteen_bit(image)
-    grey = image if image.mode == "L" else image.convert("RGB").convert("L")
-    values = np.asarray(grey) if wide is None else wide
-    largest = int(values.max())
-    if largest > 255:
+        values = _grey_values(image)
+    levels = _levels(values)
+    if values.max() > 255:
         values = np.rint(values / 257)
-    elif largest == 1:
-        values = values * 255
-    return Image.fromarray(values.astype(np.uint8))
+    low, high = reading.values
+    if (low, high) != (0, 255):
+        values = np.clip((values.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
+    grey = Image.fromarray(values.astype(np.uint8))
+    if grey.size != size:
+        if not reading.resize:
+            why = f"{grey.width}x{grey.height} pixels, its photo has {size[0]}x{size[1]}"
+            todo = "make them equal or use --resize-masks"
+            raise BadInput("mask of another size", where=path, why=why, todo=todo)
+        grey = grey.resize(size, Image.Resampling.BILINEAR)
+    if lens is not None:
+        grey = lens.image(grey)
+    return threshold_mask(grey, reading), levels
+
+
+def _grey_values(image: Image.Image) -> np.ndarray:
+    """(H, W) integers: alpha where it varies, else brightness; the numbers of a palette whose colours do not vary."""
+    wide = sixteen_bit(image)
+    if wide is not None:
+        return wide
+    if image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+        if alpha.min() < alpha.max():
+            return alpha
+    grey = np.asarray(image if image.mode == "L" else image.convert("RGB").convert("L"))
+    return np.asarray(image) if image.mode == "P" and grey.min() == grey.max() else grey
+
+
+def _levels(values: np.ndarray) -> _Levels:
+    """In 8 bit; a class is a value that fills areas: whose pixels are surrounded by their like."""
+    low, high = int(values.min()), int(values.max())
+    inner = values[1:-1, 1:-1]
+    even = np.ones(inner.shape, bool)
+    for neighbour in (values[:-2, 1:-1], values[2:, 1:-1], values[1:-1, :-2], values[1:-1, 2:]):
+        even &= inner == neighbour
+    counts = np.bincount(inner[even].ravel(), minlength=high + 1)
+    classes: list[int] = []
+    for value in np.flatnonzero(counts > FLAT_SHARE * values.size).tolist():
+        if not classes or value - classes[-1] > FLAT_APART * (high - low):
+            classes.append(value)
+    unit = 257 if high > 255 else 1
+    return _Levels(round(low / unit), round(high / unit), tuple(round(value / unit) for value in classes))
+
+
+def _two_values(files: Sequence[Path], levels: Sequence[_Levels]) -> tuple[int, int]:
+    """Of all files together. Raises BadInput, naming one that has more."""
+    for path, one in zip(files, levels, strict=True):
+        if len(one.flat) > 2:
+            why = f"areas of the values {', '.join(map(str, one.flat[:6]))}{' ...' if len(one.flat) > 6 else ''}"
+            raise BadInput("mask of more than two values", where=path, why=why, todo=_TODO)
+    low, high = min(one.low for one in levels), max(one.high for one in levels)
+    return (low, high) if low < high else (0, 255)
 
 
 def _rim(mask: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ class Photos:
         self.offsets = torch.cumsum(self.sizes.prod(dim=1), dim=0) - self.sizes.prod(dim=1)
         self.colours = torch.cat([torch.from_numpy(image.reshape(-1, 3)) for image in capture.images]).to(device)
         self.objects = torch.cat([torch.from_numpy(mask.reshape(-1)) for mask in capture.masks]).to(device)
+        self.ignored = _ignored(capture, device)
 
     def batch(self, view: Tensor, row: Tensor, column: Tensor, typical: Tensor) -> PixelBatch:
         """The pixels at row, column (R,) of views (R,)."""
@@ -49,9 +50,25 @@ class Photos:
         position = torch.stack([column, row], dim=1).float()
         return PixelBatch(index, view.int(), position, colour, self.objects[index], typical)
 
+    def usable(self, batch: PixelBatch) -> PixelBatch:
+        """Those of a batch that are not to be ignored; all, if nothing else is left."""
+        if self.ignored is None:
+            return batch
+        kept = ~self.ignored[batch.index]
+        return batch[kept] if bool(kept.any()) else batch
+
     def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
         height, width = self.sizes[view].tolist()
         span = slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
         photo = self.colours[span].cpu().numpy().reshape(height, width, 3).astype(np.float32) / 255
         return photo, self.objects[span].cpu().numpy().reshape(height, width)
+
+
+def _ignored(capture: Capture, device: torch.device) -> Tensor | None:
+    """All pixels (P,) bool; None where none is ignored."""
+    if not capture.ignored:
+        return None
+    pairs = zip(capture.ignored, capture.masks, strict=True)
+    parts = [np.zeros(mask.size, bool) if ignored is None else ignored.reshape(-1) for ignored, mask in pairs]
+    return torch.from_numpy(np.concatenate(parts)).to(device)

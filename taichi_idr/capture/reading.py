@@ -18,6 +18,7 @@ from .formats.conventions import view_cameras
 from .formats.idr import FEWEST_VIEWS
 from .formats.matrices import read_cameras
 from .formats.source import CameraFile, Layout, Pinhole, size_of
+from .ignored import read_ignored, take_out
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask
@@ -57,9 +58,12 @@ def read_capture(
     bent = _straightenings(layout, pinholes)
     file = _camera_file(layout, reading, pinholes, bent)
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
-    masks, names = _masks(layout, photos, reading, downscale, max_pixels, bent), _names(layout.images)
+    how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
+    (masks, odd), names = _masks(layout, photos, how, bent), _names(layout.images)
+    ignored = read_ignored(layout, [photo.full_size for photo in photos], how, bent)
+    take_out(ignored, masks, layout.images)
     masked = layout.masks != []
-    warnings = [*layout.warnings, *file.warnings, *summarised(layout.images, [photo.remarks for photo in photos])]
+    warnings = [*layout.warnings, *file.warnings, *summarised(layout.images, [photo.remarks for photo in photos]), *odd]
     warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
@@ -72,7 +76,8 @@ def read_capture(
     if T_world_normalised is None and masked:
         warnings += check_frame(masks, cameras, names, found=file.T_world_normalised is None)
     colours = [photo.colour for photo in photos]
-    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), _photo_files(layout.images, photos))
+    files = _photo_files(layout.images, photos)
+    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored)
 
 
 def _names(images: Sequence[Path]) -> list[str]:
@@ -121,7 +126,7 @@ def _camera_file(
         text = f"photos of {own.width}x{own.height} for cameras of {told.width}x{told.height}"
         warnings.append(f"{text}: the intrinsics are scaled ({len(scaled)} of {len(layout.views)} views)")
     if bent:
-        warnings.append(f"lens distortion is removed from {len(bent)} photos; their borders are cropped a little")
+        warnings.append(f"lens distortion is removed from {len(bent)} of {len(layout.views)} photos")
     straight = [
         bent[view.image].straight if view.image in bent else own
         for view, own in zip(layout.views, pinholes, strict=True)
@@ -130,18 +135,13 @@ def _camera_file(
 
 
 def _masks(
-    layout: Layout,
-    photos: Sequence[Photo],
-    reading: CaptureReading,
-    downscale: int,
-    max_pixels: int,
-    bent: Mapping[Path, Straightening],
-) -> list[np.ndarray]:
+    layout: Layout, photos: Sequence[Photo], how: MaskReading, bent: Mapping[Path, Straightening]
+) -> tuple[list[np.ndarray], list[str]]:
+    """And warnings about them."""
     if layout.masks == []:
-        return [np.ones(photo.colour.shape[:2], bool) for photo in photos]
+        return [np.ones(photo.colour.shape[:2], bool) for photo in photos], []
     if layout.masks is not None:
-        how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
         lenses = {mask: bent[image] for mask, image in zip(layout.masks, layout.images, strict=True) if image in bent}
         return read_masks(layout.masks, [photo.full_size for photo in photos], how, lenses)
-    at_hand = MaskReading(1, reading.invert_masks)  # alpha has been averaged with its photo
-    return [threshold_mask(Image.fromarray(photo.alpha), at_hand) for photo in photos if photo.alpha is not None]
+    at_hand = MaskReading(1, how.invert)  # alpha has been averaged with its photo
+    return [threshold_mask(Image.fromarray(photo.alpha), at_hand) for photo in photos if photo.alpha is not None], []

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..capture.formats.catalogue import find_capture
+from ..capture.formats.source import IGNORE_FOLDER
 from ..errors import CannotCreate, warn
 from ..files.writing import create_folder
 from ..types import CaptureReading
@@ -24,7 +25,8 @@ def convert_capture(
     to: Literal["idr", "colmap", "transforms"] = "idr",
     reading: CaptureReading | None = None,
 ) -> Path:
-    """Write photos and masks as PNG, straightened where a lens bent them, and cameras in the capture's world frame.
+    """Write photos, masks and what is to be ignored as PNG, straightened where a lens bent them, and cameras in the
+    capture's world frame.
 
     to: "idr" has the object's frame as scale_mat; the others have no place for it, nor for skew. reading: how the
     capture is read. Returns `out`.
@@ -61,3 +63,7 @@ def _write_pictures(capture: Capture, folders: list[Path]) -> None:
     for name, image, mask in zip(capture.names, capture.images, capture.masks, strict=True):
         write_png(images / f"{name}.png", image)
         write_png(masks / f"{name}.png", np.where(mask, 255, 0).astype(np.uint8))
+    for name, ignored in zip(capture.names, capture.ignored, strict=bool(capture.ignored)):
+        if ignored is not None:
+            folder = create_folder(images.parent / IGNORE_FOLDER)
+            write_png(folder / f"{name}.png", np.where(ignored, 255, 0).astype(np.uint8))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..capture.formats.catalogue import find_capture
 from ..capture.formats.idr import FORMAT, poses_file
+from ..capture.formats.pairing import ignore_folder
 from ..errors import UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
@@ -40,12 +41,14 @@ def fit_capture(
     invert_masks: bool = False,
     resize_masks: bool = False,
     allow_outside: bool = False,
+    ignore: Path | None = None,
     watch: Callable[[Trainer], None] | None = None,
 ) -> FitSummary:
     """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
 
     time_limit: seconds of this call. cameras: None leaves it to the settings. init_cameras: poses to start from, a file
     in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
+    ignore: folder, likewise, of pictures of what no loss may use, white on black; by default the capture's `ignore/`.
     watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
 
     >>> summary = fit_capture(capture, out=run, steps=2, rays=64, assignments=["schedule.hull_steps=10"])
@@ -62,7 +65,9 @@ def fit_capture(
         why = f"method {method.name} takes them as they are"
         raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
-    reading = CaptureReading(normalize, invert_masks, resize_masks, poses, allow_outside)
+    reading = CaptureReading(
+        normalize, invert_masks, resize_masks, poses, allow_outside, ignore_folder(capture, ignore)
+    )
     layout = find_capture(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
     if layout.format != FORMAT:
         print(f"capture   {layout.format}, {len(layout.images)} photos", flush=True)

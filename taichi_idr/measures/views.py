@@ -26,17 +26,25 @@ class PictureScores:
 
 
 def score_views(
-    model: Model, cameras: Cameras, images: Sequence[np.ndarray], masks: Sequence[np.ndarray]
+    model: Model,
+    cameras: Cameras,
+    images: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    ignored: Sequence[np.ndarray | None] = (),
 ) -> PictureScores:
     """Render every view and compare it with its photo.
 
-    cameras: V, float64, camera -> normalised. images: V of (H, W, 3) uint8; masks: V of (H, W) bool.
+    cameras: V, float64, camera -> normalised. images: V of (H, W, 3) uint8; masks: V of (H, W) bool; ignored: V of
+    (H, W) bool or None, pixels that do not count, empty where there are none.
     """
     rows, missed, object_pixels = [], 0.0, 0
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
         photo = image.astype(np.float32) / 255
         rendered = render_view(model, cameras[[index]], *mask.shape)
         colour, hit = rendered.colour, rendered.hit
+        unused = ignored[index] if ignored else None
+        if unused is not None:
+            hit = hit & ~unused
         rows.append(
             (
                 image_metrics.psnr_masked(colour, photo, mask),

@@ -1,4 +1,4 @@
-"""Bridge to the carving of visual hulls (kernels/visual_hull.py)."""
+"""Bridge to visual hulls: carving, and what rays meet of them (kernels/visual_hull.py)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import Tensor
 from .. import runtime
 from ..cameras.pinhole import projections
 from ..kernels import visual_hull as kernels
-from ..types import Cameras
+from ..types import Cameras, Rays
 
-POINTS_PER_LAUNCH = 1 << 20
+POINTS_PER_LAUNCH, RAYS_PER_LAUNCH = 1 << 20, 1 << 20
 """A launch stays well below a second, so that a signal is heard."""
 ROUNDING = 1e-5
 """Added to counts before they are compared with a share of all views."""
@@ -26,27 +26,52 @@ def visual_hull(
     *,
     min_fraction: float = 0.95,
     min_inside: float = 0.25,
+    ignored: Sequence[np.ndarray | None] = (),
 ) -> Tensor:
     """Occupancy (res, res, res) bool, indexed x, y, z, of the lattice over [-1, 1]^3, ends included.
 
-    masks: V arrays (H, W) bool. cameras: V, in the frame of the lattice. A point is kept where at least
-    `min_fraction` of the views that see it show the object there, and `min_inside` of all views do (one at least). A
-    view does not see what lies behind it or beside its photo. Not differentiable.
+    masks: V arrays (H, W) bool. cameras: V, in the frame of the lattice. ignored: V arrays (H, W) bool, or None, of
+    pixels that say nothing; empty where there are none. A point is kept where at least `min_fraction` of the views that
+    see it show the object there, and `min_inside` of all views do (one at least). A view does not see what lies behind
+    it, beside its photo or at an ignored pixel. Not differentiable.
     """
     if len(masks) != len(cameras) or not len(masks) or resolution < 2:
         got = f"{len(masks)} masks, {len(cameras)} cameras, resolution {resolution}"
         raise ValueError(f"visual_hull: expected a mask per camera and two points per axis, got {got}")
     settings = runtime.current()
     words, first_words, sizes = (x.to(settings.device) for x in _packed(masks))
+    unused = words  # an array is needed, and not read
+    if ignored:
+        nothing = (
+            np.zeros(mask.shape, bool) if part is None else part for part, mask in zip(ignored, masks, strict=True)
+        )
+        unused = _packed(list(nothing))[0].to(settings.device)
     matrices = projections(cameras.to(torch.float64)).to(settings.device, settings.dtype).contiguous()
     most_outside = 1 - min_fraction + ROUNDING / len(masks)
     least_inside = max(1.0, min_inside * len(masks)) - ROUNDING
     occupied = torch.zeros(resolution**3, dtype=torch.int32, device=settings.device)
     for first in range(0, resolution**3, POINTS_PER_LAUNCH):
         part = occupied[first : first + POINTS_PER_LAUNCH]
-        arrays, numbers = (words, first_words, sizes, matrices), (resolution, first, most_outside, least_inside)
+        arrays = (words, unused, first_words, sizes, matrices)
+        numbers = (int(bool(ignored)), resolution, first, most_outside, least_inside)
         runtime.launch(kernels.visual_hull, *arrays, *numbers, part)
     return (occupied != 0).reshape(resolution, resolution, resolution)
+
+
+def first_occupied(occupied: Tensor, rays: Rays, *, radius: float = 2.0) -> Tensor:
+    """Depth (R,) at which unit rays first meet an occupied cell within a sphere, to half a cell; -1 where they do not.
+
+    occupied: (res, res, res) bool over [-1, 1]^3, as `visual_hull` has it; a cell is what is nearest to its point.
+    radius: of the sphere about the origin; 2 holds all of the lattice. Not differentiable.
+    """
+    settings = runtime.current()
+    cells = occupied.to(settings.device, torch.int32).reshape(-1).contiguous()
+    lines = (rays.origins.detach().contiguous(), rays.directions.detach().contiguous())
+    depth = torch.empty_like(lines[0][:, 0])
+    for first in range(0, len(depth), RAYS_PER_LAUNCH):
+        origins, directions, part = (x[first : first + RAYS_PER_LAUNCH] for x in (*lines, depth))
+        runtime.launch(kernels.first_occupied, cells, len(occupied), radius, origins, directions, part)
+    return depth
 
 
 def _packed(masks: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:

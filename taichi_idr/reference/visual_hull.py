@@ -1,7 +1,8 @@
-"""Twin of ops/visual_hull.py: projects the whole lattice into one view after the other."""
+"""Twins of ops/visual_hull.py: project the whole lattice into one view after the other, walk all rays together."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..cameras.rotations import rotation_matrices
-from ..types import Cameras
+from ..types import Cameras, Rays
 
 
 def visual_hull(
@@ -19,6 +20,7 @@ def visual_hull(
     *,
     min_fraction: float = 0.95,
     min_inside: float = 0.25,
+    ignored: Sequence[np.ndarray | None] = (),
 ) -> Tensor:
     """Kept where outside <= (1 - min_fraction) (inside + outside), and inside >= min_inside V and 1."""
     axis = torch.linspace(-1, 1, resolution, dtype=torch.float64)
@@ -26,11 +28,28 @@ def visual_hull(
     inside, outside = torch.zeros(2, len(points))
     for view, mask in enumerate(masks):
         sees, shows = _look(torch.from_numpy(mask), cameras[view : view + 1].to(torch.float64), points)
+        if ignored and ignored[view] is not None:
+            sees &= ~_look(torch.from_numpy(ignored[view]), cameras[view : view + 1].to(torch.float64), points)[1]
         inside += sees & shows
         outside += sees & ~shows
     few_outside = outside <= (1 - min_fraction) * (inside + outside) + 1e-5
     kept = few_outside & (inside >= max(1.0, min_inside * len(masks)) - 1e-5)
     return kept.reshape(resolution, resolution, resolution)
+
+
+def first_occupied(occupied: Tensor, rays: Rays, *, radius: float = 2.0) -> Tensor:
+    """Walks all rays together, half a cell at a time, from where they enter the sphere to where they leave it."""
+    step = 1 / (len(occupied) - 1)
+    middle = -(rays.origins * rays.directions).sum(dim=1)
+    half = (radius**2 - rays.at(middle).square().sum(dim=1)).clamp(min=0).sqrt()
+    depth, t = torch.full_like(middle, -1.0), (middle - half).clamp(min=0)
+    for _ in range(math.ceil(2 * radius / step) + 1):
+        points = rays.at(t)
+        cell = torch.floor((points + 1) / 2 * (len(occupied) - 1) + 0.5).long().clamp(0, len(occupied) - 1)
+        meets = occupied[tuple(cell.T)] & (points.abs().amax(dim=1) <= 1 + step) & (t < middle + half)
+        depth = torch.where(meets & (depth < 0), t, depth)
+        t = t + step
+    return depth
 
 
 def _look(mask: Tensor, camera: Cameras, points: Tensor) -> tuple[Tensor, Tensor]:

@@ -100,7 +100,8 @@ def _picture_numbers(
 
 
 def _scores(loaded: LoadedRun, views: RunViews) -> PictureScores:
-    return score_views(loaded.model, views.cameras, views.capture.images, views.capture.masks)
+    capture = views.capture
+    return score_views(loaded.model, views.cameras, capture.images, capture.masks, capture.ignored)
 
 
 def _surface_numbers(loaded: LoadedRun, T_truth_run: np.ndarray, truth: Truth) -> dict[str, float]:

@@ -37,8 +37,9 @@ class RunViews:
     def subset(self, indices: list[int]) -> RunViews:
         whole = self.capture
         images, masks, names = ([part[i] for i in indices] for part in (whole.images, whole.masks, whole.names))
-        files, cameras = tuple(whole.files[i] for i in indices), whole.cameras[indices]
-        capture = replace(whole, images=images, masks=masks, names=names, files=files, cameras=cameras)
+        files, ignored = (tuple(part[i] for i in indices if part) for part in (whole.files, whole.ignored))
+        parts = {"images": images, "masks": masks, "names": names, "files": files, "ignored": ignored}
+        capture = replace(whole, **parts, cameras=whole.cameras[indices])
         return RunViews(capture, self.cameras[indices])
 
 
@@ -71,7 +72,7 @@ def heldout_views(
         return None
     T = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised
     factor = downscale or loaded.config.downscale
-    reading = replace(loaded.reading, cameras_file=None)
+    reading = replace(loaded.reading, cameras_file=None, ignore=None)
     capture = _read(loaded, folder, factor, reading, T_world_normalised=T, fewest_views=1)
     return RunViews(capture, capture.cameras)
 

@@ -37,7 +37,7 @@ SQUARE = np.array([[60.0, 0, 23.5], [0, 60.0, 19.5], [0, 0, 1]])
 """What Blender's one angle can say."""
 LARGE, K_LARGE = (192, 160), np.array([[220.0, 0, 98.0], [0, 225.0, 77.5], [0, 0, 1]])
 """Photos in which a lens shows."""
-LENS = (0.6, 0.1, 0.02, -0.02)
+LENS = (1.5, 0.1, 0.02, -0.02)
 SAME = 1e-9  # of lengths around 500 mm and 60 pixels: double precision through quaternions
 
 Writer = Callable[..., None]
@@ -198,7 +198,7 @@ def bent_photo(view: View, lens: Lens) -> tuple[np.ndarray, np.ndarray]:
     x, y = target
     for _ in range(100):
         bent_x, bent_y = distorted(lens, x, y)
-        x, y = x + 0.7 * (target[0] - bent_x), y + 0.7 * (target[1] - bent_y)
+        x, y = x + 0.4 * (target[0] - bent_x), y + 0.4 * (target[1] - bent_y)
     fine, rim = 4, 200
     size = (fine * LARGE[0] + 2 * rim, fine * LARGE[1] + 2 * rim)
     K_fine = view.K * [[fine], [fine], [1]] + np.array([[0, 0, rim], [0, 0, rim], [0, 0, 0]])
@@ -220,17 +220,21 @@ def test_a_lens_is_straightened(folder: Path, fisheye: bool) -> None:
     model = "OPENCV_FISHEYE" if fisheye else "OPENCV"
     nerfstudio(folder, views, LARGE, camera_model=model, **dict(zip(names, lens.coefficients, strict=True)))
     capture = read_capture(folder)
-    assert any("lens distortion is removed from 6 photos" in warning for warning in capture.warnings)
+    assert any("lens distortion is removed from 6 of 6 photos" in warning for warning in capture.warnings)
     straight = in_world(capture).intrinsics.numpy()
     for index, view in enumerate(views):
         expected, mask = photograph(replace(view, K=straight[index]), LARGE)
         unstraightened, bent_mask = bent[index]
+        unseen = capture.ignored[index] if capture.ignored else None
+        if unseen is not None:
+            assert 0 < unseen.mean() < 0.5
+            mask = mask & ~unseen
         assert (mask != capture.masks[index]).mean() < max(0.002, 0.3 * (mask != bent_mask).mean())
         both = mask & capture.masks[index] & bent_mask
         error, without = (
             abs(photo.astype(float) - expected)[both].mean() for photo in (capture.images[index], unstraightened)
         )
-        assert error < 0.3 * without
+        assert error < (0.3 if fisheye else 0.7) * without  # Brown's bends little near the axis, where the object is
     if not fisheye:
         (folder / "transforms.json").unlink()
         colmap_text(folder, views, LARGE, LENS)
@@ -272,8 +276,10 @@ def test_straight_photos_show_nothing_that_was_not_seen() -> None:
         white = Image.new("L", SIZE, 255)
         straightening = Straightening(Lens(coefficients), bent)
         column, row = straightening._sources(*np.meshgrid(np.arange(SIZE[0]), np.arange(SIZE[1])))
-        assert column.min() > -0.6 and column.max() < SIZE[0] - 0.4 and row.min() > -0.6 and row.max() < SIZE[1] - 0.4
+        beyond = np.maximum(abs(column - 23.5) - 24, abs(row - 19.5) - 20)
+        assert np.array_equal(beyond > 0, straightening.unseen)
         assert np.asarray(straightening.image(white)).min() == 255
+        assert straightening.straight.fx <= bent.fx and (straightening.straight.fx == bent.fx) == (coefficients[0] > 0)
 
 
 def test_a_lens_that_bends_two_rays_into_one_is_refused(folder: Path) -> None:

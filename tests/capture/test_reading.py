@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from pathlib import Path
 
@@ -23,12 +24,13 @@ from captures import (
     write_cameras,
 )
 from PIL import Image, features
+from scipy import ndimage
 
 from taichi_idr.cameras.pinhole import projections, transform_cameras
 from taichi_idr.cameras.rotations import rotation_matrices
 from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.capture.reading import read_capture
-from taichi_idr.errors import BadInput
+from taichi_idr.errors import BadInput, InputMissing
 from taichi_idr.types import CaptureReading
 
 EXACT = 1e-9
@@ -230,8 +232,42 @@ MASK_KINDS = {
     "sixteen bits": lambda mask: Image.fromarray(mask.astype(np.uint16) * 257),
     "eight in sixteen bits": lambda mask: Image.fromarray(mask.astype(np.uint16)),
     "palette": lambda mask: Image.fromarray(mask).convert("P"),
-    "soft": lambda mask: np.where(mask > 127, 200, 90).astype(np.uint8),
+    "soft": lambda mask: _blurred(mask),
+    "alpha alone": lambda mask: np.dstack([np.full_like(mask, 255)] * 3 + [mask]),
+    "grey and alpha": lambda mask: np.dstack([np.full_like(mask, 80), mask]),
+    "JPEG's noise": lambda mask: np.where(mask > 127, mask - NOISE, NOISE).astype(np.uint8),
 }
+SAID = {
+    "grey": (lambda mask: np.where(mask > 127, 200, 90).astype(np.uint8), "90 and 200"),
+    "labels": (lambda mask: np.where(mask > 127, 2, 0).astype(np.uint8), "0 and 2"),
+    "per cent": (lambda mask: np.where(mask > 127, 100, 0).astype(np.uint8), "0 and 100"),
+    "red on black": (lambda mask: np.dstack([mask, 0 * mask, 0 * mask]), "0 and 76"),
+    "palette of reds": (lambda mask: _with_palette(mask, [0, 0, 0, 128, 0, 0]), "0 and 38"),
+}
+NAMED = {
+    "three labels": (lambda mask: _with_area(np.where(mask > 127, 2, 0).astype(np.uint8), 1), "values 0, 1, 2"),
+    "trimap": (lambda mask: _with_area(mask, 128), "values 0, 128, 255"),
+    "void": (lambda mask: _with_area(np.where(mask > 127, 15, 0).astype(np.uint8), 255), "values 0, 15, 255"),
+}
+NOISE = np.random.default_rng(0).integers(0, 9, (SIZE[1], SIZE[0])).astype(np.uint8)
+
+
+def _blurred(mask: np.ndarray) -> np.ndarray:
+    """Of the same pixels above one half."""
+    soft = ndimage.gaussian_filter(mask.astype(float), 1.0)
+    return np.where(mask > 127, np.maximum(soft, 130), np.minimum(soft, 120)).astype(np.uint8)
+
+
+def _with_palette(mask: np.ndarray, colours: list[int]) -> Image.Image:
+    image = Image.fromarray((mask > 127).astype(np.uint8)).convert("P")
+    image.putpalette(colours)
+    return image
+
+
+def _with_area(mask: np.ndarray, value: int) -> np.ndarray:
+    changed = mask.copy()
+    changed[2:9, 2:9] = value
+    return changed
 
 
 @pytest.mark.parametrize("kind", MASK_KINDS)
@@ -240,6 +276,61 @@ def test_masks_of_all_kinds_mean_the_same(folder, kind):
     capture = read_capture(folder)
     assert all(np.array_equal(m, photograph(v)[1]) for m, v in zip(capture.masks, viewpoints(), strict=True))
     assert capture.warnings == ()
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_of_two_values_the_brighter_is_the_object_and_it_is_said(folder, kind):
+    change, values = SAID[kind]
+    edit_images(folder / "mask", change)
+    capture = read_capture(folder)
+    assert all(np.array_equal(m, photograph(v)[1]) for m, v in zip(capture.masks, viewpoints(), strict=True))
+    assert capture.warnings == (f"masks have the values {values}: the brighter one is taken for the object",)
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_three_values_are_named(folder, kind):
+    change, values = NAMED[kind]
+    edit_images(folder / "mask", change)
+    with pytest.raises(BadInput, match=rf"^mask of more than two values \(.*000.png\): areas of the {values};"):
+        read_capture(folder)
+
+
+def test_a_photo_without_alpha_among_others_is_named(folder):
+    for path in (folder / "image").iterdir():
+        with Image.open(path) as image, Image.open(folder / "mask" / path.name) as mask:
+            if path.stem != "005":
+                image.putalpha(mask.convert("L"))
+            image.save(path)
+    shutil.rmtree(folder / "mask")
+    with pytest.raises(BadInput, match=r"^photo without alpha \(.*005.png\): 7 of 8 photos"):
+        read_capture(folder)
+
+
+@pytest.mark.parametrize("chosen", [None, "wires"])
+def test_ignored_pixels_are_neither_object_nor_background(folder, chosen):
+    (folder / (chosen or "ignore")).mkdir()
+    pixels = np.zeros((SIZE[1], SIZE[0]), np.uint8)
+    pixels[:, 20:24] = 255
+    Image.fromarray(pixels).save(folder / (chosen or "ignore") / "003.png")
+    whole = photograph(viewpoints()[3])[1]
+    capture = read_capture(folder, CaptureReading(ignore=chosen))
+    assert [part is None for part in capture.ignored] == [view != 3 for view in range(8)]
+    assert np.array_equal(capture.ignored[3], pixels > 0)
+    assert np.array_equal(capture.masks[3], whole & (pixels == 0)) and (whole & (pixels > 0)).any()
+    half = read_capture(folder, CaptureReading(ignore=chosen), downscale=2)
+    assert np.array_equal(half.ignored[3][0], np.repeat([False, True, False], [10, 2, 12]))
+
+
+def test_what_is_to_be_ignored_belongs_to_photos(folder):
+    with pytest.raises(InputMissing, match=r"^no such folder \(--ignore .*wires\)"):
+        read_capture(folder, CaptureReading(ignore="wires"))
+    (folder / "ignore").mkdir()
+    Image.fromarray(np.full((SIZE[1], SIZE[0]), 255, np.uint8)).save(folder / "ignore" / "other.png")
+    with pytest.raises(BadInput, match=r"^pictures to ignore do not pair \(.*ignore\): none is named as a photo"):
+        read_capture(folder)
+    (folder / "ignore" / "other.png").rename(folder / "ignore" / "003_ignore.png")
+    with pytest.raises(BadInput, match=r"^nothing left of a photo \(.*003.png\)"):
+        read_capture(folder)
 
 
 def test_inverted_masks_are_turned_on_request(folder):

@@ -174,7 +174,7 @@ class TestArguments:
         line = (
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
             "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks "
-            "--allow-outside --cameras train --init-cameras rough.npz"
+            "--allow-outside --cameras train --init-cameras rough.npz --ignore wires"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -196,6 +196,7 @@ class TestArguments:
             "invert_masks": True,
             "resize_masks": True,
             "allow_outside": True,
+            "ignore": Path("wires"),
         }
         assert capsys.readouterr().out.splitlines() == [
             "run       run",
@@ -215,7 +216,7 @@ class TestArguments:
         assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
         assert seen["out"] == Path("runs/photos")
         assert {name for name, value in seen.items() if value is None} == {
-            "steps", "time_limit", "rays", "downscale", "seed", "threads", "cameras", "init_cameras"
+            "steps", "time_limit", "rays", "downscale", "seed", "threads", "cameras", "init_cameras", "ignore"
         }  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pytest
 from captures import make_capture
+from PIL import Image
 
 from taichi_idr.cameras.pinhole import transform_cameras
 from taichi_idr.capture.reading import read_capture
@@ -51,6 +52,17 @@ def test_formats_lead_into_each_other(capture: Path, tmp_path: Path) -> None:
     last = read_capture(here)
     np.testing.assert_allclose(last.T_world_normalised, first.T_world_normalised, rtol=1e-9, atol=1e-6)
     np.testing.assert_allclose(last.cameras.centres, first.cameras.centres, rtol=0, atol=1e-8)
+
+
+def test_what_is_to_be_ignored_stays_so(capture: Path, tmp_path: Path) -> None:
+    (capture / "ignore").mkdir()
+    with Image.open(capture / "mask" / "002.png") as mask:
+        expected = np.array(mask.convert("L")) > 0
+    expected[: len(expected) // 2] = False
+    Image.fromarray(expected).save(capture / "ignore" / "002.png")
+    after = read_capture(convert_capture(capture, tmp_path / "out", to="colmap"))
+    assert [part is None for part in after.ignored] == [view != 2 for view in range(len(after))]
+    assert np.array_equal(after.ignored[2], expected)
 
 
 def test_options_of_reading_hold(capture: Path, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import torch
 from captures import BALLS, SCALE, SIZE, photograph, scale_mat, viewpoints
 
 from taichi_idr.cameras.pinhole import cameras_from_projections
-from taichi_idr.ops.visual_hull import visual_hull
+from taichi_idr.ops.visual_hull import first_occupied, visual_hull
+from taichi_idr.reference.visual_hull import first_occupied as first_occupied_twin
 from taichi_idr.reference.visual_hull import visual_hull as twin
-from taichi_idr.types import Cameras
+from taichi_idr.types import Cameras, Rays
 
 FLIPPED = 2e-4
 """Share of lattice points that single precision may put into the neighbouring pixel; measured on the CPU: none."""
@@ -118,3 +119,50 @@ def test_a_mask_is_needed_for_each_camera():
     masks, cameras = scene()
     with pytest.raises(ValueError, match="got 11 masks, 12 cameras"):
         visual_hull(masks[:-1], cameras, 16)
+
+
+@pytest.mark.precision("float64")
+def test_ignored_pixels_neither_carve_nor_count():
+    masks, cameras = scene()
+    ignored = [
+        None if view % 3 else np.random.default_rng(view).random(mask.shape) < 0.4 for view, mask in enumerate(masks)
+    ]
+    expected = twin(masks, cameras, 25, ignored=ignored)
+    found = visual_hull(masks, cameras, 25, ignored=ignored).cpu()
+    assert torch.equal(found, expected) and not torch.equal(found, twin(masks, cameras, 25))
+    blind = [np.ones_like(mask) if view == 5 else None for view, mask in enumerate(masks)]
+    masks[5] = np.zeros_like(masks[5])
+    others = [view for view in range(12) if view != 5]
+    without = visual_hull([masks[view] for view in others], cameras[others], 32, min_inside=0.3 * 12 / 11)
+    assert torch.equal(visual_hull(masks, cameras, 32, ignored=blind, min_inside=0.3), without)
+
+
+def looks(count: int, dtype: torch.dtype) -> Rays:
+    """Rays from all around, some past the lattice, some from within it."""
+    generator = torch.Generator().manual_seed(0)
+    origins = 3 * torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    aims = 0.6 * torch.randn(count, 3, generator=generator, dtype=torch.float64)
+    return Rays(origins.to(dtype), torch.nn.functional.normalize(aims - origins, dim=1).to(dtype))
+
+
+@pytest.mark.precision("float64")
+@pytest.mark.parametrize("radius", [1.0, 2.0])
+def test_first_occupied_against_the_twin(radius):
+    hull, rays = visual_hull(*scene(), 25).cpu(), looks(3000, torch.float64)
+    expected = first_occupied_twin(hull, rays, radius=radius)
+    assert 300 < (expected >= 0).sum() < 2700
+    torch.testing.assert_close(first_occupied(hull, rays, radius=radius).cpu(), expected, rtol=0, atol=1e-9)
+
+
+def test_rays_meet_a_ball_of_cells_where_the_ball_is():
+    points = lattice(65)
+    ball, rays = points.norm(dim=-1) < 0.5, looks(3000, torch.float32)
+    depth = first_occupied(ball, rays).cpu()
+    middle = -(rays.origins * rays.directions).sum(dim=1)
+    apart = (rays.origins + middle[:, None] * rays.directions).norm(dim=1)
+    cell, outside = 2 / 64, rays.origins.norm(dim=1) > 0.6
+    assert (depth[outside & (middle > 0) & (apart < 0.5 - cell)] >= 0).all()
+    assert (depth[(apart > 0.5 + cell) & outside] < 0).all()
+    direct = outside & (middle > 0) & (apart < 0.3)
+    entry = middle - (0.25 - apart**2).clamp(min=0).sqrt()
+    assert (depth - entry)[direct].abs().max() < 2.5 * cell

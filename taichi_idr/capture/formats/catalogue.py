@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import InputMissing
 from ...types import CaptureReading
 from . import colmap, idr, transforms
 from .idr import FEWEST_VIEWS
+from .pairing import find_ignored
 from .source import Layout
 
 FORMATS = (idr, transforms, colmap)
@@ -27,4 +29,5 @@ def find_capture(
         todo = "name a folder that holds photos, masks and cameras"
         raise InputMissing("no capture", where=folder, why=why, todo=todo)
     found = (one for one in FORMATS if not reading.cameras_file and one.recognised(folder))
-    return next(found, idr).find_files(folder, reading, fewest_views, need_masks=need_masks)
+    layout = next(found, idr).find_files(folder, reading, fewest_views, need_masks=need_masks)
+    return replace(layout, ignored=tuple(find_ignored(folder, layout.images, reading)))

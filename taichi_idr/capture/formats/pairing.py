@@ -1,16 +1,17 @@
-"""Which mask belongs to which photo, by their names; an equal number of both proves nothing."""
+"""Which mask belongs to which photo, and what of it is to be ignored: by name, since equal numbers prove nothing."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...errors import BadInput
+from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
-from .source import MASK_FOLDERS, SUFFIXES, folder_of, has_alpha, list_images, listed
+from .source import IGNORE_FOLDER, MASK_FOLDERS, SUFFIXES, folder_of, has_alpha, list_images, listed
 
-_WORDS = "mask|masks|seg|segmentation|silhouette|alpha|matte|object"
+_WORDS = "mask|masks|ignore|seg|segmentation|silhouette|alpha|matte|object"
 _BEFORE = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
 _AFTER = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
 
@@ -25,10 +26,17 @@ def find_masks(
     InputMissing, BadInput.
     """
     folder = folder_of(capture, MASK_FOLDERS)
-    if not folder.is_dir() and all(has_alpha(image) for image in images):
-        return None
-    if not folder.is_dir() and not needed:
-        return []
+    if not folder.is_dir():
+        opaque = [image for image in images if not has_alpha(image)]
+        if not opaque:
+            return None
+        if len(opaque) < len(images) / 2:
+            why = f"{len(images) - len(opaque)} of {len(images)} photos carry their silhouette as alpha, not this one"
+            raise BadInput(
+                "photo without alpha", where=opaque[0], why=why, todo="cut it out too, or give masks for all"
+            )
+        if not needed:
+            return []
     groups: dict[Path, list[Path]] = {}
     for image in images:
         groups.setdefault(folder / image.parent.relative_to(below) if below else folder, []).append(image)
@@ -37,6 +45,34 @@ def find_masks(
         masks = list_images(place, "mask", inside=None if reading.allow_outside else capture)
         found |= zip(some, paired_masks(place, some, masks), strict=True)
     return [found[image] for image in images]
+
+
+def find_ignored(capture: Path, images: Sequence[Path], reading: CaptureReading) -> list[Path | None]:
+    """The picture of what is to be ignored in each photo, None for a photo that has none; empty without a folder of
+    them. Raises InputMissing: no such folder was chosen; BadInput: a photo has two, or none belongs to any photo."""
+    folder = capture / (reading.ignore or IGNORE_FOLDER)
+    if not folder.is_dir():
+        if reading.ignore:
+            raise InputMissing("no such folder", where=f"--ignore {folder}", todo="name one in the capture, or a path")
+        return []
+    inside = None if reading.allow_outside or reading.ignore else capture
+    base = Path(os.path.commonpath([image.parent for image in images]))
+    found: dict[Path, Path] = {}
+    for parent in sorted({image.parent for image in images}):
+        place, some = folder / parent.relative_to(base), [image for image in images if image.parent == parent]
+        pictures = list_images(place, "ignore", inside=inside) if place.is_dir() else []
+        found |= _some_paired(place, some, pictures)
+    if not found:
+        why = "none is named as a photo"
+        raise BadInput("pictures to ignore do not pair", where=folder, why=why, todo="name each as its photo")
+    return [found.get(image) for image in images]
+
+
+def ignore_folder(capture: Path, chosen: Path | None) -> str | None:
+    """The `ignore` of a CaptureReading: a folder in the capture or, where there is none of that name, a path."""
+    if chosen is None:
+        return None
+    return str(chosen if (capture / chosen).is_dir() else chosen.resolve())
 
 
 def paired_masks(folder: Path, images: Sequence[Path], masks: Sequence[Path]) -> list[Path]:
@@ -60,6 +96,20 @@ def paired_masks(folder: Path, images: Sequence[Path], masks: Sequence[Path]) ->
         raise BadInput("masks and images do not pair", where=folder, why=why, todo="keep the one that belongs to it")
     why = f"{len(masks)} masks for {len(images)} images, none for {listed(lacking)}"
     raise BadInput("masks and images do not pair", where=folder, why=why, todo="name each mask as its photo")
+
+
+def _some_paired(folder: Path, images: Sequence[Path], pictures: Sequence[Path]) -> dict[Path, Path]:
+    """By the rule that finds most; photos may have none."""
+    found = max((_by(rule, images, pictures) for rule in (_stem, _bare_stem, last_number)), key=_count)
+    for image, candidates in zip(images, found, strict=True):
+        if len(candidates) > 1:
+            why = f"{image.name} has {' and '.join(path.name for path in candidates[:2])}"
+            raise BadInput("pictures to ignore do not pair", where=folder, why=why, todo="keep one")
+    return {image: candidates[0] for image, candidates in zip(images, found, strict=True) if candidates}
+
+
+def _count(found: Sequence[Sequence[Path]]) -> int:
+    return sum(bool(candidates) for candidates in found)
 
 
 def last_number(path: Path) -> str:

@@ -21,6 +21,7 @@ _FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".jp2", *RAW}
 
 IMAGE_FOLDERS = ("image", "images", "rgb")
 MASK_FOLDERS = ("mask", "masks")
+IGNORE_FOLDER = "ignore"
 CORNER_CENTRE = 0.5
 """Pixels from a pixel's corner, where other formats count from, to its centre, where we do."""
 _TOLD = 5  # names in an error
@@ -74,6 +75,7 @@ class FoundView:
 @dataclass(frozen=True)
 class Layout:
     """The files of a capture. masks: None where photos carry their silhouette as alpha, empty where there are none.
+    ignored: pictures of what is to be ignored in each photo, None for a photo without; empty where there are none.
 
     views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs.
     """
@@ -85,6 +87,7 @@ class Layout:
     masks: list[Path] | None
     views: tuple[FoundView, ...] = ()
     warnings: tuple[str, ...] = ()
+    ignored: tuple[Path | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class PixelTable(Photos):
         whole = torch.cat([torch.zeros_like(self.sizes), self.sizes], dim=1)
         # (4, 2 V) first row, first column, rows, columns: of each view's surroundings, then of each whole photo
         self.areas = torch.cat([boxes, whole]).T.contiguous()
-        outlines = [torch.from_numpy(_outline(mask)) for mask in capture.masks]
+        ignored = capture.ignored or [None] * len(capture)
+        outlines = [torch.from_numpy(_outline(*pair)) for pair in zip(capture.masks, ignored, strict=True)]
         self.outlines = torch.cat(outlines).to(device)  # indices within their view, one view after the other
         self.outline_counts = torch.tensor([len(part) for part in outlines], device=device)
         self.outline_offsets = torch.cumsum(self.outline_counts, dim=0) - self.outline_counts
@@ -54,7 +55,8 @@ class PixelTable(Photos):
         row[on_outline], column[on_outline] = on_row, on_column
         pairs = zip((view, row, column), self._places(again), strict=True)
         view, row, column = (torch.cat(pair) for pair in pairs)
-        return self.batch(view, row, column, torch.cat([~on_outline, torch.zeros_like(again, dtype=torch.bool)]))
+        typical = torch.cat([~on_outline, torch.zeros_like(again, dtype=torch.bool)])
+        return self.usable(self.batch(view, row, column, typical))
 
     def doubt(self, index: Tensor) -> None:
         """List pixels (N,) to be drawn again soon; of too many the oldest are forgotten."""
@@ -79,11 +81,13 @@ class PixelTable(Photos):
         return index // self.sizes[view, 1], index % self.sizes[view, 1]
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
-    """Flat indices of the pixels within OUTLINE_REACH steps of the border between object and background."""
+def _outline(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
+    """Flat indices of the pixels within OUTLINE_REACH steps of the border between object and background, but for those
+    to be ignored."""
     grown = ndimage.binary_dilation(mask, iterations=OUTLINE_REACH)
     shrunk = ndimage.binary_erosion(mask, iterations=OUTLINE_REACH, border_value=1)
-    return np.flatnonzero(np.logical_and(grown, np.logical_not(shrunk)))
+    border = np.logical_and(grown, np.logical_not(shrunk))
+    return np.flatnonzero(border if ignored is None else border & ~ignored)
 
 
 def _surroundings(mask: np.ndarray, reach: float) -> tuple[int, int, int, int]:

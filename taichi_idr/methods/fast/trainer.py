@@ -37,7 +37,7 @@ class FastTrainer(Trainer):
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
         self.optimiser = Optimiser(self.model, config.schedule)
         self.pose_steps = PoseSteps(self.poses, config.cameras)
-        self.masks = capture.masks
+        self.masks, self.ignored = capture.masks, capture.ignored
         self.generator = torch.Generator().manual_seed(config.seed)
         self.terms = Terms(config, self.model, self.poses, self.pixels, self.generator)
 
@@ -120,7 +120,7 @@ class FastTrainer(Trainer):
         cameras, resolution = self.config.cameras, self.config.schedule.hull_resolution
         rough = cameras.train and self.progress < cameras.hull_rough
         fraction = {"min_fraction": cameras.hull_fraction} if rough else {}
-        hull = visual_hull(self.masks, self.poses.cameras(), resolution, **fraction)
+        hull = visual_hull(self.masks, self.poses.cameras(), resolution, ignored=self.ignored, **fraction)
         distance = hull_distance(hull)
         if bool(hull.any()):
             slack = cameras.hull_slack * 2 / (resolution - 1) if rough else 0.0

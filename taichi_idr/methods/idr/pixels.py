@@ -35,7 +35,7 @@ class EpochPixels(Photos):
         height, width = self.sizes[chosen].tolist()
         place = self._places[height, width]
         view = torch.full_like(place, chosen)
-        return self.batch(view, place // width, place % width, torch.ones_like(place, dtype=torch.bool))
+        return self.usable(self.batch(view, place // width, place % width, torch.ones_like(place, dtype=torch.bool)))
 
     def _begin(self, epoch: int) -> None:
         generator = torch.Generator().manual_seed((self.seed * EPOCHS_PER_SEED + epoch) % (1 << 63))

@@ -67,6 +67,15 @@ def test_an_epoch_shows_every_view_once():
     assert orders[0] != orders[1] or orders[1] != orders[2]
 
 
+def test_ignored_pixels_are_not_drawn():
+    capture = photos((20, 30), (20, 30))
+    left = np.zeros((20, 30), bool)
+    left[:, :10] = True
+    some = replace(capture, ignored=(left, None))
+    first, second = sorted(batches(some, 600, range(2)), key=lambda batch: int(batch.view[0]))
+    assert len(first) == 400 and first.position[:, 0].min() == 10 and len(second) == 600
+
+
 def test_an_epochs_pixels_are_shared_and_drawn_without_replacement():
     """Section 5: positions are drawn once per epoch; views of another size have a draw of their own."""
     found = batches(photos((20, 30), (20, 30), (10, 8), (20, 30)), 100, range(8))
