@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 
 from taichi_idr import __version__
-from taichi_idr.errors import ExitCode, TidrError, UsageError, WriteFailed
+from taichi_idr.errors import ExitCode, TidrError, UsageError, WriteFailed, warn
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _SIGPIPE_CODE = 141  # what a shell reports for any program whose reader went away
@@ -48,6 +48,8 @@ def report(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     text, code = _explain(error)
+    for noticed in getattr(error, "warnings", ()):
+        warn(noticed)
     sys.stderr.write(f"tidr: error: {one_line(text)}\n")
     sys.stderr.flush()
     return code

@@ -35,6 +35,7 @@ class TidrError(Exception):
     """
 
     exit_code = ExitCode.BUG
+    warnings: tuple[str, ...] = ()  # of what was noticed before
 
     def __init__(self, what: str, *, where: object = None, why: str = "", todo: str = "") -> None:
         place = f" ({where})" if where is not None else ""

@@ -44,6 +44,15 @@ def take_out(ignored: Sequence[np.ndarray | None], masks: Sequence[np.ndarray], 
         mask &= ~pixels
 
 
+def joined(ignored: tuple[np.ndarray | None, ...], more: Sequence[np.ndarray]) -> tuple[np.ndarray | None, ...]:
+    """Both together; more: V arrays (H, W) bool, or none."""
+    if not more:
+        return ignored
+    before = ignored or (None,) * len(more)
+    pairs = zip(before, more, strict=True)
+    return tuple((pixels if one is None else one | pixels) if pixels.any() else one for one, pixels in pairs)
+
+
 def _marked(
     layout: Layout, sizes: Sequence[tuple[int, int]], how: MaskReading, lenses: Mapping[Path, Straightening]
 ) -> dict[Path, np.ndarray]:

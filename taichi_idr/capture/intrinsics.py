@@ -11,6 +11,8 @@ from ..types import Cameras
 
 ASPECT, SKEW = 2.0, 0.1
 """Largest ratio of the focal lengths, largest skew in focal lengths, above which a warning is due."""
+SHORTEST = 0.05
+"""Focal length, in photo sides, below which it is none: a photo of 168 degrees has it."""
 OFF_CENTRE, OFF_PHOTO = 0.25, 2.0
 """Distance of the principal point from the photo's centre, in its sides: warned of, refused."""
 
@@ -19,6 +21,11 @@ def check_intrinsics(names: Sequence[str], cameras: Cameras, shapes: Sequence[tu
     """Warnings about odd K; `shapes`: rows and columns of each photo. Raises BadInput where K fits no such photo."""
     oddities: dict[str, list[str]] = {}
     for name, K, shape in zip(names, cameras.intrinsics, shapes, strict=True):
+        focal = float(max(K[0, 0], K[1, 1]))
+        if focal < SHORTEST * max(shape[:2]):
+            why = f"its focal length is {focal:.3g} pixels: K is missing, or not in pixels of this photo"
+            todo = "matrices are K [R | t], with K in pixels"
+            raise BadInput("camera does not fit its photo", where=f"view {name}", why=why, todo=todo)
         off = _off_centre(K, shape)
         if off > OFF_PHOTO:
             why = f"its principal point is {off:.1f} photo sides from the photo's centre"

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ..cameras.pinhole import shrunk, transform_cameras
-from ..errors import BadInput, UsageError
+from ..errors import BadInput, TidrError, UsageError
 from ..types import Capture, CaptureReading, PhotoFile
 from .distortion import Straightening, check_lens, resized
 from .formats.catalogue import find_capture
@@ -18,11 +18,13 @@ from .formats.conventions import view_cameras
 from .formats.idr import FEWEST_VIEWS
 from .formats.matrices import read_cameras
 from .formats.source import CameraFile, Layout, Pinhole, size_of
+from .frame import check_rounding
+from .hulls import Silhouettes
 from .ignored import read_ignored, take_out
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask
-from .normalise import check_frame, find_object
+from .placing import settle_frame
 
 
 def read_capture(
@@ -54,29 +56,50 @@ def read_capture(
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
     layout = find_capture(folder, reading, fewest_views, need_masks=need_masks)
+    warnings = list(layout.warnings)
+    try:
+        return _read(layout, folder, reading, downscale, T_world_normalised, max_pixels, warnings)
+    except TidrError as error:
+        error.warnings = tuple(warnings)
+        raise
+
+
+def _read(
+    layout: Layout,
+    folder: Path,
+    reading: CaptureReading,
+    downscale: int,
+    T_world_normalised: np.ndarray | None,
+    max_pixels: int,
+    warnings: list[str],
+) -> Capture:
+    """Adds to warnings, which hold what was noticed before a failure too."""
     pinholes = _own_pinholes(layout)
     bent = _straightenings(layout, pinholes)
     file = _camera_file(layout, reading, pinholes, bent)
+    warnings += file.warnings
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
+    warnings += summarised(layout.images, [photo.remarks for photo in photos])
     how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
     (masks, odd), names = _masks(layout, photos, how, bent), _names(layout.images)
     ignored = read_ignored(layout, [photo.full_size for photo in photos], how, bent)
     take_out(ignored, masks, layout.images)
-    masked = layout.masks != []
-    warnings = [*layout.warnings, *file.warnings, *summarised(layout.images, [photo.remarks for photo in photos]), *odd]
-    warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
+    warnings += odd
+    warnings += check_masks(names, masks, inverted=reading.invert_masks) if layout.masks != [] else []
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
-    T = file.T_world_normalised if T_world_normalised is None else T_world_normalised
-    if T is None and not masked:
-        why, todo = "without masks the object cannot be found", "add scale_mat_i to the camera file, or masks"
-        raise BadInput("no frame", where=layout.cameras, why=why, todo=todo)
-    T = find_object(masks, in_world, names) if T is None else T
+    warnings += check_rounding(in_world, single=file.single)
+    if T_world_normalised is not None:
+        T = T_world_normalised
+    elif layout.masks == []:
+        T = file.T_world_normalised
+        if T is None:
+            why, todo = "without masks the object cannot be found", "add scale_mat_i to the camera file, or masks"
+            raise BadInput("no frame", where=layout.cameras, why=why, todo=todo)
+    else:
+        T, ignored = settle_frame(Silhouettes(masks, names, ignored), in_world, file, warnings)
     cameras = transform_cameras(np.linalg.inv(T), in_world)
-    if T_world_normalised is None and masked:
-        warnings += check_frame(masks, cameras, names, found=file.T_world_normalised is None)
-    colours = [photo.colour for photo in photos]
-    files = _photo_files(layout.images, photos)
+    colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored)
 
 

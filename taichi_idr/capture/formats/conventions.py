@@ -14,7 +14,7 @@ from ...types import Cameras
 from .source import CORNER_CENTRE, FoundView, Pinhole
 
 NOT_A_ROTATION = 1e-3  # largest deviation of R R^T from the unit matrix
-FARTHEST = 1e12  # units of the world: farther away is damage
+FARTHEST = 1e90  # units of the world: volumes cannot be computed beyond
 OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # OpenCV's camera axes <- OpenGL's: y up, z backward
 
 

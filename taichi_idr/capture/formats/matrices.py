@@ -20,6 +20,8 @@ from .source import CameraFile, Layout
 
 SINGULAR = 1e-9
 """Ratio of the least to the largest singular value below which a matrix counts as singular."""
+MOST = 1e90
+"""Size of numbers up to which, and down to whose inverse, volumes can be computed."""
 NOT_SIMILAR = 1e-3
 """Largest deviation of A^T A / s^2 from the unit matrix in a scale_mat."""
 _NORMALIZE = "correct it, or use --normalize to find the object from the masks"
@@ -34,7 +36,8 @@ def read_cameras(layout: Layout, normalize: bool) -> CameraFile:
     if layout.intrinsics != path:
         usual = world_cameras(layout.intrinsics, _order(layout.intrinsics, layout.images))
         cameras = Cameras(cameras.quaternions, cameras.centres, usual.intrinsics)
-    return CameraFile(cameras, T, warnings)
+    reflected = bool((np.linalg.det(world_mats[:, :3, :3]) < 0).all())
+    return CameraFile(cameras, T, warnings, reflected, single=np.array_equal(world_mats, world_mats.astype(np.float32)))
 
 
 def world_cameras(path: Path, order: Sequence[int] | None = None) -> Cameras:
@@ -137,6 +140,9 @@ def _matrix(array: np.ndarray, where: str, todo: str = "correct it") -> np.ndarr
     matrix = np.vstack([array, [0, 0, 0, 1]])[:4].astype(np.float64)
     if not np.isfinite(matrix).all():
         raise BadInput("bad matrix", where=where, why="NaN or infinity in it", todo=todo)
+    largest = abs(matrix[:3]).max()
+    if largest > MOST or 0 < largest < 1 / MOST:
+        raise BadInput("bad matrix", where=where, why=f"numbers of {largest:.0e}", todo="choose another unit of length")
     last = matrix[3]
     if last[3] == 0 or abs(last[:3]).max() > 1e-6 * abs(last[3]):
         raise BadInput("bad matrix", where=where, why=f"last row {last.tolist()}, expected 0 0 0 1", todo=todo)

@@ -92,11 +92,16 @@ class Layout:
 
 @dataclass(frozen=True)
 class CameraFile:
-    """`cameras` in the world frame, for photos of full size; T_world_normalised is None where it must be found."""
+    """`cameras` in the world frame, for photos of full size; T_world_normalised is None where it must be found.
+
+    reflected: the file's matrices turn right hands into left ones. single: they are rounded to single precision.
+    """
 
     cameras: Cameras
     T_world_normalised: np.ndarray | None
     warnings: list[str]
+    reflected: bool = False
+    single: bool = False
 
 
 def list_images(folder: Path, what: str, *, inside: Path | None = None) -> list[Path]:

@@ -1,0 +1,141 @@
+"""What silhouettes and cameras say together: rays through object pixels, and how they meet a visual hull."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+
+from .. import runtime
+from ..cameras.pinhole import inverse_intrinsics
+from ..cameras.rotations import rotation_matrices
+from ..ops.visual_hull import first_occupied, visual_hull
+from ..types import Cameras, Rays
+
+RAYS_PER_VIEW = 128
+GRID, FINEST_GRID, USUAL_COVER = 64, 160, 0.2
+"""Samples along each side of a photo where the object covers this share of it; more where it is smaller."""
+COARSE = 64  # lattice points along each axis of a hull that is only looked at
+
+
+@dataclass(frozen=True)
+class Silhouettes:
+    """Of V views: masks (H, W) bool, names; ignored: as a Capture has it."""
+
+    masks: list[np.ndarray]
+    names: list[str]
+    ignored: tuple[np.ndarray | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def ordered(self, order: Sequence[int] | np.ndarray) -> Silhouettes:
+        """The mask order[v] in the place of mask v."""
+        return replace(
+            self,
+            masks=[self.masks[view] for view in order],
+            ignored=tuple(self.ignored[view] for view in order) if self.ignored else (),
+        )
+
+    def hull(
+        self, cameras: Cameras, resolution: int, *, min_fraction: float = 0.85, min_inside: float = 0.25
+    ) -> torch.Tensor:
+        """Visual hull over [-1, 1]^3 that most views agree on: a few wrong ones cannot carve it away."""
+        votes = {"min_fraction": min_fraction, "min_inside": min_inside}
+        return visual_hull(self.masks, cameras, resolution, ignored=self.ignored, **votes)
+
+
+@dataclass(frozen=True)
+class ObjectRays:
+    """Up to RAYS_PER_VIEW rays through object pixels of each view: `view` (R,), `origins`, `directions` (R, 3)."""
+
+    view: np.ndarray
+    origins: np.ndarray
+    directions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N pixels on an even grid of each of V photos: `places` (V, N, 2) column, row; `shown` (V, N) bool, on the object;
+    `counted` (V, N) bool, neither ignored nor of a mask that is full and says nothing."""
+
+    places: np.ndarray
+    shown: np.ndarray
+    counted: np.ndarray
+
+    def ordered(self, order: Sequence[int] | np.ndarray) -> Samples:
+        """The mask order[v] in the place of mask v."""
+        return Samples(self.places, self.shown[order], self.counted[order])
+
+
+def object_rays(masks: Sequence[np.ndarray], cameras: Cameras) -> ObjectRays:
+    """Rays through object pixels evenly taken from each view, in the cameras' frame; none from a mask that is full."""
+    places, views = [], []
+    for view, mask in enumerate(masks):
+        pixels = np.flatnonzero(mask & ~mask.all())
+        chosen = pixels[np.unique(np.linspace(0, len(pixels) - 1, min(RAYS_PER_VIEW, len(pixels))).astype(int))]
+        row, column = np.divmod(chosen, mask.shape[1])
+        places.append(np.stack([column, row], axis=1))
+        views.append(np.full(len(chosen), view))
+    view = np.concatenate(views)
+    return ObjectRays(view, cameras.centres.numpy()[view], _directions(cameras, view, np.concatenate(places)))
+
+
+def sampled(views: Silhouettes) -> Samples:
+    """More densely where the object covers little of the photos."""
+    masks, ignored = views.masks, views.ignored
+    cover = float(np.median([mask.mean() for mask in masks]))
+    count = int(np.clip(GRID * np.sqrt(USUAL_COVER / max(cover, 1e-9)), GRID, FINEST_GRID))
+    share = (np.arange(count) + 0.5) / count
+    places, shown, counted = [], [], []
+    for view, mask in enumerate(masks):
+        row, column = ((share * side).astype(int) for side in mask.shape)
+        places.append(np.stack(np.meshgrid(column, row), axis=-1).reshape(-1, 2))
+        unused = ignored[view] if ignored else None
+        shown.append(mask[np.ix_(row, column)].ravel())
+        said = np.ones(count * count, bool) if unused is None else ~unused[np.ix_(row, column)].ravel()
+        counted.append(said & ~mask.all())
+    return Samples(np.stack(places), np.stack(shown), np.stack(counted))
+
+
+def looked_at(hull: torch.Tensor, cameras: Cameras, places: np.ndarray, *, radius: float = 2.0) -> np.ndarray:
+    """Whether the rays of pixels (V, N, 2) meet the hull within a sphere: (V, N) bool."""
+    views, count = places.shape[:2]
+    view = np.repeat(np.arange(views), count)
+    directions = _directions(cameras, view, places.reshape(-1, 2))
+    return _meet(hull, cameras.centres.numpy()[view], directions, radius).reshape(views, count)
+
+
+def missed(samples: Samples, seen: np.ndarray) -> np.ndarray:
+    """Share (V,) of each view's object pixels beside what its rays meet of a hull, seen (V, N); 0 where nothing counts.
+
+    What a view shows is in the hull of all views, unless it contradicts the others.
+    """
+    object_pixels = samples.shown & samples.counted
+    return (object_pixels & ~seen).sum(axis=1) / np.maximum(object_pixels.sum(axis=1), 1)
+
+
+def agreement(hull: np.ndarray, rays: ObjectRays, views: int) -> np.ndarray:
+    """Share (V,) of each view's object rays that meet the hull (M, M, M) over [-1, 1]^3, nearly; 1 for a view without
+    rays."""
+    grown = torch.from_numpy(binary_dilation(hull, iterations=2))  # a lattice misses parts thinner than its cells
+    meets = _meet(grown, rays.origins, rays.directions, 2.0)
+    counts = np.bincount(rays.view, minlength=views)
+    return np.where(counts > 0, np.bincount(rays.view, meets, views) / np.maximum(counts, 1), 1.0)
+
+
+def _meet(hull: torch.Tensor, origins: np.ndarray, directions: np.ndarray, radius: float) -> np.ndarray:
+    settings = runtime.current()
+    lines = [torch.from_numpy(part).to(settings.device, settings.dtype) for part in (origins, directions)]
+    return (first_occupied(hull, Rays(*lines), radius=radius) >= 0).cpu().numpy()
+
+
+def _directions(cameras: Cameras, view: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Unit directions (R, 3) of rays through pixels (R, 2) of views (R,)."""
+    through = (rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)).numpy()
+    pixels = np.column_stack([places, np.ones(len(places))])
+    directions = np.einsum("rij,rj->ri", through[view], pixels)
+    return directions / np.linalg.norm(directions, axis=1, keepdims=True)
