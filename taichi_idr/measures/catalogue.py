@@ -11,7 +11,8 @@ SYMBOLS = {"degrees": "°", "world units": "units", "times the start": "×"}
 
 @dataclass(frozen=True)
 class Measure:
-    """unit: empty for a plain number; "%" of one that is kept as a share."""
+    """unit: empty for a plain number; "%" of one that is kept as a share. digits: after the point; of lengths in world
+    units, which may be nanometres or miles, in all."""
 
     key: str
     name: str
@@ -21,6 +22,8 @@ class Measure:
 
     def shown(self, value: float) -> str:
         """The number alone."""
+        if self.unit == "world units":
+            return f"{float(f'{value:.{self.digits}g}'):.15g}"  # 12340 where `g` alone has 1.234e+04
         return f"{value * (100 if self.unit == '%' else 1):.{self.digits}f}"
 
     @property

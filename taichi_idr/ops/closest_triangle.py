@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -16,14 +18,17 @@ def closest_triangle(points: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
     """Distance (N,) from points (N, 3) to the nearest of the triangles `corners` (F, 3, 3), and its index
     (N,) int64.
 
-    Computed around the triangles' mean in the precision of the kernels, on the device of the runtime; F > 0.
+    Computed around the triangles' mean, in a unit about as long as they reach from it (squares of areas have to stay
+    within single precision), in the precision of the kernels, on the device of the runtime; F > 0.
     """
     if points.ndim != 2 or points.shape[1] != 3 or corners.ndim != 3 or corners.shape[1:] != (3, 3) or not len(corners):
         shapes = f"{tuple(points.shape)} and {tuple(corners.shape)}"
         raise ValueError(f"closest_triangle: expected points (N, 3) and corners (F, 3, 3), F > 0, got {shapes}")
     target = {"dtype": runtime.current().dtype, "device": runtime.current().device}
     middle = corners.reshape(-1, 3).mean(dim=0)
-    points, corners = (points - middle).to(**target).contiguous(), (corners - middle).to(**target)
+    unit = 2.0 ** math.frexp(float((corners - middle).abs().max()))[1]  # a power of two rounds nothing
+    points = ((points - middle) / unit).to(**target).contiguous()
+    corners = ((corners - middle) / unit).to(**target)
     codes, order = _curve_codes(corners.mean(dim=1), corners).sort()
     triangles = _padded(corners[order].reshape(-1, 9))
     leaf = torch.searchsorted(codes, _curve_codes(points, corners)).clamp_max(len(codes) - 1) // kernels.LEAF
@@ -33,7 +38,7 @@ def closest_triangle(points: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
         span = slice(int(part[0]), int(part[-1]) + 1) if len(part) else slice(0)
         arguments = (points[span], triangles, boxes, leaf[span].int(), distance[span], row[span])
         runtime.launch(kernels.closest_triangle, *arguments)
-    return distance, order[row.long().clamp_max(len(order) - 1)]
+    return distance * unit, order[row.long().clamp_max(len(order) - 1)]
 
 
 def _curve_codes(places: Tensor, corners: Tensor) -> Tensor:

@@ -22,6 +22,12 @@ def test_what_is_no_number_or_no_measure_is_passed_over() -> None:
     assert list(measured({"psnr_db": None, "ssim": True, "mask_iou": "0.9", "speed": 3.0})) == []
 
 
+def test_lengths_have_digits_in_any_unit() -> None:
+    chamfer = next(measure for measure in MEASURES if measure.key == "chamfer")
+    shown = {4.1234e-10: "4.123e-10", 0.000123456: "0.0001235", 0.41234: "0.4123", 12.0: "12", 98765.4: "98770"}
+    assert {value: chamfer.shown(value) for value in shown} == shown
+
+
 def test_a_share_is_shown_in_hundredths() -> None:
     share = Measure("missed", "missed", "%", 2, "some")
     assert share.shown(0.0123) == "1.23"

@@ -57,6 +57,14 @@ def test_far_from_the_origin_is_as_exact(generator, runtime):
     torch.testing.assert_close(far, near, rtol=0, atol=SINGLE * 4)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-9, 1e6, 1e9])
+def test_in_any_unit_as_exact(unit, generator, runtime):
+    """Squares of the triangles' areas, 1e-44 at a nanometre, are beyond single precision."""
+    corners, points = scattered(200, 0.3, generator).double(), torch.randn(100, 3, generator=generator).double()
+    expected, found = closest_triangle(points, corners), closest_triangle(unit * points, unit * corners)
+    torch.testing.assert_close(found[0] / unit, expected[0], rtol=0, atol=SINGLE)
+
+
 def test_points_on_the_mesh_are_at_no_distance(generator, runtime):
     corners = scattered(200, 0.3, generator)
     distance, _ = closest_triangle(corners.mean(dim=1), corners)
