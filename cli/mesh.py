@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from taichi_idr.errors import UsageError
 
 from .options import ArchOption, RunArgument, chosen_run
 
@@ -13,6 +15,9 @@ from .options import ArchOption, RunArgument, chosen_run
 def mesh(
     run: RunArgument = None,
     res: Annotated[int, typer.Option(min=8, max=4096, help="Samples along the shortest axis of its box.")] = 512,
+    bodies: Annotated[str, typer.Option(metavar="all|largest|N", help="Which bodies; N: so many of the largest.")] = (
+        "largest"
+    ),
     out: Annotated[Path | None, typer.Option(help="One .ply or .glb file. [default: both, in RUN/mesh]")] = None,
     arch: ArchOption = "auto",
 ) -> None:
@@ -20,7 +25,18 @@ def mesh(
 
     It is in the capture's own frame and unit.
     """
+    wanted = _body_count(bodies)
     chosen = chosen_run(run)
     from taichi_idr.commands.mesh import mesh_run
 
-    mesh_run(chosen, resolution=res, out=out, arch=arch)
+    mesh_run(chosen, resolution=res, bodies=wanted, out=out, arch=arch)
+
+
+def _body_count(text: str) -> int | Literal["all"]:
+    if text == "all":
+        return "all"
+    if text == "largest":
+        return 1
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError("unknown choice of bodies", where=f"--bodies {text}", todo="give all, largest or a number from 1")

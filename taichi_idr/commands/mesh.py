@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..meshes.extraction import MeshReport
+    from ..meshes.mesh import BodyCount
     from ..runtime import Arch
 
 
-def mesh_run(run: Path, *, resolution: int = 512, out: Path | None = None, arch: Arch = "cpu") -> MeshReport:
+def mesh_run(
+    run: Path, *, resolution: int = 512, bodies: BodyCount = 1, out: Path | None = None, arch: Arch = "cpu"
+) -> MeshReport:
     """Write the mesh of a run, coloured, in the world frame: `RUN/mesh/mesh.ply` and `.glb`, or the one file `out`.
 
-    resolution: samples along the shortest axis of the object's box (EVAL-1). Prints what it found.
+    resolution: samples along the shortest axis of the object's box (EVAL-1). bodies: how many are kept, those that
+    enclose most, or "all"; hollows are filled. Prints what it found.
 
     >>> report = mesh_run(run, resolution=32)
     mesh      ...
@@ -46,8 +50,8 @@ def mesh_run(run: Path, *, resolution: int = 512, out: Path | None = None, arch:
         return model.colour(points, viewing_directions(points, normals, centres.to(points)))
 
     options = {"T_world_normalised": T, "radius": model.radius, "colour": colour}
-    mesh, report = extract_mesh(model.surface, resolution=resolution, **options)
-    mesh = replace(mesh, extraction=Extraction(resolution, loaded.step))
+    mesh, report = extract_mesh(model.surface, resolution=resolution, bodies=bodies, **options)
+    mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
     for file in files:
         write_mesh(file, mesh)
     report = replace(report, files=tuple(files))
@@ -65,6 +69,11 @@ def mesh_lines(report: MeshReport) -> list[str]:
         f"surface   {state}, {_plural(topology.bodies, 'body', 'bodies')}{handles}",
         "size      " + " x ".join(f"{extent:.4g}" for extent in report.size) + " world units",
     ]
+    if report.coincident:
+        share = report.coincident / report.vertices
+        lines.append(f"merged    {share:.1%} of the vertices: so far from zero no number tells them apart")
+    if report.filled:
+        lines.append(f"filled    {_plural(report.filled, 'hollow', 'hollows')}")
     if report.dropped:
         lines.append(f"dropped   {_plural(report.dropped, 'smaller body', 'smaller bodies')}")
     if report.clipped:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..meshes.mesh import Mesh, face_vectors
+from ..meshes.mesh import Mesh, face_vectors, unit_vectors
 from ..ops.closest_triangle import closest_triangle
 
 SAMPLES = 200_000
@@ -68,5 +68,4 @@ def _one_way(mesh: Mesh, target: Mesh, samples: int, seed: int) -> tuple[np.ndar
 
 
 def _unit_normals(mesh: Mesh, faces: np.ndarray) -> np.ndarray:
-    vectors = face_vectors(mesh.vertices, mesh.faces[faces])
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)
+    return unit_vectors(face_vectors(mesh.vertices, mesh.faces[faces]))

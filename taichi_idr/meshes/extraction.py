@@ -15,38 +15,56 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.spatial import KDTree
 
 from .. import runtime
 from ..errors import Diverged, UsageError
 from ..types import Sdf
 from . import mesh as meshes
+from .bodies import Bodies, find_bodies
 from .colours import QUERY_CHUNK, Colour, vertex_colours
 from .isosurface import SurfaceBuilder
-from .mesh import Mesh, Topology
+from .mesh import BodyCount, Mesh, Topology
 
 ROUGH_RESOLUTION = 100  # EVAL-1
 LEAST_RESOLUTION = 8
 BOX_MARGIN = 0.2  # EVAL-1, normalised units on each side
 COARSEST_STEP = 0.025  # normalised units: about the rough lattice's, so that both see the same thin parts
 SLAB_LAYERS = 16  # cells; bounds memory
+TOUCHING = 1e-4  # of the bounding sphere's radius: a vertex that near to it was cut by it
+SAME_BODY = 2.0  # rough steps between what the two lattices say of one surface
 
 
 @dataclass(frozen=True)
 class MeshReport:
     """What was extracted, and what is true of it.
 
-    size (3,): extent of the box, world units. dropped: smaller bodies left out. clipped: share of the
-    vertices on the bounding sphere, where the surface was cut. files: what was written.
+    topology: of the surface through distinct positions, in the precision in which they are kept; coincident: vertices
+    that have the position of another. dropped: smaller bodies left out; filled: hollows of those that are kept.
+    clipped: share of the vertices on the bounding sphere, where the surface was cut. size (3,): extent of the box,
+    world units. files: what was written.
     """
 
     vertices: int
     faces: int
     topology: Topology
+    coincident: int
     dropped: int
+    filled: int
     clipped: float
     size: tuple[float, float, float]
     seconds: float
     files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surface:
+    """vertices (V, 3) float64, normalised frame; faces (F, 3). dropped, filled: as MeshReport has them."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    dropped: int
+    filled: int
 
 
 def extract_mesh(
@@ -55,45 +73,56 @@ def extract_mesh(
     resolution: int,
     T_world_normalised: np.ndarray,
     radius: float = 1.0,
+    bodies: BodyCount = 1,
     colour: Colour | None = None,
 ) -> tuple[Mesh, MeshReport]:
-    """Largest body of the zero level, in the world frame.
+    """Largest bodies of the zero level, in the world frame.
 
-    resolution: samples along the shortest axis of the box around the object. radius: bounding sphere, outside
-    of which nothing is. T_world_normalised: (4, 4) similarity. Raises Diverged when there is no surface.
+    resolution: samples along the shortest axis of the box around them. radius: bounding sphere, outside of which
+    nothing is. T_world_normalised: (4, 4) similarity. Raises Diverged when there is no surface.
     """
     began = time.perf_counter()
-    vertices, faces, bodies = extract_surface(sdf, resolution=resolution, radius=radius)
-    clipped = float(np.mean(np.linalg.norm(vertices, axis=1) > radius - 1e-4))
-    mesh = meshes.make_mesh(vertices, faces)
+    surface = extract_surface(sdf, resolution=resolution, radius=radius, bodies=bodies)
+    clipped = float(np.mean(np.linalg.norm(surface.vertices, axis=1) > radius * (1 - TOUCHING)))
+    mesh = meshes.make_mesh(surface.vertices, surface.faces)
     if colour is not None:
         mesh = replace(mesh, colours=vertex_colours(mesh, colour))
     mesh = meshes.transformed(mesh, T_world_normalised)
     width, height, depth = np.ptp(mesh.vertices, axis=0).tolist()
-    found = meshes.topology(faces, len(vertices))
-    seconds = time.perf_counter() - began
-    size = (width, height, depth)
-    return mesh, MeshReport(len(vertices), len(faces), found, bodies - 1, clipped, size, seconds)
+    distinct, found = meshes.topology_by_position(mesh.vertices, mesh.faces)
+    return mesh, MeshReport(
+        vertices=len(mesh.vertices),
+        faces=len(mesh.faces),
+        topology=found,
+        coincident=len(mesh.vertices) - distinct,
+        dropped=surface.dropped,
+        filled=surface.filled,
+        clipped=clipped,
+        size=(width, height, depth),
+        seconds=time.perf_counter() - began,
+    )
 
 
-def extract_surface(sdf: Sdf, *, resolution: int, radius: float = 1.0) -> tuple[np.ndarray, np.ndarray, int]:
-    """Vertices (V, 3) float64, normalised frame, and faces of the largest body, and how many bodies there
-    were."""
+def extract_surface(sdf: Sdf, *, resolution: int, radius: float = 1.0, bodies: BodyCount = 1) -> Surface:
+    """The zero level around the largest bodies, in the normalised frame; arguments as `extract_mesh` has them."""
     if resolution < LEAST_RESOLUTION:
         todo = f"give at least {LEAST_RESOLUTION}"
         raise UsageError("resolution too small", where=f"--res {resolution}", todo=todo)
+    if bodies != "all" and bodies < 1:
+        raise UsageError("no body asked for", where=f"--bodies {bodies}", todo="give at least 1, or all")
     field = _Field(sdf, radius)
     rough = _rough_lattice(radius)
     values = field.on(rough, 1)
     steepness = _steepness(values, rough.step)
-    lattice = _aligned_lattice(_rough_surface(rough, values, radius), resolution)
-    builder = SurfaceBuilder()
-    for slab in _refined_slabs(field, lattice, steepness):
-        builder.add(slab)
-    vertices, faces, bodies = meshes.largest_body(*builder.finish())
-    if len(faces) == 0:
+    seen = _rough_bodies(rough, values)
+    wanted = len(seen) if bodies == "all" else min(bodies, len(seen))
+    found, lattice = _wanted_bodies(field, seen, wanted, resolution, steepness)
+    if len(found) == 0:
         raise _no_surface(values)
-    return lattice.place(vertices), faces, bodies
+    kept = len(found) if bodies == "all" else min(bodies, len(found))
+    vertices, faces = found.largest(kept)
+    dropped = _left_out(seen, found, kept, lattice, SAME_BODY * rough.step)
+    return Surface(lattice.place(vertices), faces, dropped, int(found.hollows[:kept].sum()))
 
 
 @dataclass(frozen=True)
@@ -109,6 +138,14 @@ class _Lattice:
 
     def place(self, indices: np.ndarray) -> np.ndarray:
         return self.origin + np.einsum("nj,ij->ni", indices * self.step, self.axes)
+
+    def indices(self, points: np.ndarray) -> np.ndarray:
+        """The inverse of `place`."""
+        return (points - self.origin) @ self.axes / self.step
+
+    def is_within(self, indices: np.ndarray, margin: float) -> np.ndarray:
+        """Which of indices (N, 3) are farther than `margin` steps from the border."""
+        return np.all((indices > margin) & (indices < np.array(self.shape) - 1 - margin), axis=1)
 
 
 class _Field:
@@ -149,19 +186,80 @@ def _rough_lattice(radius: float) -> _Lattice:
     return _Lattice(np.full(3, -radius - step), np.eye(3), step, (n, n, n), 1)
 
 
-def _rough_surface(lattice: _Lattice, values: np.ndarray, radius: float) -> np.ndarray:
-    """Vertices (V, 3) of the rough mesh's largest body."""
+def _rough_bodies(lattice: _Lattice, values: np.ndarray) -> Bodies:
+    """All bodies inside the bounding sphere that the rough lattice sees, placed in the normalised frame."""
     builder = SurfaceBuilder()
     builder.add(values)
-    vertices, faces, _ = meshes.largest_body(*builder.finish())
-    if len(faces) == 0:
+    seen = find_bodies(*builder.finish())
+    if len(seen) == 0:
         raise _no_surface(values)
-    return lattice.place(vertices)
+    return replace(seen, vertices=lattice.place(seen.vertices))
 
 
 def _no_surface(values: np.ndarray) -> Diverged:
     why = f"the signed distance is in [{values.min():.4g}, {values.max():.4g}] inside the bounding sphere"
     return Diverged("no surface in bounds", why=why, todo="fit longer, or check the masks")
+
+
+def _wanted_bodies(
+    field: _Field, seen: Bodies, wanted: int, resolution: int, steepness: float
+) -> tuple[Bodies, _Lattice]:
+    """`_fine_bodies` around the `wanted` largest of those seen, or around all where that box does not hold so many.
+
+    Things that hang together by less than the rough lattice sees are one body: one that the box cuts, or one where
+    several were wanted.
+    """
+    found, lattice = _fine_bodies(field, seen.largest(wanted)[0], resolution, steepness)
+    if wanted == len(seen) or (len(found) >= wanted and not _cut_bodies(found, lattice)[:wanted].any()):
+        return found, lattice
+    return _fine_bodies(field, seen.largest(len(seen))[0], resolution, steepness)
+
+
+def _fine_bodies(field: _Field, surface: np.ndarray, resolution: int, steepness: float) -> tuple[Bodies, _Lattice]:
+    """Bodies in the box around `surface` (V, 3) of the normalised frame, in steps of a fine lattice; the lattice."""
+    lattice = _aligned_lattice(surface, resolution)
+    builder = SurfaceBuilder()
+    for slab in _refined_slabs(field, lattice, steepness):
+        builder.add(slab)
+    return find_bodies(*builder.finish()), lattice
+
+
+def _cut_bodies(found: Bodies, lattice: _Lattice) -> np.ndarray:
+    """Which bodies (B,) the box cuts: they have vertices in the cells at the lattice's border."""
+    return found.any_vertex(~lattice.is_within(found.vertices, 1.0))
+
+
+def _left_out(seen: Bodies, found: Bodies, kept: int, lattice: _Lattice, near: float) -> int:
+    """How many bodies there are beside the `kept` largest of the fine lattice.
+
+    Those that are whole in its box count as `found` there, those that are cut or outside as `seen` on the rough
+    lattice: the pieces of one count once. near: between one surface on both, normalised units.
+    """
+    cut, is_kept, margin = _cut_bodies(found, lattice), np.arange(len(found)) < kept, near / lattice.step
+    at_border = ~lattice.is_within(found.vertices, margin) & (found.body >= 0)
+    body, same = found.body[at_border], _nearest_body(lattice.place(found.vertices[at_border]), seen, near)
+
+    def are(chosen: np.ndarray) -> np.ndarray:
+        """Which seen bodies are one of the `chosen` found ones at the border."""
+        flags = np.zeros(len(seen) + 1, bool)
+        flags[same[chosen[body]]] = True
+        return flags[:-1]
+
+    beyond = ~seen.any_vertex(lattice.is_within(lattice.indices(seen.vertices), margin)) & ~are(~cut)
+    too_small = cut.copy()  # for the rough lattice
+    too_small[body[same >= 0]] = False
+    return int(((~cut | too_small) & ~is_kept).sum() + ((beyond | are(cut)) & ~are(cut & is_kept)).sum())
+
+
+def _nearest_body(points: np.ndarray, seen: Bodies, reach: float) -> np.ndarray:
+    """The body (N,) whose outside is nearest to each of points (N, 3), -1 where none is within reach."""
+    if len(points) == 0:
+        return np.zeros(0, int)
+    outside = seen.body >= 0
+    # Balanced trees may never end on a processor that flushes subnormal numbers, as it does once Taichi runs.
+    tree = KDTree(seen.vertices[outside], balanced_tree=False)
+    _, nearest = tree.query(points, distance_upper_bound=reach)
+    return np.append(seen.body[outside], -1)[nearest]
 
 
 def _steepness(values: np.ndarray, step: float) -> float:

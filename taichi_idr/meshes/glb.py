@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -36,7 +35,7 @@ def glb_bytes(mesh: Mesh) -> bytes:
         "buffers": [{"byteLength": offsets[-1]}],
     }
     if mesh.extraction:
-        document["asset"]["extras"] = asdict(mesh.extraction)
+        document["asset"]["extras"] = mesh.origin()
     if mesh.colours is not None:
         document["extensionsUsed"] = ["KHR_materials_unlit"]
     text = json.dumps(document, separators=(",", ":")).encode()

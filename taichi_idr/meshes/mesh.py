@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -13,12 +14,18 @@ from ..cameras.pinhole import scale_of
 CHUNK = 1 << 17  # faces at a time; bounds the memory of intermediate results
 
 
+BodyCount = int | Literal["all"]
+"""How many bodies are kept, the largest first."""
+
+
 @dataclass(frozen=True)
 class Extraction:
-    """How a mesh was made of a run: samples along the shortest axis of its box, steps that the fit had done."""
+    """How a mesh was made of a run: samples along the shortest axis of its box, steps that the fit had done, bodies
+    that were asked for."""
 
     resolution: int
     step: int
+    bodies: BodyCount = 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,10 @@ class Mesh:
     normals: np.ndarray
     colours: np.ndarray | None = None
     extraction: Extraction | None = None
+
+    def origin(self) -> dict[str, int | str]:
+        """What a file says about the mesh's extraction, by name."""
+        return asdict(self.extraction) if self.extraction else {}
 
 
 @dataclass(frozen=True)
@@ -69,24 +80,24 @@ def topology(faces: np.ndarray, vertex_count: int) -> Topology:
     closed = bool(len(forth) > 0 and np.array_equal(forth, back) and np.all(forth[1:] != forth[:-1]))
     both = forth if closed else np.sort(np.concatenate([forth, back]))
     edges = (int(np.count_nonzero(np.diff(both))) + min(len(both), 1)) // 2
-    bodies, _ = _parts(faces, vertex_count)
+    bodies, _ = connected_parts(faces, vertex_count)
     return Topology(closed, bodies, vertex_count - edges + len(faces))
 
 
-def largest_body(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """The connected part that encloses most (the wall of a hollow encloses less than nothing), and how many
-    there were."""
-    bodies, label = _parts(faces, len(vertices))
-    if bodies <= 1:
-        return vertices, faces, bodies
-    of_face = label[faces[:, 0]]
-    kept = of_face == np.argmax(np.bincount(of_face, weights=_volumes(vertices, faces), minlength=bodies))
-    in_use = np.zeros(len(vertices), bool)
-    in_use[faces[kept]] = True
-    used = np.flatnonzero(in_use)
-    renumbered = np.zeros(len(vertices), np.int32)
-    renumbered[used] = np.arange(len(used), dtype=np.int32)
-    return vertices[used], renumbered[faces[kept]], bodies
+def topology_by_position(vertices: np.ndarray, faces: np.ndarray) -> tuple[int, Topology]:
+    """Distinct positions among vertices (V, 3), and the topology of the mesh that has one vertex at each.
+
+    It differs from `topology` where a precision is too small for the mesh: faces whose corners fall together are gone.
+    """
+    order = np.lexsort(vertices.T)
+    differs = (vertices[order[1:]] != vertices[order[:-1]]).any(axis=1)
+    if differs.all():
+        return len(vertices), topology(faces, len(vertices))
+    number = np.zeros(len(vertices), np.int32)
+    number[order[1:]] = np.cumsum(differs)
+    corners, distinct = number[faces], int(differs.sum()) + 1
+    corners = corners[(corners != np.roll(corners, 1, axis=1)).all(axis=1)]
+    return distinct, topology(corners, distinct)
 
 
 def area(vertices: np.ndarray, faces: np.ndarray) -> float:
@@ -95,7 +106,7 @@ def area(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 def volume(vertices: np.ndarray, faces: np.ndarray) -> float:
     """Enclosed volume, positive where faces look outward."""
-    return float(_volumes(vertices - vertices.mean(axis=0), faces).sum())
+    return float(face_volumes(vertices, faces).sum())
 
 
 def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -107,20 +118,28 @@ def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return vectors
 
 
-def _parts(faces: np.ndarray, vertex_count: int) -> tuple[int, np.ndarray]:
+def face_volumes(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Signed volume (F,) between each face and the vertices' mean: taken to an origin far away, their sum would be its
+    rounding."""
+    middle = vertices.mean(axis=0) if len(vertices) else np.zeros(3)
+    volumes = np.empty(len(faces))
+    for start in range(0, len(faces), CHUNK):
+        a, b, c = (vertices[faces[start : start + CHUNK, k]] - middle for k in range(3))
+        volumes[start : start + CHUNK] = np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
+    return volumes
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (N, 3) of length 1 in whatever unit; one without length stays zero."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1.0)
+
+
+def connected_parts(faces: np.ndarray, vertex_count: int) -> tuple[int, np.ndarray]:
     """Number of connected parts and the part of each vertex."""
     rows, columns = faces[:, :2].ravel(), faces[:, 1:].ravel()
     links = coo_matrix((np.ones(len(rows), np.uint8), (rows, columns)), shape=(vertex_count, vertex_count))
     return connected_components(links, directed=False)
-
-
-def _volumes(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Signed volume between each face and the origin."""
-    volumes = np.empty(len(faces))
-    for start in range(0, len(faces), CHUNK):
-        a, b, c = (vertices[faces[start : start + CHUNK, k]] for k in range(3))
-        volumes[start : start + CHUNK] = np.einsum("fi,fi->f", a, np.cross(b, c)) / 6
-    return volumes
 
 
 def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -129,4 +148,4 @@ def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     for axis in range(3):
         for corner in range(3):
             total[:, axis] += np.bincount(faces[:, corner], weights=vectors[:, axis], minlength=len(vertices))
-    return (total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300)).astype(np.float32)
+    return unit_vectors(total).astype(np.float32)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +26,7 @@ def ply_bytes(mesh: Mesh) -> bytes:
     triangles["count"], triangles["corners"] = 3, mesh.faces
     words = {"<f4": "float", "u1": "uchar"}
     header = ["ply", "format binary_little_endian 1.0"]
-    header += [
-        f"comment {name} {number}" for name, number in (asdict(mesh.extraction) if mesh.extraction else {}).items()
-    ]
+    header += [f"comment {name} {value}" for name, value in mesh.origin().items()]
     header += [f"element vertex {len(table)}"]
     header += [f"property {words[kind]} {name}" for name, kind in fields]
     header += [f"element face {len(triangles)}", "property list uchar int vertex_indices", "end_header", ""]
@@ -43,6 +40,8 @@ def read_extraction(path: Path) -> Extraction | None:
             header, _, _ = file.read(HEADER_BYTES).partition(b"end_header")
     except OSError:
         return None
-    found = {name.decode(): int(number) for name, number in re.findall(rb"^comment (\w+) (\d{1,18})$", header, re.M)}
-    wanted = {name: found[name] for name in ("resolution", "step") if name in found}
-    return Extraction(**wanted) if len(wanted) == 2 else None
+    found = dict(re.findall(r"^comment (\w+) (\d{1,18}|all)$", header.decode("latin-1"), re.M))
+    resolution, step, bodies = found.get("resolution", ""), found.get("step", ""), found.get("bodies", "1")
+    if not (resolution.isdigit() and step.isdigit()):
+        return None
+    return Extraction(int(resolution), int(step), int(bodies) if bodies.isdigit() else "all")

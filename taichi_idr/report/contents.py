@@ -103,7 +103,7 @@ def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
     if not (folder.mesh / "mesh.ply").is_file():
         return [], links
     mesh = read_mesh(folder.mesh / "mesh.ply")
-    found = meshes.topology(mesh.faces, len(mesh.vertices))
+    _, found = meshes.topology_by_position(mesh.vertices, mesh.faces)
     size = " × ".join(f"{extent:.4g}" for extent in np.ptp(mesh.vertices, axis=0))
     rows = [
         Row("Vertices", f"{len(mesh.vertices):,}"),

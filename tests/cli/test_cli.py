@@ -111,6 +111,7 @@ WRONG = {
     "mesh": 66,
     "mesh nowhere": 66,
     "mesh run --out a.stl": 2,
+    "mesh run --bodies 0": 2,
     "render nowhere": 66,
     "eval run --gt-mesh none.ply": 66,
     "eval run --gt-cameras none.npz": 66,
@@ -236,6 +237,13 @@ class TestArguments:
         assert run([command, str(run_path.resolve()), "--arch", "cpu"]) == 0
         assert seen == [run_path, run_path.resolve()]
 
+    def test_bodies_are_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
+        seen: list[object] = []
+        stand_in("commands.mesh", "mesh_run", lambda run, **options: seen.append(options["bodies"]))
+        for words in ("", "--bodies largest", "--bodies all", "--bodies 3"):
+            assert run(["mesh", "--arch", "cpu", *words.split()]) == 0
+        assert seen == [1, 1, "all", 3]
+
     def test_a_benchmark_is_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
         seen: dict[str, object] = {}
         stand_in("commands.evaluate", "evaluate_run", lambda run, **options: seen.update(options))
@@ -273,6 +281,7 @@ LINES = {
         "invalid value for '--arch': 'opencl' is not one of 'auto', 'cpu', 'cuda', 'vulkan' (tidr mesh): "
         "see tidr mesh --help"
     ),
+    "mesh --bodies two": "unknown choice of bodies (--bodies two): give all, largest or a number from 1",
     "mesh nowhere": "no such run (nowhere): name a folder that tidr fit wrote",
     "mesh": "no run (runs): fit a capture first: tidr fit CAPTURE, or name a run",
     "mesh .": "not a run (.): no config.toml in it; name a folder that tidr fit wrote",

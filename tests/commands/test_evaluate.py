@@ -25,7 +25,7 @@ from taichi_idr.measures import dtu
 from taichi_idr.measures.catalogue import MEASURES, metric_lines
 from taichi_idr.measures.dtu import DtuScan
 from taichi_idr.meshes import mesh as meshes
-from taichi_idr.meshes.mesh import Extraction
+from taichi_idr.meshes.mesh import BodyCount, Extraction
 from taichi_idr.meshes.ply import ply_bytes
 from taichi_idr.runs import measuring
 from taichi_idr.types import Cameras, CaptureReading
@@ -83,13 +83,13 @@ def test_too_small_a_ball_is_measured_so(small_ball: BallRun, truth: Path) -> No
     assert numbers["psnr_hit_db"] > numbers["psnr_db"] + 5
 
 
-def write_mesh_file(ball: BallRun, resolution: int, step: int) -> None:
+def write_mesh_file(ball: BallRun, resolution: int, step: int, bodies: BodyCount = 1) -> None:
     """A mesh of twice the size, that says it is of this run."""
     other = trimesh.creation.icosphere(4, 2 * RADIUS * SCALE)
     mesh = meshes.make_mesh(np.asarray(other.vertices) + SHIFT, np.asarray(other.faces, np.int32))
     file = ball.folder / "mesh" / "mesh.ply"
     file.parent.mkdir(exist_ok=True)
-    file.write_bytes(ply_bytes(replace(mesh, extraction=Extraction(resolution, step))))
+    file.write_bytes(ply_bytes(replace(mesh, extraction=Extraction(resolution, step, bodies))))
 
 
 def test_the_runs_own_mesh_is_measured_where_it_is_the_wanted_one(ball: BallRun, truth: Path) -> None:
@@ -100,6 +100,8 @@ def test_the_runs_own_mesh_is_measured_where_it_is_the_wanted_one(ball: BallRun,
     for resolution, made_at in ((measuring.MESH_RESOLUTION // 2, step), (measuring.MESH_RESOLUTION, step - 1)):
         write_mesh_file(ball, resolution, made_at)
         assert evaluate.evaluate_run(ball.folder, gt_mesh=truth)["chamfer"] < 0.01 * SCALE
+    write_mesh_file(ball, measuring.MESH_RESOLUTION, step, "all")
+    assert evaluate.evaluate_run(ball.folder, gt_mesh=truth)["chamfer"] < 0.01 * SCALE
     (ball.folder / "mesh" / "mesh.ply").write_bytes(truth.read_bytes())  # a file of somebody else's
     assert measuring.read_extraction(ball.folder / "mesh" / "mesh.ply") is None
 

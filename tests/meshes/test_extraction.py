@@ -55,11 +55,11 @@ def test_mesh_is_in_the_world_frame_with_its_side_outward() -> None:
 
 
 def test_resolution_counts_samples_along_the_shortest_axis() -> None:
-    vertices, faces, _ = extract_surface(ball, resolution=RESOLUTION)
+    found = extract_surface(ball, resolution=RESOLUTION)
     step = (1.0 + 2 * 0.2) / (RESOLUTION - 1)
     # A surface meets 1.5 lattice edges per step^2 on average over directions.
-    assert len(vertices) == pytest.approx(1.5 * np.pi / step**2, rel=0.05)
-    assert len(faces) == 2 * len(vertices) - 4
+    assert len(found.vertices) == pytest.approx(1.5 * np.pi / step**2, rel=0.05)
+    assert len(found.faces) == 2 * len(found.vertices) - 4
 
 
 def test_the_field_is_asked_near_the_surface_only() -> None:
@@ -70,39 +70,23 @@ def test_the_field_is_asked_near_the_surface_only() -> None:
         asked += len(points)
         return ball(points)
 
-    vertices, _, _ = extract_surface(counted, resolution=256)
-    assert asked < 1.4e6 + 10 * len(vertices)  # a dense lattice would take 17e6
+    found = extract_surface(counted, resolution=256)
+    assert asked < 1.4e6 + 10 * len(found.vertices)  # a dense lattice would take 17e6
 
 
 def test_thin_plate_is_whole() -> None:
-    vertices, faces, bodies = extract_surface(slab, resolution=128)
-    assert bodies == 1
-    assert meshes.topology(faces, len(vertices)).euler == 2
-    assert meshes.volume(vertices, faces) == pytest.approx(1.0 * 0.8 * 0.024, rel=0.02)
+    found = extract_surface(slab, resolution=128)
+    assert found.dropped == 0
+    assert meshes.topology(found.faces, len(found.vertices)).euler == 2
+    assert meshes.volume(found.vertices, found.faces) == pytest.approx(1.0 * 0.8 * 0.024, rel=0.02)
 
 
 def test_steep_and_flat_fields_give_the_same_surface() -> None:
-    _, faces, _ = extract_surface(torus, resolution=RESOLUTION)
+    faces = extract_surface(torus, resolution=RESOLUTION).faces
     for factor in (0.05, 20.0):
-        scaled, scaled_faces, _ = extract_surface(lambda p, k=factor: k * torus(p), resolution=RESOLUTION)
-        assert len(scaled_faces) == pytest.approx(len(faces), rel=0.01)
-        assert torus(torch.from_numpy(scaled)).abs().max() < VERTEX_ERROR
-
-
-def test_only_the_largest_body_is_kept() -> None:
-    def two(points: Tensor) -> Tensor:
-        return torch.minimum(ball(points, 0.3), ball(points, 0.05, (0.45, 0.0, 0.0)))
-
-    mesh, report = extract_mesh(two, resolution=RESOLUTION, T_world_normalised=IDENTITY)
-    assert report.dropped == 1 and report.topology.bodies == 1
-    assert np.linalg.norm(mesh.vertices, axis=1).max() < 0.31
-
-
-def test_hollow_is_filled() -> None:
-    shell = lambda points: torch.maximum(ball(points, 0.5), -ball(points, 0.4))  # noqa: E731
-    vertices, faces, bodies = extract_surface(shell, resolution=64)
-    assert bodies == 2
-    assert meshes.volume(vertices, faces) == pytest.approx(4 / 3 * np.pi * 0.5**3, rel=0.01)
+        scaled = extract_surface(lambda p, k=factor: k * torus(p), resolution=RESOLUTION)
+        assert len(scaled.faces) == pytest.approx(len(faces), rel=0.01)
+        assert torus(torch.from_numpy(scaled.vertices)).abs().max() < VERTEX_ERROR
 
 
 def test_surface_beyond_the_bounding_sphere_is_cut_and_said_so() -> None:
@@ -114,7 +98,7 @@ def test_surface_beyond_the_bounding_sphere_is_cut_and_said_so() -> None:
 
 
 def test_all_inside_is_the_sphere_and_all_outside_is_no_surface() -> None:
-    vertices, _, _ = extract_surface(lambda p: torch.full((len(p),), -1.0), resolution=32)
+    vertices = extract_surface(lambda p: torch.full((len(p),), -1.0), resolution=32).vertices
     np.testing.assert_allclose(np.linalg.norm(vertices, axis=1), 1, atol=0.01)
     with pytest.raises(Diverged, match=r"no surface in bounds.*\[0\.3, "):
         extract_surface(lambda p: torch.full((len(p),), 0.3), resolution=32)
@@ -131,8 +115,8 @@ def test_wild_field_still_gives_a_closed_surface() -> None:
     def wild(points: Tensor) -> Tensor:
         return ball(points) + 0.1 * torch.sin(40 * points).prod(dim=1) + 0.02 * torch.sin(2000 * points[:, 0])
 
-    vertices, faces, _ = extract_surface(wild, resolution=128)
-    assert meshes.topology(faces, len(vertices)).closed
+    found = extract_surface(wild, resolution=128)
+    assert meshes.topology(found.faces, len(found.vertices)).closed
 
 
 def test_colours_belong_to_their_vertices() -> None:

@@ -72,14 +72,6 @@ def test_area_volume_and_normals() -> None:
     np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=FLOAT32)
 
 
-def test_largest_body_is_the_one_that_encloses_most() -> None:
-    hollow = box(side=3.0, inward=True)  # more area than the solid box, but the wall of a hole
-    vertices, faces, bodies = meshes.largest_body(*together(box(9.0, 0.5), hollow, box(-9.0, 2.0)))
-    assert bodies == 3
-    assert meshes.volume(vertices, faces) == pytest.approx(8)
-    np.testing.assert_allclose(vertices.mean(axis=0), -9)
-
-
 def test_similarity_moves_vertices_and_turns_normals(coloured: meshes.Mesh) -> None:
     turn = np.asarray(trimesh.transformations.rotation_matrix(0.7, [1, 2, 3]), np.float64)
     turn[:3, :3] *= 4
@@ -170,10 +162,10 @@ def test_every_format_is_written_whole_and_says_what_it_was_made_of(
     assert trimesh.load_scene(file, process=False).to_mesh().is_watertight
     data = file.read_bytes()
     if suffix == ".ply":
-        assert b"\ncomment resolution 64\ncomment step 1200\n" in data
+        assert b"\ncomment resolution 64\ncomment step 1200\ncomment bodies 1\n" in data
     else:
         length = int.from_bytes(data[12:16], "little")
-        assert json.loads(data[20 : 20 + length])["asset"]["extras"] == {"resolution": 64, "step": 1200}
+        assert json.loads(data[20 : 20 + length])["asset"]["extras"] == {"resolution": 64, "step": 1200, "bodies": 1}
 
 
 def test_what_a_file_says_of_itself_is_read_without_its_triangles(coloured: meshes.Mesh, tmp_path: Path) -> None:
@@ -187,3 +179,15 @@ def test_what_a_file_says_of_itself_is_read_without_its_triangles(coloured: mesh
     for words in (b"comment resolution 64", b"comment resolution -1\ncomment step 5", b"comment step 1e9"):
         cut.write_bytes(b"ply\n" + words + b"\nend_header\n")
         assert read_extraction(cut) is None
+
+
+@pytest.mark.parametrize("bodies", [1, 3, "all"])
+def test_what_was_asked_for_is_read_back(bodies: meshes.BodyCount, coloured: meshes.Mesh, tmp_path: Path) -> None:
+    known = meshes.Extraction(64, 1200, bodies)
+    write_mesh(tmp_path / "a.ply", replace(coloured, extraction=known))
+    assert read_extraction(tmp_path / "a.ply") == known
+
+
+def test_a_file_that_does_not_tell_bodies_has_the_largest(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").write_bytes(b"ply\ncomment resolution 64\ncomment step 1200\nend_header\n")
+    assert read_extraction(tmp_path / "a.ply") == meshes.Extraction(64, 1200, 1)
