@@ -18,7 +18,9 @@ def mesh(
     bodies: Annotated[str, typer.Option(metavar="all|largest|N", help="Which bodies; N: so many of the largest.")] = (
         "largest"
     ),
-    out: Annotated[Path | None, typer.Option(help="One .ply or .glb file. [default: both, in RUN/mesh]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="One .ply, .glb or .obj file. [default: .ply and .glb, in RUN/mesh]")
+    ] = None,
     arch: ArchOption = "auto",
 ) -> None:
     """Extract a watertight, coloured mesh.

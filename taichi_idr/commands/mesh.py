@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..files.writing import create_folder
-from ..meshes.writing import mesh_files, write_mesh
+from ..meshes.writing import mesh_files, stored_positions, write_mesh
 from ..runs.folder import open_run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..meshes.extraction import MeshReport
-    from ..meshes.mesh import BodyCount
+    from ..meshes.mesh import BodyCount, Mesh
     from ..runtime import Arch
 
 
@@ -54,8 +54,22 @@ def mesh_run(
     mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
     for file in files:
         write_mesh(file, mesh)
-    report = replace(report, files=tuple(files))
+    report = replace(_as_stored(report, mesh, files), files=tuple(files))
     print("\n".join(mesh_lines(report)))
+    return report
+
+
+def _as_stored(report: MeshReport, mesh: Mesh, files: list[Path]) -> MeshReport:
+    """The report of what `files` hold: of the one in which most vertices fall together."""
+    from ..meshes.mesh import topology_by_position
+
+    for file in files:
+        stored = stored_positions(file, mesh.vertices)
+        if stored is mesh.vertices:
+            continue
+        distinct, topology = topology_by_position(stored, mesh.faces)
+        if report.vertices - distinct > report.coincident:
+            report = replace(report, coincident=report.vertices - distinct, topology=topology)
     return report
 
 

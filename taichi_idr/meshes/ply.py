@@ -13,8 +13,12 @@ HEADER_BYTES = 4096  # in which comments are looked for
 
 
 def ply_bytes(mesh: Mesh) -> bytes:
-    """Binary little-endian PLY: position, normal, colour."""
-    fields = [(name, "<f4") for name in ("x", "y", "z", "nx", "ny", "nz")]
+    """Binary little-endian PLY: position, normal, colour.
+
+    Positions are doubles wherever the mesh is, so that there is one kind of file and what is read is what was
+    extracted: single precision is 0.5 m apart at a northing in UTM.
+    """
+    fields = [(name, "<f8") for name in ("x", "y", "z")] + [(name, "<f4") for name in ("nx", "ny", "nz")]
     columns = [*mesh.vertices.T, *mesh.normals.T]
     if mesh.colours is not None:
         fields += [(name, "u1") for name in ("red", "green", "blue")]
@@ -24,7 +28,7 @@ def ply_bytes(mesh: Mesh) -> bytes:
         table[name] = column
     triangles = np.empty(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
     triangles["count"], triangles["corners"] = 3, mesh.faces
-    words = {"<f4": "float", "u1": "uchar"}
+    words = {"<f8": "double", "<f4": "float", "u1": "uchar"}
     header = ["ply", "format binary_little_endian 1.0"]
     header += [f"comment {name} {value}" for name, value in mesh.origin().items()]
     header += [f"element vertex {len(table)}"]

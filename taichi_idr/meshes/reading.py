@@ -27,7 +27,11 @@ def read_mesh(path: Path) -> Mesh:
     if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
         why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"
         raise BadInput("unusable mesh", where=path, why=why, todo="repair or re-export it")
-    return make_mesh(vertices, faces)
+    mesh = make_mesh(vertices, faces)
+    if not mesh.normals.any():
+        why = "its triangles have no area: were its coordinates rounded?"
+        raise BadInput("unusable mesh", where=path, why=why, todo="re-export it in double precision")
+    return mesh
 
 
 def read_points(path: Path) -> np.ndarray:

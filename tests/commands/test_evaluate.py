@@ -310,5 +310,30 @@ def test_mesh_to_one_file(ball: BallRun, tmp_path: Path) -> None:
     out = tmp_path / "new" / "a.GLB"
     assert mesh_run(ball.folder, resolution=32, out=out).files == (out,)
     assert trimesh.load_scene(io.BytesIO(out.read_bytes()), file_type="glb").to_mesh().is_watertight
-    with pytest.raises(UsageError, match=r"end it in \.ply or \.glb"):
+    obj = tmp_path / "a.obj"
+    mesh_run(ball.folder, resolution=32, bodies="all", out=obj)
+    assert obj.read_text().startswith("# resolution 32\n# step 1\n# bodies all\n")
+    assert trimesh.load_scene(obj, process=False).to_mesh().is_watertight
+    with pytest.raises(UsageError, match=r"end it in \.ply, \.glb or \.obj"):
         mesh_run(ball.folder, out=tmp_path / "a.stl")
+
+
+def test_a_run_far_from_the_origin_has_exact_numbers(ball: BallRun, tmp_path: Path) -> None:
+    """In UTM metres: camera errors, mesh file and its distance from the truth."""
+    T = np.eye(4)
+    T[:3, 3] = 5e5, 5.4e6, 120.0
+    ball.loaded = replace(ball.loaded, T_world_normalised=T)
+    shape = trimesh.creation.icosphere(5, RADIUS)
+    mesh = meshes.make_mesh(np.asarray(shape.vertices) + T[:3, 3], np.asarray(shape.faces, np.int32))
+    (tmp_path / "truth.ply").write_bytes(ply_bytes(mesh))
+    write_idr_cameras(tmp_path / "true.npz", ball.loaded.cameras, T)
+    report = mesh_run(ball.folder, resolution=measuring.MESH_RESOLUTION)
+    assert report.topology.closed and report.coincident == 0
+    known = {"gt_mesh": tmp_path / "truth.ply", "gt_cameras": tmp_path / "true.npz"}
+    numbers = evaluate.evaluate_run(ball.folder, **known)
+    assert numbers["chamfer"] < 2e-3 and numbers["fscore"] == 1 and numbers["camera_centre"] < 1e-6
+    ball.loaded = replace(ball.loaded, T_world_normalised=np.eye(4))
+    (tmp_path / "truth.ply").write_bytes(ply_bytes(replace(mesh, vertices=mesh.vertices - T[:3, 3])))
+    (ball.folder / "mesh" / "mesh.ply").unlink()
+    near = evaluate.evaluate_run(ball.folder, gt_mesh=tmp_path / "truth.ply")
+    assert numbers["chamfer"] == pytest.approx(near["chamfer"], rel=0.01)

@@ -15,11 +15,12 @@ import trimesh
 from taichi_idr.errors import BadInput, ExitCode, InputMissing
 from taichi_idr.meshes import mesh as meshes
 from taichi_idr.meshes.glb import glb_bytes
+from taichi_idr.meshes.obj import obj_bytes
 from taichi_idr.meshes.ply import ply_bytes, read_extraction
 from taichi_idr.meshes.reading import read_mesh
 from taichi_idr.meshes.writing import SUFFIXES, write_mesh
 
-FLOAT32 = 1e-6  # files hold single precision
+FLOAT32 = 1e-6  # normals, and the positions of a GLB
 
 
 def box(shift: float = 0.0, side: float = 1.0, inward: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -86,16 +87,33 @@ def test_similarity_moves_vertices_and_turns_normals(coloured: meshes.Mesh) -> N
 
 def test_ply_is_read_back_by_another_reader(coloured: meshes.Mesh) -> None:
     read: Any = trimesh.load(io.BytesIO(ply_bytes(coloured)), file_type="ply", process=False)
-    np.testing.assert_allclose(read.vertices, coloured.vertices, rtol=FLOAT32)
+    np.testing.assert_array_equal(read.vertices, coloured.vertices)
     np.testing.assert_array_equal(read.faces, coloured.faces)
     np.testing.assert_array_equal(read.visual.vertex_colors[:, :3], coloured.colours)
     np.testing.assert_allclose(read.vertex_normals, coloured.normals, atol=FLOAT32)
 
 
+def test_obj_is_read_back_by_another_reader(coloured: meshes.Mesh) -> None:
+    read: Any = trimesh.load(io.BytesIO(obj_bytes(coloured)), file_type="obj", process=False)
+    np.testing.assert_array_equal(read.vertices, coloured.vertices)
+    np.testing.assert_array_equal(read.faces, coloured.faces)
+    np.testing.assert_array_equal(read.visual.vertex_colors[:, :3], coloured.colours)
+    np.testing.assert_allclose(read.vertex_normals, coloured.normals, atol=FLOAT32)
+
+
+def test_obj_has_no_more_digits_than_it_needs() -> None:
+    vertices = np.array([[0.1, -2.0, 5e-300], [1 / 3, 1e300, 0.0], [500000.12345678906, 1.5, 1e-9]])
+    plain = meshes.Mesh(vertices, np.array([[0, 1, 2]], np.int32), np.eye(3, dtype=np.float32))
+    assert obj_bytes(plain).decode().splitlines() == [
+        "v 0.1 -2.0 5e-300", "v 0.3333333333333333 1e+300 0.0", "v 500000.12345678906 1.5 1e-09",
+        "vn 1 0 0", "vn 0 1 0", "vn 0 0 1", "f 1//1 2//2 3//3",
+    ]  # fmt: skip
+
+
 def test_glb_is_read_back_in_linear_light(coloured: meshes.Mesh) -> None:
     scene = trimesh.load_scene(io.BytesIO(glb_bytes(coloured)), file_type="glb", process=False)
     (read,) = scene.geometry.values()
-    np.testing.assert_allclose(read.vertices, coloured.vertices, rtol=FLOAT32)
+    np.testing.assert_allclose(scene.to_mesh().vertices, coloured.vertices, rtol=FLOAT32)
     np.testing.assert_array_equal(read.faces, coloured.faces)
     assert coloured.colours is not None
     share = coloured.colours / 255
@@ -106,7 +124,7 @@ def test_glb_is_read_back_in_linear_light(coloured: meshes.Mesh) -> None:
 
 def test_mesh_without_colours_is_written(coloured: meshes.Mesh) -> None:
     plain = meshes.make_mesh(coloured.vertices, coloured.faces)
-    for kind, data in (("ply", ply_bytes(plain)), ("glb", glb_bytes(plain))):
+    for kind, data in (("ply", ply_bytes(plain)), ("glb", glb_bytes(plain)), ("obj", obj_bytes(plain))):
         read = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False).to_mesh()
         np.testing.assert_array_equal(read.faces, plain.faces)
 
@@ -134,8 +152,9 @@ PLY += "element face {f}\nproperty list uchar int vertex_indices\nend_header\n"
         PLY.format(v=3, f=1) + "0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n",
         PLY.format(v=3, f=1) + "0 0 nan\n1 0 0\n0 1 0\n3 0 1 2\n",
         PLY.format(v=3, f=0) + "0 0 0\n1 0 0\n0 1 0\n",
+        PLY.format(v=3, f=1) + "5 5 5\n5 5 5\n5 5 6\n3 0 1 2\n",
     ],
-    ids=["empty", "text", "huge", "beyond", "nan", "no-faces"],
+    ids=["empty", "text", "huge", "beyond", "nan", "no-faces", "no-area"],
 )
 def test_bad_ply_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.ply"
@@ -163,6 +182,8 @@ def test_every_format_is_written_whole_and_says_what_it_was_made_of(
     data = file.read_bytes()
     if suffix == ".ply":
         assert b"\ncomment resolution 64\ncomment step 1200\ncomment bodies 1\n" in data
+    elif suffix == ".obj":
+        assert data.startswith(b"# resolution 64\n# step 1200\n# bodies 1\nv ")
     else:
         length = int.from_bytes(data[12:16], "little")
         assert json.loads(data[20 : 20 + length])["asset"]["extras"] == {"resolution": 64, "step": 1200, "bodies": 1}
