@@ -41,6 +41,12 @@ def shrunk(cameras: Cameras, factor: float) -> Cameras:
     return Cameras(cameras.quaternions, cameras.centres, shrink.to(cameras.intrinsics) @ cameras.intrinsics)
 
 
+def every_nth_pixel(cameras: Cameras, every: int) -> Cameras:
+    """The cameras of pictures made of every n-th row and column, the first included: u' = u / every."""
+    scale = torch.diag(torch.tensor([1 / every, 1 / every, 1.0], dtype=cameras.intrinsics.dtype))
+    return Cameras(cameras.quaternions, cameras.centres, scale @ cameras.intrinsics)
+
+
 def scale_of(T: np.ndarray) -> float:
     """Length of a unit of the one frame in units of the other, of a similarity T (4, 4): of T_world_normalised, how
     long a normalised unit is in the world."""

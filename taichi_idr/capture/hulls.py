@@ -14,6 +14,7 @@ from ..cameras.pinhole import inverse_intrinsics
 from ..cameras.rotations import rotation_matrices
 from ..ops.visual_hull import first_occupied, visual_hull
 from ..types import Cameras, Rays
+from .ignored import joined
 
 RAYS_PER_VIEW = 128
 GRID, FINEST_GRID, USUAL_COVER = 64, 160, 0.2
@@ -31,6 +32,18 @@ class Silhouettes:
 
     def __len__(self) -> int:
         return len(self.masks)
+
+    def thinned(self, every: int) -> Silhouettes:
+        """Every so-manieth row and column."""
+        ignored = tuple(None if pixels is None else pixels[::every, ::every] for pixels in self.ignored)
+        return replace(self, masks=[mask[::every, ::every] for mask in self.masks], ignored=ignored)
+
+    def without(self, pixels: Sequence[np.ndarray]) -> Silhouettes:
+        """With object pixels (V of (H, W) bool, or none) ignored from now on."""
+        if not pixels:
+            return self
+        masks = [mask & ~part for mask, part in zip(self.masks, pixels, strict=True)]
+        return replace(self, masks=masks, ignored=joined(self.ignored, pixels))
 
     def ordered(self, order: Sequence[int] | np.ndarray) -> Silhouettes:
         """The mask order[v] in the place of mask v."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,17 @@ def read_photos(
     Raises BadInput, naming the file: empty, no image, damaged, too large, too small.
     """
     lenses = straightened or {}
-    return decode_all(lambda path: _read_photo(path, downscale, max_pixels, lenses.get(path)), files)
+    places = dict(
+        zip(files, one_after_other([_shrunk_shape(path, downscale, max_pixels) for path in files]), strict=True)
+    )
+    return decode_all(lambda path: _read_photo(path, downscale, max_pixels, lenses.get(path), places[path]), files)
+
+
+def one_after_other(shapes: Sequence[tuple[int, ...]], dtype: type = np.uint8) -> list[np.ndarray]:
+    """Empty arrays that lie one after the other in memory, so that they are one table too, without a copy."""
+    whole = np.empty(sum(math.prod(shape) for shape in shapes), dtype)
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(whole, ends[:-1]), shapes, strict=True)]
 
 
 def decode_all(read: Callable[[Path], _T], files: Sequence[Path]) -> list[_T]:
@@ -102,7 +113,17 @@ def _others(count: int) -> str:
     return f" and {count} more" if count else ""
 
 
-def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening | None) -> Photo:
+def _shrunk_shape(path: Path, downscale: int, max_pixels: int) -> tuple[int, int, int]:
+    """Of the photo to come, told by its file's head; of one that will not be decoded, none."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            width, height = image.size
+    except Exception:  # said when it is decoded
+        return 0, 0, 3
+    return (height // downscale, width // downscale, 3) if width * height <= max_pixels else (0, 0, 3)
+
+
+def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening | None, place: np.ndarray) -> Photo:
     with opened(path, max_pixels) as image:
         remarks = _remarks(image)
         colour, alpha = _on_white(image)
@@ -112,7 +133,8 @@ def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening
             why = f"{image.width}x{image.height} pixels; downscale {downscale} leaves less than {MIN_SIDE}"
             raise BadInput("image too small", where=path, why=why, todo="use larger photos or a smaller --downscale")
         small = None if alpha is None else np.array(averaged(alpha, downscale))
-        return Photo(np.array(averaged(colour, downscale)), small, image.size, remarks)
+        place[:] = averaged(colour, downscale)
+        return Photo(place, small, image.size, remarks)
 
 
 def _decoded(path: Path, max_pixels: int) -> Image.Image:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..errors import BadInput
 from .distortion import Straightening
-from .images import averaged, decode_all, opened, sixteen_bit
+from .images import averaged, decode_all, one_after_other, opened, sixteen_bit
 
 THRESHOLD = 127.5
 FULL = (64, 192)
@@ -67,14 +67,17 @@ def read_masks(
     expected = dict(zip(files, sizes, strict=True))
     bent = lenses or {}
 
-    def read(how: MaskReading) -> list[tuple[np.ndarray, _Levels]]:
-        return decode_all(lambda path: _read_mask(path, expected[path], how, bent.get(path)), files)
+    shapes = [(height // reading.downscale, width // reading.downscale) for width, height in sizes]
+    masks = one_after_other(shapes, bool)
+    places = dict(zip(files, masks, strict=True))
 
-    found = read(reading)
-    values = _two_values(files, [levels for _, levels in found])
+    def read(how: MaskReading) -> list[_Levels]:
+        return decode_all(lambda path: _read_mask(path, expected[path], how, bent.get(path), places[path]), files)
+
+    values = _two_values(files, read(reading))
     if values[0] < FULL[0] and values[1] >= FULL[1]:
-        return [mask for mask, _ in found], []
-    masks = [mask for mask, _ in read(replace(reading, values=values))]  # rare: decoded twice, held once
+        return masks, []
+    read(replace(reading, values=values))  # rare: decoded twice, held once
     which = "darker" if reading.invert else "brighter"
     text = f"masks have the values {values[0]} and {values[1]}: the {which} one is taken for the object"
     return masks, [] if values in USUAL else [text]
@@ -101,8 +104,9 @@ def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: 
 
 
 def _read_mask(
-    path: Path, size: tuple[int, int], reading: MaskReading, lens: Straightening | None
-) -> tuple[np.ndarray, _Levels]:
+    path: Path, size: tuple[int, int], reading: MaskReading, lens: Straightening | None, place: np.ndarray
+) -> _Levels:
+    """Puts the mask into its place."""
     with opened(path, reading.max_pixels) as image:
         values = _grey_values(image)
     levels = _levels(values)
@@ -120,7 +124,8 @@ def _read_mask(
         grey = grey.resize(size, Image.Resampling.BILINEAR)
     if lens is not None:
         grey = lens.image(grey)
-    return threshold_mask(grey, reading), levels
+    place[:] = threshold_mask(grey, reading)
+    return levels
 
 
 def _grey_values(image: Image.Image) -> np.ndarray:

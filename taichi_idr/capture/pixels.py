@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,8 @@ class Photos:
         self.device = device
         self.sizes = torch.tensor([mask.shape for mask in capture.masks], device=device)  # (V, 2) height, width
         self.offsets = torch.cumsum(self.sizes.prod(dim=1), dim=0) - self.sizes.prod(dim=1)
-        self.colours = torch.cat([torch.from_numpy(image.reshape(-1, 3)) for image in capture.images]).to(device)
-        self.objects = torch.cat([torch.from_numpy(mask.reshape(-1)) for mask in capture.masks]).to(device)
+        self.colours = torch.from_numpy(_table(capture.images)).reshape(-1, 3).to(device)
+        self.objects = torch.from_numpy(_table(capture.masks)).to(device)
         self.ignored = _ignored(capture, device)
 
     def batch(self, view: Tensor, row: Tensor, column: Tensor, typical: Tensor) -> PixelBatch:
@@ -60,9 +61,29 @@ class Photos:
     def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
         height, width = self.sizes[view].tolist()
-        span = slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
-        photo = self.colours[span].cpu().numpy().reshape(height, width, 3).astype(np.float32) / 255
-        return photo, self.objects[span].cpu().numpy().reshape(height, width)
+        photo = self.stored(view).astype(np.float32)
+        photo /= 255
+        return photo, self.objects[self._span(view)].cpu().numpy().reshape(height, width)
+
+    def stored(self, view: int) -> np.ndarray:
+        """Photo (H, W, 3) uint8 of one view."""
+        height, width = self.sizes[view].tolist()
+        return self.colours[self._span(view)].cpu().numpy().reshape(height, width, 3)
+
+    def _span(self, view: int) -> slice:
+        height, width = self.sizes[view].tolist()
+        return slice(int(self.offsets[view]), int(self.offsets[view]) + height * width)
+
+
+def _table(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """All values of arrays, flat; without a copy where they lie one after the other, as a capture from files does."""
+    base = arrays[0].base
+    if base is not None and base.ndim == 1 and all(a.base is base and a.flags.c_contiguous for a in arrays):
+        starts = [a.ctypes.data - base.ctypes.data for a in arrays]
+        ends = [start + a.nbytes for start, a in zip(starts, arrays, strict=True)]
+        if [0, *ends] == [*starts, base.nbytes]:
+            return base
+    return np.concatenate([array.reshape(-1) for array in arrays])
 
 
 def _ignored(capture: Capture, device: torch.device) -> Tensor | None:

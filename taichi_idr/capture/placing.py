@@ -6,14 +6,13 @@ import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
 
-from ..cameras.pinhole import transform_cameras
+from ..cameras.pinhole import every_nth_pixel, transform_cameras
 from ..errors import BadInput
 from ..types import Cameras
 from .disagreement import check_agreement
 from .formats.source import CameraFile
 from .frame import check_frame, refuse_one_place
 from .hulls import COARSE, Silhouettes, agreement, looked_at, missed, object_rays, sampled
-from .ignored import joined
 from .normalise import find_object, first_guess
 from .order import SUSPICIOUS, beside_hull, wrong_order
 from .suspects import another_size, explained
@@ -21,21 +20,52 @@ from .suspects import another_size, explained
 INEXACT = 0.04
 """Median of the views' shares of object pixels beside the hull above which cameras are suspected; poses that are off by
 half a degree have 0.01, by 1.5 degrees 0.01 to 0.1 (8 to 49 views)."""
+LARGEST = 1024  # pixels of a photo's longer side, of which hulls are carved that are only looked at
 FINE = 128  # lattice points along each axis of a hull that may be thin
 
 
 def settle_frame(
     views: Silhouettes, cameras: Cameras, file: CameraFile, warnings: list[str]
-) -> tuple[np.ndarray, tuple[np.ndarray | None, ...]]:
-    """T_world_normalised (4, 4) and the `ignored` of a Capture, more where the object leaves the file's unit sphere.
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """T_world_normalised (4, 4), and pixels (V of (H, W) bool, or none) that show what of the object leaves the file's
+    unit sphere.
 
     cameras: V, world frame. Adds to warnings. Raises BadInput, with the cause where one can be proven.
     """
+    every = max(1, -(-max(max(mask.shape) for mask in views.masks) // LARGEST))
+    thin, thinned = views.thinned(every), every_nth_pixel(cameras, every)
     try:
-        T, ignored, beside = _settled(views, cameras, file, warnings)
+        T, beyond = _placed(thin, thinned, file, warnings)
+        thin = thin.without(beyond)
+        in_frame = transform_cameras(np.linalg.inv(T), thinned)
+        hull = thin.hull(in_frame, COARSE).cpu().numpy()
+        warnings += check_agreement(agreement(hull, object_rays(thin.masks, in_frame), len(thin)), thin.names)
     except BadInput as general:
-        raise _cause(views, cameras, file) or general from general
-    in_frame, middle = transform_cameras(np.linalg.inv(T), cameras), float(np.median(beside))
+        raise _cause(thin, thinned, file) or general from general
+    _check_consistency(thin, thinned, in_frame, file, warnings)
+    pairs = zip(beyond, views.masks, strict=bool(beyond))
+    return T, [mask & _enlarged(pixels, every, mask.shape) for pixels, mask in pairs]
+
+
+def _placed(
+    views: Silhouettes, cameras: Cameras, file: CameraFile, warnings: list[str]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """T_world_normalised, and pixels that show what leaves the unit sphere, which are not object pixels from now on."""
+    if file.T_world_normalised is None:
+        T = find_object(views, cameras)
+        refuse_one_place(transform_cameras(np.linalg.inv(T), cameras), np.zeros(3))
+        return T, []
+    said, beyond = check_frame(views, transform_cameras(np.linalg.inv(file.T_world_normalised), cameras))
+    warnings += said
+    return file.T_world_normalised, beyond
+
+
+def _check_consistency(
+    views: Silhouettes, cameras: Cameras, in_frame: Cameras, file: CameraFile, warnings: list[str]
+) -> None:
+    """Raises BadInput where undoing a mistake, or another order of the masks, makes the views agree much better."""
+    beside = beside_hull(views, in_frame, sampled(views))
+    middle = float(np.median(beside))
     inexact = middle > INEXACT and _beside_fine_hull(views, in_frame) > INEXACT
     if inexact or another_size(cameras, [mask.shape for mask in views.masks]) != 1:
         mistake = explained(views, cameras, reflected=file.reflected, before=float(beside.mean()))
@@ -46,29 +76,6 @@ def settle_frame(
     if inexact:
         text = f"{100 * middle:.0f} % of the object's pixels lie where other masks show none"
         warnings.append(f"{text}: masks or cameras are inexact; --cameras train moves cameras")
-    return T, ignored
-
-
-def _settled(
-    views: Silhouettes, cameras: Cameras, file: CameraFile, warnings: list[str]
-) -> tuple[np.ndarray, tuple[np.ndarray | None, ...], np.ndarray]:
-    """T_world_normalised, ignored pixels, and the share (V,) of each view's object pixels beside the hull."""
-    ignored, T = views.ignored, file.T_world_normalised
-    if T is None:
-        T = find_object(views, cameras)
-        in_frame = transform_cameras(np.linalg.inv(T), cameras)
-        refuse_one_place(in_frame, np.zeros(3))
-    else:
-        in_frame = transform_cameras(np.linalg.inv(T), cameras)
-        said, beyond = check_frame(views, in_frame)
-        warnings += said
-        ignored = joined(ignored, beyond)
-        for mask, pixels in zip(views.masks, beyond, strict=bool(beyond)):
-            mask &= ~pixels
-    views = Silhouettes(views.masks, views.names, ignored)
-    hull = views.hull(in_frame, COARSE).cpu().numpy()
-    warnings += check_agreement(agreement(hull, object_rays(views.masks, in_frame), len(views)), views.names)
-    return T, ignored, beside_hull(views, in_frame, sampled(views))
 
 
 def _cause(views: Silhouettes, cameras: Cameras, file: CameraFile) -> BadInput | None:
@@ -81,6 +88,11 @@ def _cause(views: Silhouettes, cameras: Cameras, file: CameraFile) -> BadInput |
     except BadInput:
         return None
     return wrong_order(views, transform_cameras(np.linalg.inv(guess), cameras))
+
+
+def _enlarged(pixels: np.ndarray, every: int, shape: tuple[int, ...]) -> np.ndarray:
+    """As many pixels again around every one that was kept."""
+    return pixels.repeat(every, axis=0).repeat(every, axis=1)[: shape[0], : shape[1]]
 
 
 def _beside_fine_hull(views: Silhouettes, cameras: Cameras) -> float:

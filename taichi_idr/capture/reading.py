@@ -20,7 +20,7 @@ from .formats.matrices import read_cameras
 from .formats.source import CameraFile, Layout, Pinhole, size_of
 from .frame import check_rounding
 from .hulls import Silhouettes
-from .ignored import read_ignored, take_out
+from .ignored import joined, read_ignored, take_out
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, check_masks, read_masks, threshold_mask
@@ -97,7 +97,9 @@ def _read(
             why, todo = "without masks the object cannot be found", "add scale_mat_i to the camera file, or masks"
             raise BadInput("no frame", where=layout.cameras, why=why, todo=todo)
     else:
-        T, ignored = settle_frame(Silhouettes(masks, names, ignored), in_world, file, warnings)
+        T, beyond = settle_frame(Silhouettes(masks, names, ignored), in_world, file, warnings)
+        ignored = joined(ignored, beyond)
+        take_out(ignored, masks, layout.images)
     cameras = transform_cameras(np.linalg.inv(T), in_world)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored)

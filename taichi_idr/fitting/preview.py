@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
+import numpy as np
 
+from ..cameras.pinhole import every_nth_pixel
 from ..files.writing import create_folder
 from ..methods.trainer import Preview
 from ..pictures.colours import view_strip, write_png
 from ..pictures.rendering import render_view
-from ..types import Cameras
 
 PREVIEW_PIXELS = 320  # longer side
 
@@ -23,14 +23,8 @@ def write_preview(file: Path, preview: Preview, between: Callable[[], None]) -> 
     Raises CannotCreate, WriteFailed.
     """
     every = max(1, math.ceil(max(preview.photo.shape[:2]) / PREVIEW_PIXELS))
-    small = preview.photo[::every, ::every]
-    camera = _every_nth_pixel(preview.camera, every)
+    small = preview.photo[::every, ::every].astype(np.float32) / 255
+    camera = every_nth_pixel(preview.camera, every)
     rendered = render_view(preview.model, camera, *small.shape[:2], preview=True, between=between)
     create_folder(file.parent)
     write_png(file, view_strip(small, rendered, camera))
-
-
-def _every_nth_pixel(camera: Cameras, every: int) -> Cameras:
-    """The camera of a picture made of every n-th row and column: K for u' = u / every."""
-    scale = torch.diag(torch.tensor([1 / every, 1 / every, 1.0], dtype=camera.intrinsics.dtype))
-    return Cameras(camera.quaternions, camera.centres, scale @ camera.intrinsics)

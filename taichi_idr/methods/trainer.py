@@ -42,7 +42,7 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a picture half-way needs: the model, one camera (camera -> normalised), its photo (H, W, 3) in [0, 1]."""
+    """What a picture half-way needs: the model, one camera (camera -> normalised), its photo (H, W, 3) uint8."""
 
     model: Model
     camera: Cameras

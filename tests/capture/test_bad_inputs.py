@@ -30,8 +30,9 @@ from taichi_idr.capture.reading import read_capture
 from taichi_idr.errors import BadInput, ExitCode, InputMissing, TidrError, UsageError
 from taichi_idr.types import CaptureReading
 
-SECONDS = 3.0
-"""Ten times what the slowest takes on an idle core; a loop over a bomb takes minutes."""
+SECONDS = 10.0
+"""Several times what the slowest takes on an idle core, the search for what is wrong with masks that disagree; a loop
+over a bomb takes minutes."""
 
 
 @pytest.fixture

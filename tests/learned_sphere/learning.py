@@ -72,4 +72,4 @@ class SphereTrainer(Trainer):
         self.steps_done = step
 
     def preview(self, view: int) -> Preview:
-        return Preview(self.model, self.capture.cameras[[view]], self.capture.images[view] / 255)
+        return Preview(self.model, self.capture.cameras[[view]], self.capture.images[view])

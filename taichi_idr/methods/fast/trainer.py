@@ -110,7 +110,7 @@ class FastTrainer(Trainer):
         return self.poses.cameras()
 
     def preview(self, view: int) -> Preview:
-        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.photo(view)[0])
+        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))
 
     def _carve(self) -> Tensor:
         """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.

@@ -169,7 +169,7 @@ class IdrTrainer(Trainer):
         return self.poses.cameras()
 
     def preview(self, view: int) -> Preview:
-        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.photo(view)[0])
+        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))
 
     def _trace(self, rays: Rays, is_object: Tensor, generator: torch.Generator) -> Hits:
         sdf, screened = CountedSdf(self.model.surface), self.model.screened
