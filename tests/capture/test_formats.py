@@ -13,12 +13,12 @@ from typing import Any
 import captures
 import numpy as np
 import pytest
-from captures import View, photograph, viewpoints
+from captures import View, photograph
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from tiny_fits import fit
+from written_formats import SIZE, VIEWS, K, assert_views, in_world, shots, write_photos
 
-from taichi_idr.cameras.pinhole import transform_cameras
 from taichi_idr.capture.distortion import Straightening, distorted
 from taichi_idr.capture.formats.catalogue import find_capture
 from taichi_idr.capture.formats.colmap import colmap_texts
@@ -28,35 +28,14 @@ from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.errors import BadInput, InputMissing, TidrError
 from taichi_idr.runs.loading import load_run
-from taichi_idr.types import Cameras, Capture, CaptureReading
+from taichi_idr.types import CaptureReading
 
-VIEWS, SIZE = 6, (48, 40)
-K = np.array([[65.0, 0, 24.7], [0, 63.0, 18.9], [0, 0, 1]])
-"""Pixel centres at integers."""
 SQUARE = np.array([[60.0, 0, 23.5], [0, 60.0, 19.5], [0, 0, 1]])
 """What Blender's one angle can say."""
 LARGE, K_LARGE = (192, 160), np.array([[220.0, 0, 98.0], [0, 225.0, 77.5], [0, 0, 1]])
 """Photos in which a lens shows."""
 LENS = (0.6, 0.1, 0.02, -0.02)
-SAME = 1e-9  # of lengths around 500 mm and 60 pixels: double precision through quaternions
-
 Writer = Callable[..., None]
-
-
-def shots(intrinsics: np.ndarray = K, size: tuple[int, int] = SIZE) -> list[View]:
-    return [replace(view, K=intrinsics) for view in viewpoints(VIEWS, size)]
-
-
-def write_photos(folder: Path, views: list[View], *, alpha: bool = False, image: str = "images") -> None:
-    (folder / image).mkdir(parents=True)
-    for index, view in enumerate(views):
-        colour, mask = photograph(view, SIZE)
-        cover = mask.astype(np.uint8) * 255
-        pixels = np.dstack([colour, cover]) if alpha else colour
-        Image.fromarray(pixels).save(folder / image / f"r_{index}.png")
-        if not alpha:
-            (folder / "masks").mkdir(exist_ok=True)
-            Image.fromarray(cover).save(folder / "masks" / f"r_{index}.png")
 
 
 def colmap_pose(view: View) -> tuple[list[float], list[float]]:
@@ -139,19 +118,6 @@ FORMATS: dict[str, Writer] = {
 def folder(tmp_path: Path) -> Path:
     write_photos(tmp_path / "balls", shots())
     return tmp_path / "balls"
-
-
-def in_world(capture: Capture) -> Cameras:
-    return transform_cameras(capture.T_world_normalised, capture.cameras)
-
-
-def assert_views(capture: Capture, views: list[View]) -> None:
-    cameras = in_world(capture)
-    np.testing.assert_allclose(cameras.centres, [view.centre for view in views], rtol=0, atol=500 * SAME)
-    np.testing.assert_allclose(cameras.intrinsics, [view.K for view in views], rtol=0, atol=60 * SAME)
-    x, y, z, w = Rotation.from_matrix([view.R_world_camera for view in views]).as_quat().T
-    dots = (cameras.quaternions.numpy() * np.stack([w, x, y, z], axis=1)).sum(axis=1)
-    np.testing.assert_allclose(abs(dots), 1, rtol=0, atol=SAME)
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ...errors import InputMissing
 from ...types import CaptureReading
-from . import colmap, idr, transforms
+from . import alicevision, colmap, idr, metashape, openmvg, transforms
 from .idr import FEWEST_VIEWS
 from .source import Layout
 
-FORMATS = (idr, transforms, colmap)
+FORMATS = (idr, transforms, colmap, openmvg, alicevision, metashape)
 """Each says whether it has `recognised` a folder and knows to `find_files` there, without torch; the first wins."""
 
 

@@ -28,7 +28,10 @@ _TOLD = 5  # names in an error
 
 @dataclass(frozen=True)
 class Pinhole:
-    """Of one photo: focal lengths and principal point in pixels, integer coordinates at pixel centres, and its size."""
+    """Of one photo: focal lengths and principal point in pixels, integer coordinates at pixel centres, and its size.
+
+    skew: columns by which a step of one focal length downwards moves a pixel, K[0, 1].
+    """
 
     fx: float
     fy: float
@@ -36,11 +39,13 @@ class Pinhole:
     cy: float
     width: int
     height: int
+    skew: float = 0.0
 
 
 @dataclass(frozen=True)
 class Lens:
-    """How a lens bends (OpenCV's models): k1 k2 p1 p2 k3 k4 k5 k6, or the fisheye's k1 k2 k3 k4."""
+    """How a lens bends (OpenCV's models): k1 k2 p1 p2 k3 k4 k5 k6, and the factor of r^8 that Metashape has beside
+    those of r^2 to r^6; or the fisheye's k1 k2 k3 k4."""
 
     coefficients: tuple[float, ...]
     fisheye: bool = False
