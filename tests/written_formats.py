@@ -198,3 +198,55 @@ def metashape_text(views: list[View], kind: str = "frame", **lens: float) -> str
 {cameras}<camera id="20" sensor_id="3" label="lost"/></group></cameras>
 <reference>LOCAL_CS["Local Coordinates (m)"]</reference></chunk></document>
 """
+
+
+def bundler(folder: Path, views: list[View], **lens: float) -> None:
+    """Bundler's manual: f k1 k2, R and t of world -> camera, which looks along -z with y up; points follow."""
+    flip = np.diag([1.0, -1, -1])
+    lines = ["# Bundle file v0.3", f"{len(views) + 1} 1"]
+    for view in views:
+        lines += [" ".join([repr(float(view.K[0, 0])), *(str(lens.get(name, 0)) for name in ("k1", "k2"))])]
+        lines += [" ".join(texts(row)) for row in flip @ view.R_world_camera.T]
+        lines += [" ".join(texts(flip @ shift_of(view)))]
+    lines += ["0 0 0", "0 0 0", "0 0 0", "0 0 0", "0 0 0", "1.0 2.0 3.0", "255 0 0", "1 0 7 1.5 -2.5"]
+    (folder / "bundle.out").write_text("\n".join(lines) + "\n")
+    names = [f"images/r_{index}.png" + (" 0 65.5" if index % 2 else "") for index in range(len(views))]
+    (folder / "list.txt").write_text("\n".join([*names, "images/lost.png"]) + "\n")
+
+
+def llff(folder: Path, views: list[View]) -> None:
+    """LLFF's save_poses: axes down, right, backwards; centre; height, width, focal length; two depths."""
+    rows = []
+    for view in views:
+        x, y, z = view.R_world_camera.T
+        sizes = np.array([HEIGHT, WIDTH, view.K[0, 0]])
+        rows.append([*np.column_stack([y, x, -z, view.centre, sizes]).ravel(), 200.0, 400.0])
+    np.save(folder / "poses_bounds.npy", np.array(rows))
+
+
+def blendedmvs(folder: Path, views: list[View]) -> None:
+    (folder / "cams").mkdir()
+    (folder / "cams" / "pair.txt").write_text("6\n0\n1 5 0.5\n")
+    for index, view in enumerate(views):
+        extrinsic = np.eye(4)
+        extrinsic[:3, :3], extrinsic[:3, 3] = view.R_world_camera.T, shift_of(view)
+        K_corner = view.K + np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
+        parts = [[" ".join(texts(row)) for row in matrix] for matrix in (extrinsic, K_corner)]
+        lines = ["extrinsic", *parts[0], "", "intrinsic", *parts[1], "", "200.0 0.8 256 400.0 "]
+        (folder / "cams" / f"{index:08d}_cam.txt").write_text("\n".join(lines))
+
+
+def middlebury(folder: Path, views: list[View]) -> None:
+    lines = [str(len(views))]
+    for index, view in enumerate(views):
+        lines.append(
+            f"r_{index}.png {' '.join(texts([*view.K.ravel(), *view.R_world_camera.T.ravel(), *shift_of(view)]))}"
+        )
+    (folder / "balls_par.txt").write_text("\n".join(lines) + "\n")
+
+
+def strecha(folder: Path, views: list[View]) -> None:
+    for index, view in enumerate(views):
+        rows = [*view.K, [0, 0, 0], *view.R_world_camera, view.centre]
+        text = "\n".join(" ".join(texts(row)) for row in rows) + f"\n{WIDTH} {HEIGHT}\n"
+        (folder / "images" / f"r_{index}.png.camera").write_text(text)

@@ -20,7 +20,7 @@ from .formats.matrices import read_cameras
 from .formats.source import CameraFile, Layout, Pinhole, size_of
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
-from .masks import MaskReading, check_masks, read_masks, threshold_mask
+from .masks import MaskReading, bright_mask, check_masks, read_masks, threshold_mask
 from .normalise import check_frame, find_object
 
 
@@ -58,7 +58,7 @@ def read_capture(
     file = _camera_file(layout, reading, pinholes, bent)
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
     masks, names = _masks(layout, photos, reading, downscale, max_pixels, bent), _names(layout.images)
-    masked = layout.masks != []
+    masked = layout.masks != [] or layout.threshold is not None
     warnings = [*layout.warnings, *file.warnings, *summarised(layout.images, [photo.remarks for photo in photos])]
     warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
     in_world = shrunk(file.cameras, downscale)
@@ -137,6 +137,8 @@ def _masks(
     max_pixels: int,
     bent: Mapping[Path, Straightening],
 ) -> list[np.ndarray]:
+    if layout.threshold is not None:
+        return [bright_mask(photo.colour, layout.threshold) for photo in photos]
     if layout.masks == []:
         return [np.ones(photo.colour.shape[:2], bool) for photo in photos]
     if layout.masks is not None:

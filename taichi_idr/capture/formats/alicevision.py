@@ -19,7 +19,7 @@ from typing import Any
 
 from ...errors import BadInput
 from ...types import CaptureReading
-from .gathering import Wanted, find_photo, gathered
+from .gathering import Wanted, find_photo, first_of, gathered
 from .source import FoundView, Layout, Lens, Pinhole, natural
 from .strict import Rows, Vector, as_rows, number, numbers, objects, positive, read_json, size_in
 
@@ -41,8 +41,7 @@ def recognised(folder: Path) -> bool:
 
 def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need_masks: bool = True) -> Layout:
     """Photos with pose and intrinsics. Raises InputMissing: photos that are not there; BadInput: what is wrong."""
-    file, *others = _files(folder)
-    warnings = [f"{file.name} is read, not {', '.join(path.name for path in others)}"] if others else []
+    file, warnings = first_of(_files(folder))
     wanted, tree = Wanted(folder, reading, fewest_views, need_masks), read_json(file, "bad scene", _TODO, MOST_BYTES)
     version = _version(tree, file)
     cameras = {

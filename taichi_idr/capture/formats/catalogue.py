@@ -6,11 +6,35 @@ from pathlib import Path
 
 from ...errors import InputMissing
 from ...types import CaptureReading
-from . import alicevision, colmap, idr, metashape, openmvg, transforms
+from . import (
+    alicevision,
+    blendedmvs,
+    bundler,
+    colmap,
+    idr,
+    llff,
+    metashape,
+    middlebury,
+    openmvg,
+    strecha,
+    transforms,
+)
 from .idr import FEWEST_VIEWS
 from .source import Layout
 
-FORMATS = (idr, transforms, colmap, openmvg, alicevision, metashape)
+FORMATS = (
+    idr,
+    transforms,
+    colmap,
+    openmvg,
+    alicevision,
+    metashape,
+    bundler,
+    blendedmvs,
+    middlebury,
+    strecha,
+    llff,
+)
 """Each says whether it has `recognised` a folder and knows to `find_files` there, without torch; the first wins."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path, PureWindowsPath
 from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
 from .pairing import find_masks
-from .source import IMAGE_FOLDERS, FoundView, Layout, folder_of, listed, natural, refuse_outside
+from .source import IMAGE_FOLDERS, FoundView, Layout, folder_of, listed, natural, refuse_outside, size_of
 from .strict import check_name
 
 
@@ -43,6 +43,17 @@ def find_photo(wanted: Wanted, told: str, where: str, todo: str) -> Path:
     ends = [Path(*parts[first:]) for first in range(len(parts))]
     found = (path for end in ends for path in (place / end, folder / end) if path.is_file())
     return next(found, (place if place.is_dir() else folder) / parts[-1])
+
+
+def first_of(files: Sequence[Path]) -> tuple[Path, list[str]]:
+    """The file that is read of several, and a warning of the others."""
+    file, *others = files
+    return file, [f"{file.name} is read, not {', '.join(path.name for path in others)}"] if others else []
+
+
+def size_if_there(image: Path) -> tuple[int, int]:
+    """Width and height; of a photo that is not there, which is said later, anything. Raises BadInput."""
+    return size_of(image) if image.is_file() else (1, 1)
 
 
 def gathered(

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element
 
 from ...errors import BadInput
 from ...types import CaptureReading
-from .gathering import Wanted, find_photo, gathered
+from .gathering import Wanted, find_photo, first_of, gathered
 from .source import CORNER_CENTRE, IMAGE_FOLDERS, SUFFIXES, FoundView, Layout, Lens, Pinhole, bounded_bytes, folder_of
 from .strict import Rows, Vector, as_rows, numbers, positive, product, times
 
@@ -40,8 +40,7 @@ def recognised(folder: Path) -> bool:
 
 def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need_masks: bool = True) -> Layout:
     """Photos with a pose, of the largest component. Raises InputMissing: photos that are not there; BadInput."""
-    file, *others = _files(folder)
-    warnings = [f"{file.name} is read, not {', '.join(path.name for path in others)}"] if others else []
+    file, warnings = first_of(_files(folder))
     wanted, chunk = Wanted(folder, reading, fewest_views, need_masks), _chunk(file)
     cameras = [one for one in chunk.iterfind("./cameras//camera") if one.get("enabled", "1") not in ("0", "false")]
     posed = [camera for camera in cameras if camera.find("transform") is not None]

@@ -80,7 +80,8 @@ class FoundView:
 class Layout:
     """The files of a capture. masks: None where photos carry their silhouette as alpha, empty where there are none.
 
-    views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs.
+    views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs. threshold:
+    where photos of a dark background have no masks, how bright, of 255, the object is.
     """
 
     format: str
@@ -90,6 +91,7 @@ class Layout:
     masks: list[Path] | None
     views: tuple[FoundView, ...] = ()
     warnings: tuple[str, ...] = ()
+    threshold: int | None = None
 
 
 @dataclass(frozen=True)
