@@ -28,6 +28,7 @@ def read_capture(
     folder: Path | str,
     reading: CaptureReading | None = None,
     *,
+    layout: Layout | None = None,
     downscale: int = 1,
     need_masks: bool = True,
     T_world_normalised: np.ndarray | None = None,
@@ -40,7 +41,7 @@ def read_capture(
     over blocks of pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual
     one, if it is there (CAM-6). need_masks: else a capture without silhouettes is all object, in the frame of its
     scale_mat. T_world_normalised (4, 4) is a frame known from elsewhere: it is taken as it is, whatever the file or the
-    masks say.
+    masks say. layout: of files that were found already.
 
     >>> photos = read_capture(capture, downscale=2)
     >>> len(photos), photos.images[0].shape, photos.masks[0].dtype
@@ -52,7 +53,7 @@ def read_capture(
     folder, reading = Path(folder), reading or CaptureReading()
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
-    layout = find_capture(folder, reading, fewest_views, need_masks=need_masks)
+    layout = layout or find_capture(folder, reading, fewest_views, need_masks=need_masks)
     pinholes = _own_pinholes(layout)
     bent = _straightenings(layout, pinholes)
     file = _camera_file(layout, reading, pinholes, bent)

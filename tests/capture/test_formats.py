@@ -13,19 +13,20 @@ from typing import Any
 import captures
 import numpy as np
 import pytest
-from captures import View, photograph
+from captures import View, photograph, viewpoints
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from tiny_fits import fit
 from written_formats import SIZE, VIEWS, K, assert_views, in_world, shots, write_photos
 
 from taichi_idr.capture.distortion import Straightening, distorted
-from taichi_idr.capture.formats.catalogue import find_capture
+from taichi_idr.capture.formats.catalogue import find_capture, find_heldout
 from taichi_idr.capture.formats.colmap import colmap_texts
 from taichi_idr.capture.formats.source import Lens, Pinhole
 from taichi_idr.capture.formats.transforms import transforms
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.evaluate import evaluate_run
+from taichi_idr.commands.render import render_run
 from taichi_idr.errors import BadInput, InputMissing, TidrError
 from taichi_idr.runs.loading import load_run
 from taichi_idr.types import CaptureReading
@@ -100,10 +101,10 @@ def instant_ngp(folder: Path, views: list[View]) -> None:
     (folder / "transforms.json").write_text(json.dumps({"frames": found}))
 
 
-def blender(folder: Path, views: list[View]) -> None:
+def blender(folder: Path, views: list[View], part: str = "train") -> None:
     angle = 2 * math.atan(SIZE[0] / 2 / views[0].K[0, 0])
-    tree = {"camera_angle_x": angle, "frames": frames(views, "./train/r_{}")}
-    (folder / "transforms_train.json").write_text(json.dumps(tree))
+    tree = {"camera_angle_x": angle, "frames": frames(views, f"./{part}/r_{{}}")}
+    (folder / f"transforms_{part}.json").write_text(json.dumps(tree))
 
 
 FORMATS: dict[str, Writer] = {
@@ -138,6 +139,29 @@ def test_blender_s_scenes_bring_their_silhouettes(tmp_path: Path) -> None:
     capture = read_capture(tmp_path)
     assert_views(capture, views)
     assert all(np.array_equal(mask, photograph(v, SIZE)[1]) for mask, v in zip(capture.masks, views, strict=True))
+
+
+def test_the_test_views_of_blender_s_scenes_are_held_out(tmp_path: Path) -> None:
+    """Of transforms_test.json or, where its photos are not there, of transforms_val.json; in the run's frame."""
+    views, unseen = shots(SQUARE), [replace(view, K=SQUARE) for view in viewpoints(9, SIZE)[1::3]]
+    scene, run = tmp_path / "scene", tmp_path / "run"
+    write_photos(scene, views, alpha=True, image="train")
+    blender(scene, views)
+    assert find_heldout(scene, CaptureReading()) is None
+    for part in ("test", "val"):
+        blender(scene, unseen, part)
+    write_photos(scene, unseen, alpha=True, image="val")
+    layout = find_heldout(scene, CaptureReading())
+    assert layout is not None and layout.cameras.name == "transforms_val.json"
+    assert_views(read_capture(scene, layout=layout), unseen)
+    assert fit(scene, run, steps=10).steps == 10
+    assert evaluate_run(run, max_views=1)["heldout_psnr_db"] > 5
+    assert len(render_run(run, views="heldout", size=24)) == 3 * len(unseen)
+    (scene / "val" / "r_1.png").unlink()
+    with pytest.raises(InputMissing, match=r"transforms_val.json\): 1 of 3 frames: val/r_1;"):
+        find_heldout(scene, CaptureReading())
+    (scene / "transforms_train.json").rename(scene / "transforms.json")
+    assert find_heldout(scene, CaptureReading()) is None
 
 
 def test_what_we_write_we_read(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 from ...errors import InputMissing
 from ...types import CaptureReading
@@ -22,6 +23,8 @@ from . import (
 from .idr import FEWEST_VIEWS
 from .source import Layout
 
+HELDOUT = "heldout"
+"""Folder of a capture with a capture in the same world frame."""
 FORMATS = (
     idr,
     transforms,
@@ -50,5 +53,23 @@ def find_capture(
         why = "it is a file" if folder.exists() else "there is no such folder"
         todo = "name a folder that holds photos, masks and cameras"
         raise InputMissing("no capture", where=folder, why=why, todo=todo)
+    return _format_of(folder, reading).find_files(folder, reading, fewest_views, need_masks=need_masks)
+
+
+def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = True) -> Layout | None:
+    """Photos of a capture that a fit never sees: of the capture in `heldout/`, or of a file that a Blender scene has
+    for them; None where there are none.
+
+    Raises InputMissing, BadInput as find_capture.
+    """
+    if (folder / HELDOUT).is_dir():
+        return find_capture(folder / HELDOUT, reading, 1, need_masks=need_masks)
+    if not folder.is_dir() or _format_of(folder, reading) is not transforms:
+        return None
+    return transforms.find_heldout(folder, reading, need_masks=need_masks)
+
+
+def _format_of(folder: Path, reading: CaptureReading) -> ModuleType:
+    """The first that is recognised; where poses of a file of its own were chosen, or nothing is, the IDR format."""
     found = (one for one in FORMATS if not reading.cameras_file and one.recognised(folder))
-    return next(found, idr).find_files(folder, reading, fewest_views, need_masks=need_masks)
+    return next(found, idr)

@@ -1,4 +1,5 @@
-"""transforms.json of nerfstudio, instant-ngp and Polycam; Blender's transforms_train.json (NeRF's synthetic scenes).
+"""transforms.json of nerfstudio, instant-ngp and Polycam; Blender's transforms_train.json (NeRF's synthetic scenes),
+with held-out views beside it.
 
 Poses are camera -> world with OpenGL's axes, pixels are counted from the corner of the first one.
 """
@@ -6,6 +7,7 @@ Poses are camera -> world with OpenGL's axes, pixels are counted from the corner
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 FORMAT = "transforms.json"
 FILES = ("transforms.json", "transforms_train.json")
+HELDOUT_FILES = ("transforms_test.json", "transforms_val.json")
 MOST_BYTES = 64 << 20
 _LENSES = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV_FISHEYE"}
 _TODO = "correct the file"
@@ -43,22 +46,18 @@ def recognised(folder: Path) -> bool:
 
 def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need_masks: bool = True) -> Layout:
     """Views of the file's frames. Raises InputMissing: photos that are not there; BadInput: what is wrong in it."""
-    file = next(folder / name for name in FILES if (folder / name).is_file())
-    tree = read_json(file, "bad transforms", _TODO, MOST_BYTES)
-    frames = tree.get("frames")
-    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
-        raise BadInput("bad transforms", where=f"{file}: frames", why="expected a list of frames", todo=_TODO)
-    views = [_view(folder, file, {**tree, **frame}, number, reading) for number, frame in enumerate(frames)]
-    missing = [str(view.image.relative_to(folder)) for view in views if not view.image.is_file()]
-    if missing:
-        why = f"{len(missing)} of {len(views)} frames: {listed(missing)}"
-        raise InputMissing("no such photo", where=file, why=why, todo="put them there, or take their frames out")
-    if len(views) < fewest_views:
-        why = f"{len(views)} frames, at least {fewest_views} needed"
-        raise BadInput("too few images", where=file, why=why, todo="add photos")
-    views.sort(key=lambda view: (view.image.parent, natural(view.image)))
-    images = [view.image for view in views]
-    return Layout(FORMAT, file, file, images, _masks(folder, views, reading, need_masks), tuple(views))
+    return _layout(folder, _file_of(folder), reading, fewest_views, need_masks)
+
+
+def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = True) -> Layout | None:
+    """Views of a Blender scene that a fit never sees: of the first of HELDOUT_FILES that has any photo. Raises
+    InputMissing: some of its photos are not there; BadInput: what is wrong in it."""
+    if _file_of(folder).name == FILES[0]:
+        return None
+    for file in (path for name in HELDOUT_FILES if (path := folder / name).is_file()):
+        if any(view.image.is_file() for view in _views(folder, file, reading)):
+            return _layout(folder, file, reading, 1, need_masks)
+    return None
 
 
 def transforms(
@@ -74,6 +73,32 @@ def transforms(
         files = {"file_path": f"image/{name}", **({"mask_path": f"mask/{name}"} if masks else {})}
         frames.append({**files, **intrinsics, "w": width, "h": height, "transform_matrix": matrix})
     return {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, "frames": frames}
+
+
+def _file_of(folder: Path) -> Path:
+    return next(folder / name for name in FILES if (folder / name).is_file())
+
+
+def _views(folder: Path, file: Path, reading: CaptureReading) -> list[FoundView]:
+    tree = read_json(file, "bad transforms", _TODO, MOST_BYTES)
+    frames = tree.get("frames")
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise BadInput("bad transforms", where=f"{file}: frames", why="expected a list of frames", todo=_TODO)
+    return [_view(folder, file, {**tree, **frame}, number, reading) for number, frame in enumerate(frames)]
+
+
+def _layout(folder: Path, file: Path, reading: CaptureReading, fewest_views: int, need_masks: bool) -> Layout:
+    views = _views(folder, file, reading)
+    missing = [os.path.relpath(view.image, folder) for view in views if not view.image.is_file()]
+    if missing:
+        why = f"{len(missing)} of {len(views)} frames: {listed(missing)}"
+        raise InputMissing("no such photo", where=file, why=why, todo="put them there, or take their frames out")
+    if len(views) < fewest_views:
+        why = f"{len(views)} frames, at least {fewest_views} needed"
+        raise BadInput("too few images", where=file, why=why, todo="add photos")
+    views.sort(key=lambda view: (view.image.parent, natural(view.image)))
+    images = [view.image for view in views]
+    return Layout(FORMAT, file, file, images, _masks(folder, views, reading, need_masks), tuple(views))
 
 
 def _view(folder: Path, file: Path, frame: Mapping[str, Any], number: int, reading: CaptureReading) -> FoundView:
