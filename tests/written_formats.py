@@ -250,3 +250,25 @@ def strecha(folder: Path, views: list[View]) -> None:
         rows = [*view.K, [0, 0, 0], *view.R_world_camera, view.centre]
         text = "\n".join(" ".join(texts(row)) for row in rows) + f"\n{WIDTH} {HEIGHT}\n"
         (folder / "images" / f"r_{index}.png.camera").write_text(text)
+
+
+def dvr(folder: Path, views: list[View], signs: tuple[float, float, float] = (1, 1, 1), scale: float = 1.0) -> None:
+    """DVR's FAQ: camera_mat world_mat x, from -1 to 1 between the centres of the first and last pixels; axes of the
+    camera may point the other way where K does."""
+    to_unit = np.array([[2 / (WIDTH - 1), 0, -1], [0, 2 / (HEIGHT - 1), -1], [0, 0, 1]])
+    arrays: dict[str, Any] = {}
+    for index, view in enumerate(views):
+        camera, world = np.eye(4), np.eye(4)
+        camera[:3, :3] = to_unit @ view.K * signs
+        world[:3] = scale * np.array(signs)[:, None] * np.column_stack([view.R_world_camera.T, shift_of(view)])
+        arrays |= {f"camera_mat_{index}": camera, f"world_mat_{index}": world, f"scale_mat_{index}": np.eye(4)}
+    np.savez(folder / "cameras.npz", **arrays)
+
+
+def krt(folder: Path, views: list[View], letter: str = "T", *, one_K: bool = False) -> None:
+    arrays: dict[str, Any] = {"K": views[0].K} if one_K else {}
+    for index, view in enumerate(views):
+        shift = shift_of(view)
+        arrays |= {f"R_{index}": view.R_world_camera.T, f"{letter}_{index}": shift[:, None] if index % 2 else shift}
+        arrays |= {} if one_K else {f"K_{index}": view.K}
+    np.savez(folder / "cameras.npz", **arrays)

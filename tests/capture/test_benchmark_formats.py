@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from captures import View, photograph
+from captures import View, edit_cameras, photograph, write_cameras
 from PIL import Image
 from scipy.ndimage import binary_erosion
 from written_formats import (
@@ -20,6 +21,8 @@ from written_formats import (
     assert_views,
     blendedmvs,
     bundler,
+    dvr,
+    krt,
     llff,
     middlebury,
     shots,
@@ -38,6 +41,8 @@ BENCHMARKS: dict[str, tuple[Callable[..., None], np.ndarray, str, str]] = {
     "middlebury": (middlebury, SKEWED, "Middlebury", "balls_par.txt"),
     "strecha": (strecha, SKEWED, "Strecha", "images/r_2.png.camera"),
     "llff": (llff, CENTRED, "LLFF", "poses_bounds.npy"),
+    "dvr": (dvr, SKEWED, "DVR", "cameras.npz"),
+    "krt": (krt, SKEWED, "K, R, T", "cameras.npz"),
 }
 """Writer, what intrinsics it can tell, the format's name, and one of its files."""
 
@@ -69,8 +74,8 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
     end = {"bundler": whole.find(b"0 0 0\n0 0 0\n0"), "blendedmvs": whole.find(b"200.0") - 12}.get(name, len(whole) - 4)
     for length in range(0, end, 1 + end // 40):
         file.write_bytes(whole[:length])
-        with pytest.raises(BadInput, match=file.name):
-            find_capture(tmp_path)
+        with pytest.raises(BadInput, match=file.name):  # of an archive when its matrices are read
+            (read_capture if file.suffix == ".npz" else find_capture)(tmp_path)
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -92,8 +97,13 @@ def test_a_damaged_file_is_never_a_bug_of_ours(tmp_path: Path, name: str) -> Non
 def test_a_photo_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     written(tmp_path, name)
     (tmp_path / "images" / "r_3.png").unlink()
-    told = {"blendedmvs": r"00000003_cam\.txt", "llff": "6 rows for 5 photos"}.get(name, r"1 of 6: r_3\.png")
-    with pytest.raises(BadInput if name == "llff" else InputMissing, match=told):
+    paired = {
+        "llff": "6 rows for 5 photos",
+        "dvr": "6 for 5 photos, and their numbers",
+        "krt": "6 for 5 photos, and their numbers",
+    }
+    told = {"blendedmvs": r"00000003_cam\.txt", **paired}.get(name, r"1 of 6: r_3\.png")
+    with pytest.raises(BadInput if name in paired else InputMissing, match=told):
         find_capture(tmp_path)
 
 
@@ -237,3 +247,66 @@ def test_strecha_s_cameras_in_a_folder_of_their_own(tmp_path: Path) -> None:
     for path in list((tmp_path / "images").glob("*.camera")):
         path.rename(tmp_path / "gt_dense_cameras" / path.name)
     assert_views(read_capture(tmp_path), views)
+
+
+@pytest.mark.parametrize("signs", [(1, 1, -1), (-1, -1, 1), (1, -1, -1), (-1, -1, -1)])
+def test_axes_that_dvr_s_intrinsics_turn(tmp_path: Path, signs: tuple[int, int, int]) -> None:
+    views = shots(SKEWED)
+    write_photos(tmp_path, views)
+    dvr(tmp_path, views, signs, scale=2.5)
+    assert_views(read_capture(tmp_path), views)
+
+
+def test_neus_s_own_camera_mat_says_nothing(tmp_path: Path) -> None:
+    """World to pixels in world_mat, and camera_mat beside it, as DTU's files have them: the IDR format, as ever."""
+    views = shots(SKEWED)
+    write_photos(tmp_path, views)
+    dvr(tmp_path, views)
+    with np.load(tmp_path / "cameras.npz") as archive:
+        arrays = dict(archive)
+    write_cameras(tmp_path / "cameras.npz", [view.world_mat for view in views])
+    with np.load(tmp_path / "cameras.npz") as archive:
+        np.savez(tmp_path / "cameras.npz", **{**arrays, **archive})
+    assert find_capture(tmp_path).format == "IDR"
+    assert_views(read_capture(tmp_path), views)
+
+
+@pytest.mark.parametrize("one_K", [False, True])
+def test_one_K_or_many_and_either_letter(tmp_path: Path, one_K: bool) -> None:
+    views = shots(SKEWED)
+    write_photos(tmp_path, views)
+    krt(tmp_path, views, "t", one_K=one_K)
+    assert_views(read_capture(tmp_path), views)
+
+
+def test_matrices_keep_their_numbers_where_views_are_taken_out(tmp_path: Path) -> None:
+    views = written(tmp_path, "krt")
+    with np.load(tmp_path / "cameras.npz") as archive:
+        np.savez(tmp_path / "cameras.npz", **{key: archive[key] for key in archive if not key.endswith("_2")})
+    (tmp_path / "images" / "r_2.png").unlink()
+    assert_views(read_capture(tmp_path), [view for index, view in enumerate(views) if index != 2])
+
+
+ARRAYS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "dvr_shape": ("dvr", {"world_mat_2": np.eye(3)}, r"world_mat_2\): its shape is \(3, 3\), expected \(4, 4\)"),
+    "dvr_nan": ("dvr", {"camera_mat_2": np.full((4, 4), np.nan)}, r"camera_mat_2\): expected 16 finite"),
+    "dvr_row": ("dvr", {"camera_mat_2": np.ones((4, 4))}, r"camera_mat_2\): last row"),
+    "dvr_other": ("dvr", {"world_mat_2": np.diag([1.0, 2, 1, 1])}, r"world_mat_2\): its left 3x3 block is no rotation"),
+    "dvr_zero": ("dvr", {"camera_mat_2": np.diag([0.0, 1, 1, 1])}, "K is not upper triangular"),
+    "dvr_missing": ("dvr", {"camera_mat_2": None}, r"camera_mat_2\): it is missing"),
+    "krt_missing": ("krt", {"T_2": None}, r"T_2\): it is missing"),
+    "krt_no_K": ("krt", {"K_2": None}, r"K_2\): it is missing"),
+    "krt_text": ("krt", {"R_2": np.full((3, 3), "a")}, r"R_2\): expected 9 finite numbers"),
+    "krt_complex": ("krt", {"R_2": np.eye(3) * 1j}, r"R_2\): expected 9 finite numbers"),
+    "krt_K": ("krt", {"K_2": np.ones((3, 3))}, r"K_2\): K is not upper triangular"),
+    "krt_surplus": ("krt", {"R_9": np.eye(3)}, "7 for 6 photos, and their numbers do not tell"),
+}
+
+
+@pytest.mark.parametrize("fault", ARRAYS)
+def test_what_is_wrong_in_an_archive_is_named(tmp_path: Path, fault: str) -> None:
+    name, changes, message = ARRAYS[fault]
+    written(tmp_path, name)
+    edit_cameras(tmp_path, **changes)
+    with pytest.raises(BadInput, match=message):
+        find_capture(tmp_path)

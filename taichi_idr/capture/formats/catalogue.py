@@ -12,7 +12,9 @@ from . import (
     blendedmvs,
     bundler,
     colmap,
+    dvr,
     idr,
+    krt,
     llff,
     metashape,
     middlebury,
@@ -26,6 +28,8 @@ from .source import Layout
 HELDOUT = "heldout"
 """Folder of a capture with a capture in the same world frame."""
 FORMATS = (
+    dvr,
+    krt,
     idr,
     transforms,
     colmap,
