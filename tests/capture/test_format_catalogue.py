@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from taichi_idr.capture.formats import catalogue
 from taichi_idr.capture.formats.catalogue import FORMATS, find_capture
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.evaluate import evaluate_run
+from taichi_idr.errors import TidrError
 from taichi_idr.types import CaptureReading
 
 NAMES = (
@@ -82,6 +84,25 @@ for name in sys.argv[2:]:
     assert ended.stdout.split() == [word for name in light for word in (name, "False")] + [
         word for name in sorted(WITH_NUMPY) for word in (name, "True")
     ]
+
+
+FILES = {
+    "openmvg": "sfm_data.json", "alicevision": "cameras.sfm", "metashape": "cameras.xml", "bundler": "bundle.out",
+    "blendedmvs": "cams/00000000_cam.txt", "middlebury": "balls_par.txt", "strecha": "images/r_0.png.camera",
+    "llff": "poses_bounds.npy", "dvr": "cameras.npz", "krt": "cameras.npz",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    views = shots(CENTRED)
+    write_photos(tmp_path, views)
+    getattr(written_formats, name)(tmp_path, views)
+    (tmp_path / FILES[name]).unlink()
+    os.mkfifo(tmp_path / FILES[name])
+    with pytest.raises(TidrError):
+        read_capture(tmp_path)
 
 
 def test_the_first_of_several_formats_is_taken(captures: Path, tmp_path: Path) -> None:

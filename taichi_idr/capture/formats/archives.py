@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 def archive_keys(path: Path) -> set[str]:
     """Names of the arrays in an .npz, without numpy; none where there is no such archive, which its reader says."""
+    if not path.is_file():  # a pipe would never end
+        return set()
     try:
         with zipfile.ZipFile(path) as archive:
             return {name.removesuffix(".npy") for name in archive.namelist()}

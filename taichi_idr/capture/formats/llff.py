@@ -14,7 +14,7 @@ from ...errors import BadInput
 from ...types import CaptureReading
 from .gathering import Wanted, gathered
 from .source import CORNER_CENTRE, IMAGE_FOLDERS, FoundView, Layout, Pinhole, folder_of, list_images
-from .strict import numbers, positive
+from .strict import numbers, positive, side
 
 FORMAT = "LLFF"
 FILE = "poses_bounds.npy"
@@ -57,7 +57,7 @@ def _view(image: Path, row: list[float], where: str) -> FoundView:
     values = numbers(row[:15], 15, where, _TODO)
     down, right, backwards, centre, (height, width, focal) = (values[column::5] for column in range(5))
     rotation = tuple((x, y, -z) for x, y, z in zip(right, down, backwards, strict=True))
-    height, width = (int(positive(side, where, _TODO, 1 << 20)) for side in (height, width))
+    height, width = (side(one, where, _TODO) for one in (height, width))
     focal = positive(focal, where, _TODO)
     middle = width / 2 - CORNER_CENTRE, height / 2 - CORNER_CENTRE
     return FoundView(image, rotation, (centre[0], centre[1], centre[2]), Pinhole(focal, focal, *middle, width, height))

@@ -19,8 +19,18 @@ from xml.etree.ElementTree import Element
 from ...errors import BadInput
 from ...types import CaptureReading
 from .gathering import Wanted, find_photo, first_of, gathered
-from .source import CORNER_CENTRE, IMAGE_FOLDERS, SUFFIXES, FoundView, Layout, Lens, Pinhole, bounded_bytes, folder_of
-from .strict import Rows, Vector, as_rows, numbers, positive, product, times
+from .source import (
+    CORNER_CENTRE,
+    IMAGE_FOLDERS,
+    FoundView,
+    Layout,
+    Lens,
+    Pinhole,
+    bounded_bytes,
+    folder_of,
+    list_images,
+)
+from .strict import Rows, Vector, as_rows, numbers, positive, product, side, times
 
 FORMAT = "Metashape"
 MOST_BYTES = 64 << 20
@@ -149,7 +159,7 @@ def _sensor(sensor: Element, where: str) -> tuple[Pinhole, Lens]:
     resolution = calibration.find("resolution")
     resolution = sensor.find("resolution") if resolution is None else resolution
     size = [] if resolution is None else [resolution.get("width"), resolution.get("height")]
-    width, height = (int(positive(side, where, _TODO, 1 << 20)) for side in numbers(size, 2, where, _TODO, text=True))
+    width, height = (side(one, where, _TODO) for one in numbers(size, 2, where, _TODO, text=True))
     value = _values(calibration, where)
     f, b1, b2 = positive(value["f"], f"{where}: f", _TODO), value["b1"], value["b2"]
     cx, cy = width / 2 + value["cx"] - CORNER_CENTRE, height / 2 + value["cy"] - CORNER_CENTRE
@@ -197,16 +207,14 @@ def _similarity(element: Element | None, where: str) -> Similarity:
         if words:
             found[name] = numbers(words, count, f"{where}: {name}", _TODO, text=True)
     x, y, z = found.get("translation", [0.0, 0.0, 0.0])
-    scale = positive(found.get("scale", [1.0])[0], f"{where}: scale", _TODO)
+    scale = positive(found.get("scale", [1.0])[0], f"{where}: scale", _TODO, 1e-9)
     return scale, as_rows(found["rotation"]) if "rotation" in found else _UNIT, (x, y, z)
 
 
 def _labels(folder: Path) -> dict[str, str]:
     """Photos' names by name and by stem: labels may lack the suffix."""
     place = folder_of(folder, IMAGE_FOLDERS)
-    photos = [
-        path for one in (folder, place) if one.is_dir() for path in one.iterdir() if path.suffix.lower() in SUFFIXES
-    ]
+    photos = list_images(place if place.is_dir() else folder, "image")
     return {path.stem: path.name for path in photos} | {path.name: path.name for path in photos}
 
 

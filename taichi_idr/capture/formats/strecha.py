@@ -13,7 +13,7 @@ from ...errors import BadInput
 from ...types import CaptureReading
 from .gathering import Wanted, find_photo, gathered
 from .source import IMAGE_FOLDERS, FoundView, Layout, natural
-from .strict import as_rows, numbers, pinhole_of, positive, read_text
+from .strict import as_rows, numbers, pinhole_of, read_text, side
 
 FORMAT = "Strecha"
 ENDING = ".camera"
@@ -46,6 +46,6 @@ def _view(file: Path, wanted: Wanted) -> FoundView:
         why = f"distortion {values[9:12]}, expected zeros"
         raise BadInput("unknown camera model", where=file, why=why, todo="undistort the photos")
     image = find_photo(wanted, file.name.removesuffix(ENDING), str(file), _TODO)
-    width, height = (int(positive(side, str(file), _TODO, 1 << 20)) for side in values[24:])
+    width, height = (side(one, str(file), _TODO) for one in values[24:])
     pinhole = pinhole_of(as_rows(values[:9]), (width, height), str(file), _TODO)
     return FoundView(image, as_rows(values[12:21]), (values[21], values[22], values[23]), pinhole)

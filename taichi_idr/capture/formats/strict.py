@@ -14,7 +14,6 @@ from .source import Pinhole, bounded_bytes
 
 LARGEST = 1e12
 """Of a number in a file: beyond is damage."""
-MOST_PIXELS = 1 << 20  # along a side
 NOT_TRIANGULAR = 1e-6  # of K's focal length, below the diagonal
 SUFFIX_BYTES = 255  # of a file's name, on most systems
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -71,20 +70,25 @@ def number(
     return value
 
 
-def positive(value: float, where: str, todo: str, most: float = 1e9) -> float:
-    """A focal length, a side. Raises BadInput."""
-    if not 0 < value < most:
-        raise BadInput("bad intrinsics", where=where, why=f"{value:g}, expected a positive number", todo=todo)
+def positive(value: float, where: str, todo: str, least: float = 1e-3, most: float = 1e9) -> float:
+    """A focal length in pixels, or what else is above zero. Raises BadInput."""
+    if not least <= value < most:
+        why = f"{value:g}, expected a positive number, {least:g} to {most:g}"
+        raise BadInput("bad intrinsics", where=where, why=why, todo=todo)
     return value
 
 
+def side(value: float, where: str, todo: str) -> int:
+    """Of a photo, in pixels. Raises BadInput."""
+    return int(positive(value, where, todo, 1, 1 << 20))
+
+
 def size_in(tree: Mapping[str, Any], where: str, todo: str, *, text: bool = False) -> tuple[int, int]:
-    """`width` and `height` of a JSON object, in pixels. Raises BadInput."""
+    """`width` and `height` of a JSON object. Raises BadInput."""
     width, height = (
-        int(positive(number(tree, key, where, todo, text=text), f"{where}.{key}", todo, MOST_PIXELS))
-        for key in ("width", "height")
+        side(number(tree, key, where, todo, text=text), f"{where}.{key}", todo) for key in ("width", "height")
     )
-    return max(width, 1), max(height, 1)
+    return width, height
 
 
 def objects(tree: Mapping[str, Any], key: str, where: object, todo: str) -> list[dict[str, Any]]:
@@ -144,7 +148,10 @@ def pinhole_of(K: Rows, size: tuple[int, int], where: str, todo: str, corner: fl
     if not scale or min(fx / scale, fy / scale) <= 0 or below > NOT_TRIANGULAR * abs(fx):
         why = "K is not upper triangular with positive focal lengths"
         raise BadInput("bad intrinsics", where=where, why=why, todo=todo)
-    fx, skew, cx, fy, cy = (value / scale for value in (fx, skew, cx, fy, cy))
+    fx, fy = (positive(focal / scale, where, todo) for focal in (fx, fy))
+    skew, cx, cy = (value / scale for value in (skew, cx, cy))
+    if not max(map(abs, (skew, cx, cy))) < LARGEST:
+        raise BadInput("bad intrinsics", where=where, why="a principal point out of bounds", todo=todo)
     return Pinhole(fx, fy, cx - corner, cy - corner, *size, skew=skew)
 
 
