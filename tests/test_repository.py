@@ -153,7 +153,7 @@ def test_documented_settings_exist(document):
     text = document.read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)(?:=[^`]*)?`", text) + re.findall(r"--set\s(\w+)\.(\w+)=", text)
     for group, key in named:
-        if group in groups and key not in ("py", "md", "npz"):
+        if group in groups and key not in ("py", "md", "npz", "sfm"):
             assert f"{group}.{key}" in keys
 
 

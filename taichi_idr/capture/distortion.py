@@ -63,7 +63,8 @@ class Straightening:
         return Image.fromarray(whole[..., 0] if values.ndim == 2 else whole)
 
     def _zoomed(self, zoom: float) -> Pinhole:
-        return replace(self.bent, fx=self.bent.fx * zoom, fy=self.bent.fy * zoom)
+        fx, fy, skew = (value * zoom for value in (self.bent.fx, self.bent.fy, self.bent.skew))
+        return replace(self.bent, fx=fx, fy=fy, skew=skew)
 
     def _fits(self, zoom: float) -> bool:
         """Whether the rim of the straight photo, and so all of it, looks into the bent one."""
@@ -81,8 +82,9 @@ class Straightening:
     def _sources(self, u: np.ndarray, v: np.ndarray, straight: Pinhole | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Column and row in the bent photo of pixels u, v of the straight one."""
         camera = straight or self.straight
-        x, y = distorted(self.lens, (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy)
-        return self.bent.fx * x + self.bent.cx, self.bent.fy * y + self.bent.cy
+        down = (v - camera.cy) / camera.fy
+        x, y = distorted(self.lens, (u - camera.cx - camera.skew * down) / camera.fx, down)
+        return self.bent.fx * x + self.bent.skew * y + self.bent.cx, self.bent.fy * y + self.bent.cy
 
 
 def distorted(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,8 +96,8 @@ def distorted(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.
         bent = angle * _polynomial(angle * angle, lens.coefficients)
         factor = np.where(radius > 1e-9, bent / np.maximum(radius, 1e-9), 1.0)
         return x * factor, y * factor
-    k1, k2, p1, p2, k3, k4, k5, k6 = (*lens.coefficients, *[0.0] * 8)[:8]
-    radial = _polynomial(square, (k1, k2, k3)) / _polynomial(square, (k4, k5, k6))
+    k1, k2, p1, p2, k3, k4, k5, k6, eighth = (*lens.coefficients, *[0.0] * 9)[:9]
+    radial = _polynomial(square, (k1, k2, k3, eighth)) / _polynomial(square, (k4, k5, k6))
     bent_x = x * radial + 2 * p1 * x * y + p2 * (square + 2 * x * x)
     bent_y = y * radial + p1 * (square + 2 * y * y) + 2 * p2 * x * y
     return bent_x, bent_y
@@ -110,7 +112,7 @@ def resized(told: Pinhole, size: tuple[int, int], photo: Path) -> Pinhole:
         why = f"{size[0]}x{size[1]} pixels, its camera has {told.width}x{told.height}"
         raise BadInput("camera of another size", where=photo, why=why, todo="use the photos that the cameras are of")
     cx, cy = ((centre + 0.5) * factor - 0.5 for centre in (told.cx, told.cy))
-    return Pinhole(told.fx * factor, told.fy * factor, cx, cy, *size)
+    return Pinhole(told.fx * factor, told.fy * factor, cx, cy, *size, skew=told.skew * factor)
 
 
 def check_lens(lens: Lens, camera: Pinhole, where: str) -> None:

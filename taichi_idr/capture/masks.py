@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from skimage.measure import label
 
 from ..errors import BadInput
 from .distortion import Straightening
@@ -23,6 +24,8 @@ FLAT_SHARE, FLAT_APART = 2e-3, 0.025
 others, in shares of the range: soft outlines and JPEG's noise do neither."""
 BORDER_SHARE = 0.5
 """Share of the photo's rim on the object above which a mask may be inverted."""
+SPECK = 1e-3
+"""Share of the photo below which a bright or dark patch is noise."""
 TOUCHING = 0.01
 """Share of the rim above which the object touches the border."""
 _TODO = "make them two: background and object; pixels that belong to neither go into ignore/"
@@ -87,6 +90,16 @@ def threshold_mask(grey: Image.Image, reading: MaskReading) -> np.ndarray:
     """White is object (section 7): above 127.5 after averaging."""
     bright = np.array(averaged(grey, reading.downscale)) > THRESHOLD
     return ~bright if reading.invert else bright
+
+
+def bright_mask(colour: np.ndarray, threshold: int) -> np.ndarray:
+    """Of a photo (H, W, 3) uint8 of a dark background: where a channel is above the threshold, but for specks."""
+    mask = colour.max(axis=2) > threshold
+    for part in (mask, ~mask):  # bright specks outside, dark ones inside
+        labels = np.asarray(label(part, connectivity=1))
+        small = np.bincount(labels.ravel()) < SPECK * mask.size
+        mask ^= part & small[labels]
+    return mask
 
 
 def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: bool) -> list[str]:

@@ -23,7 +23,7 @@ from .hulls import Silhouettes
 from .ignored import joined, read_ignored, take_out
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
-from .masks import MaskReading, check_masks, read_masks, threshold_mask
+from .masks import MaskReading, bright_mask, check_masks, read_masks, threshold_mask
 from .placing import settle_frame
 
 
@@ -31,6 +31,7 @@ def read_capture(
     folder: Path | str,
     reading: CaptureReading | None = None,
     *,
+    layout: Layout | None = None,
     downscale: int = 1,
     need_masks: bool = True,
     T_world_normalised: np.ndarray | None = None,
@@ -43,7 +44,7 @@ def read_capture(
     over blocks of pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual
     one, if it is there (CAM-6). need_masks: else a capture without silhouettes is all object, in the frame of its
     scale_mat. T_world_normalised (4, 4) is a frame known from elsewhere: it is taken as it is, whatever the file or the
-    masks say.
+    masks say. layout: of files that were found already.
 
     >>> photos = read_capture(capture, downscale=2)
     >>> len(photos), photos.images[0].shape, photos.masks[0].dtype
@@ -55,7 +56,7 @@ def read_capture(
     folder, reading = Path(folder), reading or CaptureReading()
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
-    layout = find_capture(folder, reading, fewest_views, need_masks=need_masks)
+    layout = layout or find_capture(folder, reading, fewest_views, need_masks=need_masks)
     warnings = list(layout.warnings)
     try:
         return _read(layout, folder, reading, downscale, T_world_normalised, max_pixels, warnings)
@@ -82,16 +83,17 @@ def _read(
     warnings += summarised(layout.images, [photo.remarks for photo in photos])
     how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
     (masks, odd), names = _masks(layout, photos, how, bent), _names(layout.images)
+    masked = layout.masks != [] or layout.threshold is not None
     ignored = read_ignored(layout, [photo.full_size for photo in photos], how, bent)
     take_out(ignored, masks, layout.images)
     warnings += odd
-    warnings += check_masks(names, masks, inverted=reading.invert_masks) if layout.masks != [] else []
+    warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
     warnings += check_rounding(in_world, single=file.single)
     if T_world_normalised is not None:
         T = T_world_normalised
-    elif layout.masks == []:
+    elif not masked:
         T = file.T_world_normalised
         if T is None:
             why, todo = "without masks the object cannot be found", "add scale_mat_i to the camera file, or masks"
@@ -163,6 +165,8 @@ def _masks(
     layout: Layout, photos: Sequence[Photo], how: MaskReading, bent: Mapping[Path, Straightening]
 ) -> tuple[list[np.ndarray], list[str]]:
     """And warnings about them."""
+    if layout.threshold is not None:
+        return [bright_mask(photo.colour, layout.threshold) for photo in photos], []
     if layout.masks == []:
         return [np.ones(photo.colour.shape[:2], bool) for photo in photos], []
     if layout.masks is not None:

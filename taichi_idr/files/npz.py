@@ -1,4 +1,4 @@
-"""A reader of .npz archives that runs nothing and allocates no more than the file can fill.
+"""A reader of .npz archives and .npy files that runs nothing and allocates no more than the file can fill.
 
 numpy's own reader believes what headers say about sizes; this one checks them against the bytes that are there.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import io
 import math
 import pickletools
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -46,6 +48,17 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             return arrays
     except _DAMAGE as error:
         raise BadInput("damaged archive", where=path, why=f"not a whole .npz file ({error})", todo=_TODO) from error
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """A numeric array. Raises BadInput: damaged, pickled data, above MEMBER_BYTES, a header that does not match."""
+    _refuse_pickle(path)
+    try:
+        if path.stat().st_size > MEMBER_BYTES:
+            raise BadInput("file too large", where=path, why=f"more than {MEMBER_BYTES >> 20} MiB", todo=_TODO)
+        return _parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise BadInput("cannot read file", where=path, why=error.strerror or str(error)) from error
 
 
 def _refuse_pickle(path: Path) -> None:
@@ -89,8 +102,10 @@ def _parse(data: bytes, where: str) -> np.ndarray:
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran_order, dtype = read_header(stream, max_header_size=HEADER_BYTES)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers as Python 2 wrote them
+            shape, fortran_order, dtype = read_header(stream, max_header_size=HEADER_BYTES)
+    except (ValueError, KeyError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise BadInput("bad array", where=where, why="its header cannot be read", todo=_TODO) from error
     if dtype.hasobject:
         raise BadInput("refused", where=where, why="pickled data can run code", todo=_TODO)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..cameras.paths import orbit
 from ..cameras.pinhole import shrunk
+from ..capture.formats.catalogue import HELDOUT, find_heldout
 from ..capture.reading import read_capture
 from ..errors import InputMissing
 from ..methods.catalogue import method_of
@@ -20,7 +21,6 @@ from ..types import Cameras, Capture, CaptureReading
 from .loading import LoadedRun
 
 Views = Literal["training", "heldout", "orbit"]
-HELDOUT = "heldout"
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,18 @@ def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunVie
 def heldout_views(
     loaded: LoadedRun, *, downscale: int | None = None, T_capture_run: np.ndarray | None = None
 ) -> RunViews | None:
-    """The photos in `heldout/`, which no fit has seen; None where there are none.
+    """The photos that no fit has seen, in `heldout/` or of a Blender scene's other files; None where there are none.
 
     T_capture_run: (4, 4) similarity from the run's world frame to that of these photos, where they differ
     (CAM-9).
     """
-    folder = loaded.capture_folder / HELDOUT
-    if not folder.is_dir():
+    folder, reading = loaded.capture_folder, replace(loaded.reading, cameras_file=None, ignore=None)
+    layout = find_heldout(folder, reading, need_masks=_need_masks(loaded))
+    if layout is None:
         return None
     T = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised
     factor = downscale or loaded.config.downscale
-    reading = replace(loaded.reading, cameras_file=None, ignore=None)
-    capture = _read(loaded, folder, factor, reading, T_world_normalised=T, fewest_views=1)
+    capture = _read(loaded, folder, factor, reading, T_world_normalised=T, layout=layout)
     return RunViews(capture, capture.cameras)
 
 
@@ -108,5 +108,8 @@ def wanted_pictures(
 
 
 def _read(loaded: LoadedRun, folder: Path, factor: int, reading: CaptureReading, **more: Any) -> Capture:
-    needed = Need.MASKS in method_of(loaded.config).needs
-    return read_capture(folder, reading, downscale=factor, need_masks=needed, **more)
+    return read_capture(folder, reading, downscale=factor, need_masks=_need_masks(loaded), **more)
+
+
+def _need_masks(loaded: LoadedRun) -> bool:
+    return Need.MASKS in method_of(loaded.config).needs

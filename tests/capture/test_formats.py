@@ -17,46 +17,26 @@ from captures import View, photograph, viewpoints
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from tiny_fits import fit
+from written_formats import SIZE, VIEWS, K, assert_views, in_world, shots, write_photos
 
-from taichi_idr.cameras.pinhole import transform_cameras
 from taichi_idr.capture.distortion import Straightening, distorted
-from taichi_idr.capture.formats.catalogue import find_capture
+from taichi_idr.capture.formats.catalogue import find_capture, find_heldout
 from taichi_idr.capture.formats.colmap import colmap_texts
 from taichi_idr.capture.formats.source import Lens, Pinhole
 from taichi_idr.capture.formats.transforms import transforms
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.evaluate import evaluate_run
+from taichi_idr.commands.render import render_run
 from taichi_idr.errors import BadInput, InputMissing, TidrError
 from taichi_idr.runs.loading import load_run
-from taichi_idr.types import Cameras, Capture, CaptureReading
+from taichi_idr.types import CaptureReading
 
-VIEWS, SIZE = 6, (48, 40)
-K = np.array([[65.0, 0, 24.7], [0, 63.0, 18.9], [0, 0, 1]])
-"""Pixel centres at integers."""
 SQUARE = np.array([[60.0, 0, 23.5], [0, 60.0, 19.5], [0, 0, 1]])
 """What Blender's one angle can say."""
 LARGE, K_LARGE = (192, 160), np.array([[220.0, 0, 98.0], [0, 225.0, 77.5], [0, 0, 1]])
 """Photos in which a lens shows."""
 LENS = (1.5, 0.1, 0.02, -0.02)
-SAME = 1e-9  # of lengths around 500 mm and 60 pixels: double precision through quaternions
-
 Writer = Callable[..., None]
-
-
-def shots(intrinsics: np.ndarray = K, size: tuple[int, int] = SIZE) -> list[View]:
-    return [replace(view, K=intrinsics) for view in viewpoints(VIEWS, size)]
-
-
-def write_photos(folder: Path, views: list[View], *, alpha: bool = False, image: str = "images") -> None:
-    (folder / image).mkdir(parents=True)
-    for index, view in enumerate(views):
-        colour, mask = photograph(view, SIZE)
-        cover = mask.astype(np.uint8) * 255
-        pixels = np.dstack([colour, cover]) if alpha else colour
-        Image.fromarray(pixels).save(folder / image / f"r_{index}.png")
-        if not alpha:
-            (folder / "masks").mkdir(exist_ok=True)
-            Image.fromarray(cover).save(folder / "masks" / f"r_{index}.png")
 
 
 def colmap_pose(view: View) -> tuple[list[float], list[float]]:
@@ -121,10 +101,10 @@ def instant_ngp(folder: Path, views: list[View]) -> None:
     (folder / "transforms.json").write_text(json.dumps({"frames": found}))
 
 
-def blender(folder: Path, views: list[View]) -> None:
+def blender(folder: Path, views: list[View], part: str = "train") -> None:
     angle = 2 * math.atan(SIZE[0] / 2 / views[0].K[0, 0])
-    tree = {"camera_angle_x": angle, "frames": frames(views, "./train/r_{}")}
-    (folder / "transforms_train.json").write_text(json.dumps(tree))
+    tree = {"camera_angle_x": angle, "frames": frames(views, f"./{part}/r_{{}}")}
+    (folder / f"transforms_{part}.json").write_text(json.dumps(tree))
 
 
 FORMATS: dict[str, Writer] = {
@@ -139,19 +119,6 @@ FORMATS: dict[str, Writer] = {
 def folder(tmp_path: Path) -> Path:
     write_photos(tmp_path / "balls", shots())
     return tmp_path / "balls"
-
-
-def in_world(capture: Capture) -> Cameras:
-    return transform_cameras(capture.T_world_normalised, capture.cameras)
-
-
-def assert_views(capture: Capture, views: list[View]) -> None:
-    cameras = in_world(capture)
-    np.testing.assert_allclose(cameras.centres, [view.centre for view in views], rtol=0, atol=500 * SAME)
-    np.testing.assert_allclose(cameras.intrinsics, [view.K for view in views], rtol=0, atol=60 * SAME)
-    x, y, z, w = Rotation.from_matrix([view.R_world_camera for view in views]).as_quat().T
-    dots = (cameras.quaternions.numpy() * np.stack([w, x, y, z], axis=1)).sum(axis=1)
-    np.testing.assert_allclose(abs(dots), 1, rtol=0, atol=SAME)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -172,6 +139,29 @@ def test_blender_s_scenes_bring_their_silhouettes(tmp_path: Path) -> None:
     capture = read_capture(tmp_path)
     assert_views(capture, views)
     assert all(np.array_equal(mask, photograph(v, SIZE)[1]) for mask, v in zip(capture.masks, views, strict=True))
+
+
+def test_the_test_views_of_blender_s_scenes_are_held_out(tmp_path: Path) -> None:
+    """Of transforms_test.json or, where its photos are not there, of transforms_val.json; in the run's frame."""
+    views, unseen = shots(SQUARE), [replace(view, K=SQUARE) for view in viewpoints(9, SIZE)[1::3]]
+    scene, run = tmp_path / "scene", tmp_path / "run"
+    write_photos(scene, views, alpha=True, image="train")
+    blender(scene, views)
+    assert find_heldout(scene, CaptureReading()) is None
+    for part in ("test", "val"):
+        blender(scene, unseen, part)
+    write_photos(scene, unseen, alpha=True, image="val")
+    layout = find_heldout(scene, CaptureReading())
+    assert layout is not None and layout.cameras.name == "transforms_val.json"
+    assert_views(read_capture(scene, layout=layout), unseen)
+    assert fit(scene, run, steps=10).steps == 10
+    assert evaluate_run(run, max_views=1)["heldout_psnr_db"] > 5
+    assert len(render_run(run, views="heldout", size=24)) == 3 * len(unseen)
+    (scene / "val" / "r_1.png").unlink()
+    with pytest.raises(InputMissing, match=r"transforms_val.json\): 1 of 3 frames: val/r_1;"):
+        find_heldout(scene, CaptureReading())
+    (scene / "transforms_train.json").rename(scene / "transforms.json")
+    assert find_heldout(scene, CaptureReading()) is None
 
 
 def test_what_we_write_we_read(folder: Path) -> None:

@@ -4,15 +4,46 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 from ...errors import InputMissing
 from ...types import CaptureReading
-from . import colmap, idr, transforms
+from . import (
+    alicevision,
+    blendedmvs,
+    bundler,
+    colmap,
+    dvr,
+    idr,
+    krt,
+    llff,
+    metashape,
+    middlebury,
+    openmvg,
+    strecha,
+    transforms,
+)
 from .idr import FEWEST_VIEWS
 from .pairing import find_ignored
 from .source import Layout
 
-FORMATS = (idr, transforms, colmap)
+HELDOUT = "heldout"
+"""Folder of a capture with a capture in the same world frame."""
+FORMATS = (
+    dvr,
+    krt,
+    idr,
+    transforms,
+    colmap,
+    openmvg,
+    alicevision,
+    metashape,
+    bundler,
+    blendedmvs,
+    middlebury,
+    strecha,
+    llff,
+)
 """Each says whether it has `recognised` a folder and knows to `find_files` there, without torch; the first wins."""
 
 
@@ -28,6 +59,24 @@ def find_capture(
         why = "it is a file" if folder.exists() else "there is no such folder"
         todo = "name a folder that holds photos, masks and cameras"
         raise InputMissing("no capture", where=folder, why=why, todo=todo)
-    found = (one for one in FORMATS if not reading.cameras_file and one.recognised(folder))
-    layout = next(found, idr).find_files(folder, reading, fewest_views, need_masks=need_masks)
+    layout = _format_of(folder, reading).find_files(folder, reading, fewest_views, need_masks=need_masks)
     return replace(layout, ignored=tuple(find_ignored(folder, layout.images, reading)))
+
+
+def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = True) -> Layout | None:
+    """Photos of a capture that a fit never sees: of the capture in `heldout/`, or of a file that a Blender scene has
+    for them; None where there are none.
+
+    Raises InputMissing, BadInput as find_capture.
+    """
+    if (folder / HELDOUT).is_dir():
+        return find_capture(folder / HELDOUT, reading, 1, need_masks=need_masks)
+    if not folder.is_dir() or _format_of(folder, reading) is not transforms:
+        return None
+    return transforms.find_heldout(folder, reading, need_masks=need_masks)
+
+
+def _format_of(folder: Path, reading: CaptureReading) -> ModuleType:
+    """The first that is recognised; where poses of a file of its own were chosen, or nothing is, the IDR format."""
+    found = (one for one in FORMATS if not reading.cameras_file and one.recognised(folder))
+    return next(found, idr)

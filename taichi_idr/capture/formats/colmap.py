@@ -30,6 +30,7 @@ from .source import (
     natural,
     refuse_outside,
 )
+from .strict import check_name
 
 if TYPE_CHECKING:
     from ...types import Cameras
@@ -265,8 +266,7 @@ def _view(place: Path, model: Path, image: _Image, cameras: dict[int, tuple[Pinh
     if image.camera not in cameras:
         why = f"camera {image.camera} is not in the model"
         raise BadInput("damaged COLMAP model", where=f"{model}: {image.name:.80}", why=why, todo=_TODO)
-    if "\0" in image.name or "://" in image.name:
-        raise BadInput("bad file name", where=model, why=f"{image.name!r:.60}", todo=_TODO)
+    check_name(image.name, str(model), _TODO)
     w, x, y, z = image.quaternion
     rotation = (  # camera -> world: the transpose of the quaternion's own
         (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)),

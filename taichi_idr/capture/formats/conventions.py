@@ -39,6 +39,7 @@ def view_cameras(views: Sequence[FoundView], pinholes: Sequence[Pinhole], where:
     K = torch.zeros(len(views), 3, 3, dtype=torch.float64)
     for k, pinhole in zip(K, pinholes, strict=True):
         k[0, 0], k[1, 1], k[0, 2], k[1, 2], k[2, 2] = pinhole.fx, pinhole.fy, pinhole.cx, pinhole.cy, 1.0
+        k[0, 1] = pinhole.skew
     rotations = torch.tensor([view.rotation for view in views], dtype=torch.float64)
     centres = torch.tensor([view.centre for view in views], dtype=torch.float64)
     away = (rotations @ rotations.transpose(1, 2) - torch.eye(3, dtype=torch.float64)).abs().amax(dim=(1, 2))

@@ -43,7 +43,7 @@ def find_files(
         raise InputMissing(
             "no camera file",
             where=cameras,
-            todo="add it, in the IDR or NeuS format, or a transforms.json, or a COLMAP model",
+            todo="add it, in the IDR or NeuS format, or cameras of another format that is read (docs/formats.md)",
         )
     masks = find_masks(folder, images, reading, needed=need_masks)
     return Layout(FORMAT, cameras, usual if usual.is_file() else cameras, images, masks)

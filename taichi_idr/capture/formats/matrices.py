@@ -15,7 +15,7 @@ from ...errors import BadInput
 from ...files.npz import read_npz
 from ...files.writing import atomic_write
 from ...types import Cameras
-from .pairing import last_number
+from .pairing import numbers_of
 from .source import CameraFile, Layout
 
 SINGULAR = 1e-9
@@ -111,11 +111,8 @@ def _numbered(arrays: dict[str, np.ndarray], prefix: str) -> dict[int, np.ndarra
 
 
 def _order(path: Path, images: Sequence[Path]) -> Sequence[int]:
-    """Number of each photo's matrix: its own, where numbers tell all photos and all matrices apart and agree (a capture
-    of which views were taken out), else its place."""
-    there = set(_numbered(read_npz(path), "world_mat"))
-    places, own = range(len(images)), [int(name) if (name := last_number(path)).isdigit() else -1 for path in images]
-    return own if there != set(places) and len(set(own)) == len(own) and set(own) == there else places
+    """Number of each photo's matrix."""
+    return numbers_of(images, set(_numbered(read_npz(path), "world_mat")))
 
 
 def _check_numbers(path: Path, arrays: dict[str, np.ndarray], order: Sequence[int]) -> None:

@@ -98,6 +98,13 @@ def paired_masks(folder: Path, images: Sequence[Path], masks: Sequence[Path]) ->
     raise BadInput("masks and images do not pair", where=folder, why=why, todo="name each mask as its photo")
 
 
+def numbers_of(images: Sequence[Path], there: set[int]) -> Sequence[int]:
+    """Number of what belongs to each photo, of those that are there: its own, where numbers tell all photos apart and
+    are just those (a capture of which views were taken out), else its place."""
+    places, own = range(len(images)), [int(name) if (name := last_number(path)).isdigit() else -1 for path in images]
+    return own if there != set(places) and len(set(own)) == len(own) and set(own) == there else places
+
+
 def _some_paired(folder: Path, images: Sequence[Path], pictures: Sequence[Path]) -> dict[Path, Path]:
     """By the rule that finds most; photos may have none."""
     found = max((_by(rule, images, pictures) for rule in (_stem, _bare_stem, last_number)), key=_count)

@@ -29,7 +29,10 @@ _TOLD = 5  # names in an error
 
 @dataclass(frozen=True)
 class Pinhole:
-    """Of one photo: focal lengths and principal point in pixels, integer coordinates at pixel centres, and its size."""
+    """Of one photo: focal lengths and principal point in pixels, integer coordinates at pixel centres, and its size.
+
+    skew: columns by which a step of one focal length downwards moves a pixel, K[0, 1].
+    """
 
     fx: float
     fy: float
@@ -37,11 +40,13 @@ class Pinhole:
     cy: float
     width: int
     height: int
+    skew: float = 0.0
 
 
 @dataclass(frozen=True)
 class Lens:
-    """How a lens bends (OpenCV's models): k1 k2 p1 p2 k3 k4 k5 k6, or the fisheye's k1 k2 k3 k4."""
+    """How a lens bends (OpenCV's models): k1 k2 p1 p2 k3 k4 k5 k6, and the factor of r^8 that Metashape has beside
+    those of r^2 to r^6; or the fisheye's k1 k2 k3 k4."""
 
     coefficients: tuple[float, ...]
     fisheye: bool = False
@@ -77,7 +82,8 @@ class Layout:
     """The files of a capture. masks: None where photos carry their silhouette as alpha, empty where there are none.
     ignored: pictures of what is to be ignored in each photo, None for a photo without; empty where there are none.
 
-    views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs.
+    views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs. threshold:
+    where photos of a dark background have no masks, how bright, of 255, the object is.
     """
 
     format: str
@@ -88,6 +94,7 @@ class Layout:
     views: tuple[FoundView, ...] = ()
     warnings: tuple[str, ...] = ()
     ignored: tuple[Path | None, ...] = ()
+    threshold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,8 @@ def refuse_outside(path: Path, capture: Path) -> None:
 def bounded_bytes(path: Path, most: int, todo: str) -> bytes:
     """A file of at most so many bytes. Raises BadInput."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise BadInput("unreadable file", where=path, why="it is no regular file", todo=todo)
         if path.stat().st_size > most:
             raise BadInput("file too large", where=path, why=f"more than {most >> 20} MiB", todo=todo)
         return path.read_bytes()

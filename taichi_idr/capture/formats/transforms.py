@@ -1,12 +1,13 @@
-"""transforms.json of nerfstudio, instant-ngp and Polycam; Blender's transforms_train.json (NeRF's synthetic scenes).
+"""transforms.json of nerfstudio, instant-ngp and Polycam; Blender's transforms_train.json (NeRF's synthetic scenes),
+with held-out views beside it.
 
 Poses are camera -> world with OpenGL's axes, pixels are counted from the corner of the first one.
 """
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,18 +22,19 @@ from .source import (
     Layout,
     Lens,
     Pinhole,
-    bounded_bytes,
     listed,
     natural,
     refuse_outside,
     size_of,
 )
+from .strict import check_name, finite, number, read_json
 
 if TYPE_CHECKING:
     from ...types import Cameras
 
 FORMAT = "transforms.json"
 FILES = ("transforms.json", "transforms_train.json")
+HELDOUT_FILES = ("transforms_test.json", "transforms_val.json")
 MOST_BYTES = 64 << 20
 _LENSES = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV_FISHEYE"}
 _TODO = "correct the file"
@@ -44,22 +46,18 @@ def recognised(folder: Path) -> bool:
 
 def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need_masks: bool = True) -> Layout:
     """Views of the file's frames. Raises InputMissing: photos that are not there; BadInput: what is wrong in it."""
-    file = next(folder / name for name in FILES if (folder / name).is_file())
-    tree = _read(file)
-    frames = tree.get("frames")
-    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
-        raise BadInput("bad transforms", where=f"{file}: frames", why="expected a list of frames", todo=_TODO)
-    views = [_view(folder, file, {**tree, **frame}, number, reading) for number, frame in enumerate(frames)]
-    missing = [str(view.image.relative_to(folder)) for view in views if not view.image.is_file()]
-    if missing:
-        why = f"{len(missing)} of {len(views)} frames: {listed(missing)}"
-        raise InputMissing("no such photo", where=file, why=why, todo="put them there, or take their frames out")
-    if len(views) < fewest_views:
-        why = f"{len(views)} frames, at least {fewest_views} needed"
-        raise BadInput("too few images", where=file, why=why, todo="add photos")
-    views.sort(key=lambda view: (view.image.parent, natural(view.image)))
-    images = [view.image for view in views]
-    return Layout(FORMAT, file, file, images, _masks(folder, views, reading, need_masks), tuple(views))
+    return _layout(folder, _file_of(folder), reading, fewest_views, need_masks)
+
+
+def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = True) -> Layout | None:
+    """Views of a Blender scene that a fit never sees: of the first of HELDOUT_FILES that has any photo. Raises
+    InputMissing: some of its photos are not there; BadInput: what is wrong in it."""
+    if _file_of(folder).name == FILES[0]:
+        return None
+    for file in (path for name in HELDOUT_FILES if (path := folder / name).is_file()):
+        if any(view.image.is_file() for view in _views(folder, file, reading)):
+            return _layout(folder, file, reading, 1, need_masks)
+    return None
 
 
 def transforms(
@@ -77,26 +75,30 @@ def transforms(
     return {"camera_model": "OPENCV", "k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0, "frames": frames}
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """Strict JSON: no NaN, no key twice."""
-    data = bounded_bytes(file, MOST_BYTES, _TODO)
-    try:
-        tree = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise BadInput("not JSON", where=file, why=str(error), todo=_TODO) from error
-    if not isinstance(tree, dict):
-        raise BadInput("bad transforms", where=file, why="expected an object", todo=_TODO)
-    return tree
+def _file_of(folder: Path) -> Path:
+    return next(folder / name for name in FILES if (folder / name).is_file())
 
 
-def _refuse_constant(word: str) -> float:
-    raise ValueError(f"{word} is no number")
+def _views(folder: Path, file: Path, reading: CaptureReading) -> list[FoundView]:
+    tree = read_json(file, "bad transforms", _TODO, MOST_BYTES)
+    frames = tree.get("frames")
+    if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames):
+        raise BadInput("bad transforms", where=f"{file}: frames", why="expected a list of frames", todo=_TODO)
+    return [_view(folder, file, {**tree, **frame}, number, reading) for number, frame in enumerate(frames)]
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key is there twice")
-    return dict(pairs)
+def _layout(folder: Path, file: Path, reading: CaptureReading, fewest_views: int, need_masks: bool) -> Layout:
+    views = _views(folder, file, reading)
+    missing = [os.path.relpath(view.image, folder) for view in views if not view.image.is_file()]
+    if missing:
+        why = f"{len(missing)} of {len(views)} frames: {listed(missing)}"
+        raise InputMissing("no such photo", where=file, why=why, todo="put them there, or take their frames out")
+    if len(views) < fewest_views:
+        why = f"{len(views)} frames, at least {fewest_views} needed"
+        raise BadInput("too few images", where=file, why=why, todo="add photos")
+    views.sort(key=lambda view: (view.image.parent, natural(view.image)))
+    images = [view.image for view in views]
+    return Layout(FORMAT, file, file, images, _masks(folder, views, reading, need_masks), tuple(views))
 
 
 def _view(folder: Path, file: Path, frame: Mapping[str, Any], number: int, reading: CaptureReading) -> FoundView:
@@ -116,9 +118,7 @@ def _view(folder: Path, file: Path, frame: Mapping[str, Any], number: int, readi
 
 def _file(folder: Path, named: Any, where: str, reading: CaptureReading) -> Path:
     """The file of a name, whose suffix may be missing."""
-    if not isinstance(named, str) or not named or "\0" in named or "://" in named:
-        raise BadInput("bad file name", where=where, why=f"{named!r:.60}", todo=_TODO)
-    path = folder / named
+    path = folder / check_name(named, where, _TODO)
     if not path.is_file() and path.suffix.lower() not in SUFFIXES:
         path = next((found for suffix in sorted(SUFFIXES) if (found := Path(f"{path}{suffix}")).is_file()), path)
     if not reading.allow_outside:
@@ -129,7 +129,7 @@ def _file(folder: Path, named: Any, where: str, reading: CaptureReading) -> Path
 def _matrix(value: Any, where: str) -> list[list[float]]:
     """Four rows of four numbers, the last 0 0 0 1; it may be missing."""
     rows = value if isinstance(value, list) else []
-    numbers = [[_finite(entry) for entry in row] if isinstance(row, list) else [] for row in rows]
+    numbers = [[finite(entry) for entry in row] if isinstance(row, list) else [] for row in rows]
     if len(numbers) not in (3, 4) or any(len(row) != 4 or None in row for row in numbers):
         raise BadInput("bad matrix", where=where, why="expected 4x4 numbers", todo=_TODO)
     if len(numbers) == 4 and numbers[3] != [0, 0, 0, 1]:
@@ -137,15 +137,10 @@ def _matrix(value: Any, where: str) -> list[list[float]]:
     return numbers[:3]  # pyright: ignore[reportReturnType]
 
 
-def _finite(value: Any) -> float | None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
-    return float(value) if good else None
-
-
 def _pinhole(frame: Mapping[str, Any], image: Path, where: str) -> Pinhole:
     """Intrinsics in pixels, or from angles of view; the size is the photo's where the file does not say."""
     own_width, own_height = size_of(image)
-    width, height = (int(_number(frame, key, where, own)) for key, own in (("w", own_width), ("h", own_height)))
+    width, height = (int(number(frame, key, where, _TODO, own)) for key, own in (("w", own_width), ("h", own_height)))
     if width < 1 or height < 1:
         raise BadInput("bad intrinsics", where=where, why=f"{width}x{height} pixels", todo=_TODO)
     fx = _focal(frame, "fl_x", "camera_angle_x", width, where)
@@ -154,15 +149,15 @@ def _pinhole(frame: Mapping[str, Any], image: Path, where: str) -> Pinhole:
     if fx is None or fy is None:
         why = "neither fl_x nor camera_angle_x is there"
         raise BadInput("bad intrinsics", where=where, why=why, todo=_TODO)
-    cx, cy = _number(frame, "cx", where, width / 2), _number(frame, "cy", where, height / 2)
+    cx, cy = number(frame, "cx", where, _TODO, width / 2), number(frame, "cy", where, _TODO, height / 2)
     return Pinhole(fx, fy, cx - CORNER_CENTRE, cy - CORNER_CENTRE, width, height)
 
 
 def _focal(frame: Mapping[str, Any], key: str, angle: str, size: int, where: str) -> float | None:
     if key in frame:
-        focal = _number(frame, key, where, 0.0)
+        focal = number(frame, key, where, _TODO, 0.0)
     elif angle in frame:
-        half = _number(frame, angle, where, 0.0) / 2
+        half = number(frame, angle, where, _TODO, 0.0) / 2
         focal = size / (2 * math.tan(half)) if 0 < half < math.pi / 2 else 0.0
     else:
         return None
@@ -171,20 +166,13 @@ def _focal(frame: Mapping[str, Any], key: str, angle: str, size: int, where: str
     return focal
 
 
-def _number(frame: Mapping[str, Any], key: str, where: str, default: float) -> float:
-    value = _finite(frame.get(key, default))
-    if value is None:
-        raise BadInput("bad number", where=f"{where}.{key}", why=f"{frame[key]!r:.60}", todo=_TODO)
-    return value
-
-
 def _lens(frame: Mapping[str, Any], where: str) -> Lens:
     model = frame.get("camera_model", "OPENCV")
     if model not in _LENSES:
         why = f"{model!r:.40}; expected one of {', '.join(sorted(_LENSES))}"
         raise BadInput("unknown camera model", where=f"{where}.camera_model", why=why, todo="undistort the photos")
     k1, k2, k3, k4, p1, p2, k5, k6 = (
-        _number(frame, key, where, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2", "k5", "k6")
+        number(frame, key, where, _TODO, 0.0) for key in ("k1", "k2", "k3", "k4", "p1", "p2", "k5", "k6")
     )
     if model == "OPENCV_FISHEYE" or frame.get("is_fisheye"):
         return Lens((k1, k2, k3, k4), fisheye=True)
