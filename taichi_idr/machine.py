@@ -17,6 +17,10 @@ PACKAGES = ("taichi-idr", "taichi", "torch", "numpy", "scipy", "scikit-image", "
 HOME = Path(__file__).resolve().parents[1]
 """Where the package lies, and where its child processes start: `-m` looks for modules in the current folder first, and
 that must not be the user's."""
+_GROUP_FILES = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 _UNDER_KERNELS = ("taichi", "torch", "numpy")
 _CPU_FLAGS = ("avx", "avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16", "neon", "asimd")
 
@@ -77,6 +81,17 @@ def cpu_flags() -> list[str]:
 def available_cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still take: of the machine, and of its control group where that has a limit."""
+    limits = [psutil.virtual_memory().available]
+    for limit, used in _GROUP_FILES:
+        try:
+            limits.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return max(min(limits), 0)
 
 
 def _system() -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from ..capture.formats.catalogue import find_capture
 from ..capture.formats.idr import FORMAT, poses_file
 from ..capture.formats.pairing import ignore_folder
+from ..capture.memory import check_memory
 from ..errors import UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
@@ -71,6 +72,7 @@ def fit_capture(
     layout = find_capture(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
     if layout.format != FORMAT:
         print(f"capture   {layout.format}, {len(layout.images)} photos", flush=True)
+    print(f"memory    {check_memory(layout, config.downscale, more=method.pixel_bytes(config))}", flush=True)
     from .. import runtime
     from ..fitting.session import fit
 
@@ -78,7 +80,7 @@ def fit_capture(
     if config.cameras.train or poses:
         print(_poses_in_words(poses, config.cameras.train), flush=True)
     run = out or default_run(capture.resolve().name)
-    return fit(capture, reading, config, run, fresh=fresh, watch=watch)
+    return fit(capture, reading, config, run, layout=layout, fresh=fresh, watch=watch)
 
 
 def _poses_in_words(file: str | None, train: bool) -> str:

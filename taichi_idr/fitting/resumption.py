@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from ..capture.formats.source import listed
 from ..config import FitConfig
 from ..errors import BadInput
 from ..methods.catalogue import presets
@@ -24,11 +26,17 @@ def check_same(run: Path, checkpoint: Checkpoint, origin: Origin, config: FitCon
     except (KeyError, TypeError, ValueError) as error:
         why = f"its record of the capture cannot be read ({type(error).__name__})"
         raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
-    now = flattened({**origin.record(), **config.model_dump(mode="json")})
+    now = flattened({**_without_files(origin), **config.model_dump(mode="json")})
     usual = flattened(presets()[config.preset].model_dump(mode="json"))
-    then = {**usual, **flattened({**before.record(), **settings})}
+    then = {**usual, **flattened({**_without_files(before), **settings})}
     differing = [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
+    differing += before.changed(origin)
     if differing:
-        why = "it was fitted with another " + ", ".join(sorted(differing))
+        why = f"it was fitted with another {listed(sorted(differing))}"
         todo = "use the same settings, another --out, or --fresh"
         raise BadInput("cannot go on with this run", where=run, why=why, todo=todo)
+
+
+def _without_files(origin: Origin) -> dict[str, Any]:
+    """Their names may hold anything, and older records have none: they are compared by themselves."""
+    return {key: value for key, value in origin.record().items() if key != "files"}

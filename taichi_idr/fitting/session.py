@@ -13,11 +13,12 @@ import numpy as np
 
 from .. import runtime
 from ..cameras.alignment import CameraMovement
+from ..capture.fingerprints import fingerprints
+from ..capture.formats.source import Layout
 from ..capture.reading import read_capture
 from ..config import FitConfig
 from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
 from ..methods.catalogue import method_of
-from ..methods.method import Need
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
 from ..runs.contents import HISTORY, Course, Frame, Origin, metadata
@@ -65,22 +66,24 @@ def fit(
     config: FitConfig,
     out: Path,
     *,
+    layout: Layout,
     fresh: bool = False,
     watch: Watch | None = None,
 ) -> FitSummary:
     """Read a capture folder, fit it, and leave the result in the run folder `out`; an interrupted run goes on.
 
+    layout: the folder's files, as `find_capture` found them. A capture that is refused leaves no new folder behind.
     fresh: set the old run aside. watch: as `fit_capture` has it. Raises the TidrErrors of the capture, CannotCreate,
     Locked, WriteFailed, BadInput (a run of other settings), Diverged, Stopped.
     """
     folder = RunFolder(out)
-    folder.create()
-    with folder.lock(), Interrupts() as interrupts:
-        needs = Need.MASKS in method_of(config).needs
-        read = read_capture(capture, reading, downscale=config.downscale, need_masks=needs)
+    with folder.created_for_good() as kept, folder.lock(), Interrupts() as interrupts:
+        read = read_capture(capture, reading, downscale=config.downscale, layout=layout)
         for text in read.warnings:
             warn(text)
-        session = _Fit(folder, config, read, reading, interrupts, watch)  # refuses settings that do not fit each other
+        origin = Origin.of(read, reading, fingerprints(capture, layout))
+        session = _Fit(folder, config, read, origin, interrupts, watch)  # refuses settings that do not fit each other
+        kept()
         if fresh:
             folder.set_aside()
         return session.run()
@@ -98,13 +101,13 @@ class _Fit:
         folder: RunFolder,
         config: FitConfig,
         capture: Capture,
-        reading: CaptureReading,
+        origin: Origin,
         interrupts: Interrupts,
         watch: Watch | None = None,
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
         self.watch = watch or _unwatched
-        self.origin = Origin.of(capture, reading)
+        self.origin = origin
         self.capture = capture
         self.trainer = method_of(config).trainer(config, capture, runtime.current().device)
         self.rays: int = config.schedule.rays  # pyright: ignore[reportAttributeAccessIssue]

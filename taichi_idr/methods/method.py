@@ -29,6 +29,7 @@ class Method:
     settings: the class of all presets; presets: by name, none of them another method's. needs: of the capture.
     trains_cameras: whether `--cameras train` is for it.
     model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
+    pixel_bytes: what a fit with these settings keeps of each pixel, beside colour and mask.
     terms: names of the terms of the loss, as a trainer's reports and metrics.jsonl have them.
     """
 
@@ -39,4 +40,5 @@ class Method:
     model: Callable[[Any, torch.device], Model]
     trainer: Callable[[Any, Any, torch.device], Trainer]
     terms: tuple[str, ...] = ()
+    pixel_bytes: Callable[[Any], int] = lambda _: 0
     trains_cameras: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +42,30 @@ class Frame:
 
 @dataclass(frozen=True)
 class Origin:
-    """What makes a capture the same: its folder, how it was read, and the names and sizes of its photos (none of a run
-    that no fit can go on with)."""
+    """What makes a capture the same: its folder, how it was read, the names and sizes of its photos (none of a run that
+    no fit can go on with), and fingerprints of its files by name (none of runs of older versions)."""
 
     folder: Path
     reading: CaptureReading
     names: tuple[str, ...] = ()
     sizes: tuple[tuple[int, ...], ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, capture: Capture, reading: CaptureReading) -> Origin:
+    def of(cls, capture: Capture, reading: CaptureReading, files: Mapping[str, str]) -> Origin:
         sizes = tuple(mask.shape for mask in capture.masks)
-        return cls(capture.folder.resolve(), reading, tuple(capture.names), sizes)
+        return cls(capture.folder.resolve(), reading, tuple(capture.names), sizes, files)
+
+    def changed(self, now: Origin) -> list[str]:
+        """Names of files that are not as they were, as far as both know."""
+        known = self.files and now.files
+        names = sorted({*self.files, *now.files}) if known else []
+        return [name for name in names if self.files.get(name) != now.files.get(name)]
 
     def record(self) -> dict[str, Any]:
         """By its names in a checkpoint."""
-        whole = {"names": list(self.names), "sizes": [list(size) for size in self.sizes]}
+        sizes = [list(size) for size in self.sizes]
+        whole = {"names": list(self.names), "sizes": sizes, "files": dict(self.files)}
         return {"capture": str(self.folder), "reading": self.reading.record(), **(whole if self.names else {})}
 
     @classmethod
@@ -65,7 +73,7 @@ class Origin:
         """The reverse of `record`. Raises KeyError, TypeError, ValueError."""
         sizes = tuple(tuple(size) for size in record.get("sizes", ()))
         reading = CaptureReading.of_record(record["reading"])
-        return cls(Path(record["capture"]), reading, tuple(record.get("names", ())), sizes)
+        return cls(Path(record["capture"]), reading, tuple(record.get("names", ())), sizes, record.get("files", {}))
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ..config import FitConfig
-from ..errors import BadInput, CannotCreate, InputMissing, warn
+from ..errors import BadInput, CannotCreate, InputMissing, TidrError, warn
 from ..files.writing import atomic_write, create_folder, remove_stale_temporaries
 from ..methods.catalogue import config_from_toml
 from ..settings import to_toml
@@ -77,6 +77,23 @@ class RunFolder:
             why = f"its {_CONFIG} or {_METRICS} is not of a run"
             raise CannotCreate("cannot create run", where=self.path, why=why, todo="choose another --out")
         create_folder(self.checkpoints)
+
+    @contextmanager
+    def created_for_good(self) -> Iterator[Callable[[], None]]:
+        """`create`; what is new is removed again where the block fails before it calls what it is given.
+
+        So that refused input leaves no empty folder behind. Raises CannotCreate.
+        """
+        new = [path for path in (self.checkpoints, self.path, *self.path.absolute().parents) if not path.exists()]
+        self.create()
+        kept: list[bool] = []
+        try:
+            yield lambda: kept.append(True)
+        except TidrError:
+            for path in new if not kept else []:
+                with suppress(OSError):  # something else is in it by now
+                    path.rmdir()
+            raise
 
     @contextmanager
     def lock(self) -> Iterator[None]:

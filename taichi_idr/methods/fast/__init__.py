@@ -31,6 +31,11 @@ def _trainer(config: FastConfig, capture: Capture, device: torch.device) -> Fast
     return FastTrainer(config, capture, device)
 
 
+def _pixel_bytes(config: FastConfig) -> int:
+    """Photo consistency keeps a shade of 16 bits."""
+    return 2 if config.consistency.weight else 0
+
+
 METHOD = Method(
     name="fast",
     settings=FastConfig,
@@ -39,4 +44,5 @@ METHOD = Method(
     model=_model,
     trainer=_trainer,
     terms=("colour", "mask", "eikonal", "smooth", "consistency"),
+    pixel_bytes=_pixel_bytes,
 )

@@ -1,0 +1,46 @@
+"""What the files of a capture hold, in a few letters each: whether they are still those that a fit began with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..errors import BadInput
+from .formats.source import SUFFIXES, Layout
+
+LETTERS = 16
+BLOCK = 1 << 20
+_POINTS = "points3D"  # of COLMAP's models: large, and not read
+
+
+def fingerprints(folder: Path, layout: Layout) -> dict[str, str]:
+    """The beginning of SHA-256 of every file that a capture is read from, by its path from the folder.
+
+    Raises BadInput for a file that cannot be read.
+    """
+    files = dict.fromkeys(_files(layout))
+    names = [str(file.relative_to(folder) if file.is_relative_to(folder) else file.name) for file in files]
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(names, pool.map(_fingerprint, files), strict=True))
+
+
+def _files(layout: Layout) -> Iterator[Path]:
+    yield from layout.images
+    yield from layout.masks or ()
+    yield from (file for file in layout.ignored if file is not None)
+    for cameras in (layout.cameras, layout.intrinsics):
+        inside = sorted(cameras.iterdir()) if cameras.is_dir() else [cameras]
+        yield from (file for file in inside if file.is_file() and file.stem != _POINTS and file.suffix not in SUFFIXES)
+
+
+def _fingerprint(file: Path) -> str:
+    found = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                found.update(block)
+    except OSError as error:
+        raise BadInput("unreadable file", where=file, why=error.strerror or str(error)) from error
+    return found.hexdigest()[:LETTERS]
