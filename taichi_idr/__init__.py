@@ -15,6 +15,7 @@ from .version import __version__ as __version__
 if TYPE_CHECKING:
     from .capture.reading import read_capture as read_capture
     from .capture.synthetic import make_capture as make_capture
+    from .commands.check import check_capture as check_capture
     from .commands.convert import convert_capture as convert_capture
     from .commands.evaluate import evaluate_run as evaluate_run
     from .commands.fit import fit_capture as fit_capture
@@ -36,6 +37,7 @@ _HOMES = {
     "Rays": "types",
     "TidrError": "errors",
     "TracerConfig": "config",
+    "check_capture": "commands.check",
     "convert_capture": "commands.convert",
     "evaluate_run": "commands.evaluate",
     "fit_capture": "commands.fit",

@@ -15,8 +15,8 @@ import taichi_idr
 from taichi_idr.commands.fit import fit_capture
 
 EXAMPLES = (
-    "convert_capture", "evaluate_run", "fit_capture", "load_run", "make_capture", "mesh_run", "read_capture",
-    "render_run", "render_view", "swap_runs", "trace",
+    "check_capture", "convert_capture", "evaluate_run", "fit_capture", "load_run", "make_capture", "mesh_run",
+    "read_capture", "render_run", "render_view", "swap_runs", "trace",
 )  # fmt: skip
 
 

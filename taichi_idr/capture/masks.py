@@ -108,12 +108,12 @@ def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: 
     if np.all(covered == 1):
         todo = "give masks that are black where the background is"
         raise BadInput("no silhouette", where="masks", why="all pixels of every mask are object", todo=todo)
-    _refuse_inverted(masks, covered, inverted)
+    odd = _inverted(names, masks, covered, inverted=inverted)
     empty = [name for name, share in zip(names, covered, strict=True) if share == 0]
     if empty:
         why = "no pixel is object"
         raise BadInput("empty mask", where=", ".join(empty[:5]), why=why, todo="correct it or remove the view")
-    return _mask_warnings(names, masks, covered)
+    return odd + _mask_warnings(names, masks, covered)
 
 
 def _read_mask(
@@ -180,16 +180,19 @@ def _two_values(files: Sequence[Path], levels: Sequence[_Levels]) -> tuple[int, 
     return (low, high) if low < high else (0, 255)
 
 
-def _rim(mask: np.ndarray) -> np.ndarray:
-    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+def rim_share(mask: np.ndarray) -> float:
+    """Share of the photo's outermost pixels that are on the object."""
+    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())
 
 
-def _refuse_inverted(masks: Sequence[np.ndarray], covered: np.ndarray, inverted: bool) -> None:
-    """An object's mask is denser inside than on the rim; of an inverted one the opposite is true."""
-    rims = np.array([_rim(mask).mean() for mask in masks])
+def _inverted(names: Sequence[str], masks: Sequence[np.ndarray], covered: np.ndarray, *, inverted: bool) -> list[str]:
+    """Names masks that look inverted. An object's mask is denser inside than on the rim; of an inverted one the
+    opposite is true. Raises BadInput where most are."""
+    rims = np.array([rim_share(mask) for mask in masks])
     suspicious = (rims > BORDER_SHARE) & (rims > covered)
     if suspicious.mean() <= 0.5:
-        return
+        some = [name for name, odd in zip(names, suspicious, strict=True) if odd]
+        return [f"masks look inverted, unlike the others ({', '.join(some[:5])})"] if some else []
     why = f"the object reaches {100 * rims.mean():.0f} % of the photos' rims but covers {100 * covered.mean():.0f} %"
     todo = "omit --invert-masks" if inverted else "use --invert-masks"
     raise BadInput("masks look inverted", where=f"{suspicious.sum()} of {len(masks)} views", why=why, todo=todo)
@@ -200,7 +203,7 @@ def _mask_warnings(names: Sequence[str], masks: Sequence[np.ndarray], covered: n
     full = [name for name, share in zip(names, covered, strict=True) if share == 1]
     if full:
         found.append(f"masks that cover the whole photo and say nothing about the silhouette ({', '.join(full[:5])})")
-    touching = [_rim(mask).mean() > TOUCHING for mask in masks]
+    touching = [rim_share(mask) > TOUCHING for mask in masks]
     if np.mean(touching) > 0.5:
         found.append(f"the object touches the border in {sum(touching)} of {len(masks)} views: it may be cut off")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def _read(
     photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
     warnings += summarised(layout.images, [photo.remarks for photo in photos])
     how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
-    (masks, odd), names = _masks(layout, photos, how, bent), _names(layout.images)
+    (masks, odd), names = _masks(layout, photos, how, bent), view_names(layout.images)
     masked = layout.masks != [] or layout.threshold is not None
     ignored = read_ignored(layout, [photo.full_size for photo in photos], how, bent)
     take_out(ignored, masks, layout.images)
@@ -107,7 +108,14 @@ def _read(
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored)
 
 
-def _names(images: Sequence[Path]) -> list[str]:
+def world_cameras_of(layout: Layout, reading: CaptureReading, downscale: int) -> CameraFile:
+    """The cameras of a capture alone, for shrunk photos, world frame. Raises BadInput."""
+    pinholes = _own_pinholes(layout)
+    file = _camera_file(layout, reading, pinholes, _straightenings(layout, pinholes))
+    return replace(file, cameras=shrunk(file.cameras, downscale))
+
+
+def view_names(images: Sequence[Path]) -> list[str]:
     """Each photo's name without suffix; with its folders in front where the same name lies in several."""
     stems = [path.stem for path in images]
     if len(set(stems)) == len(stems):

@@ -53,6 +53,7 @@ def fit_capture(
     watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
 
     >>> summary = fit_capture(capture, out=run, steps=2, rays=64, assignments=["schedule.hull_steps=10"])
+    memory    ...
     >>> summary.steps, summary.run == run
     (2, True)
 

@@ -15,6 +15,7 @@ from .. import runtime
 from ..cameras.alignment import CameraMovement
 from ..capture.fingerprints import fingerprints
 from ..capture.formats.source import Layout
+from ..capture.quality import judged_views, said_of_views
 from ..capture.reading import read_capture
 from ..config import FitConfig
 from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
@@ -34,6 +35,7 @@ from .resumption import check_same
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
 SHOWN = ("loss", "psnr_db", "mask_iou", "hits")
 """Of what is logged, in the line that a fit shows."""
+SHORT_CHECK = 3  # lines about single photos
 SETUP_STOPPED = "run the same command again"
 
 Watch = Callable[[Trainer], None]
@@ -79,7 +81,7 @@ def fit(
     folder = RunFolder(out)
     with folder.created_for_good() as kept, folder.lock(), Interrupts() as interrupts:
         read = read_capture(capture, reading, downscale=config.downscale, layout=layout)
-        for text in read.warnings:
+        for text in [*read.warnings, *_short_check(read)]:
             warn(text)
         origin = Origin.of(read, reading, fingerprints(capture, layout))
         session = _Fit(folder, config, read, origin, interrupts, watch)  # refuses settings that do not fit each other
@@ -87,6 +89,12 @@ def fit(
         if fresh:
             folder.set_aside()
         return session.run()
+
+
+def _short_check(capture: Capture) -> list[str]:
+    """What `tidr check` says of single photos, in few lines."""
+    found = said_of_views(judged_views(capture), SHORT_CHECK)
+    return [*found, f"tidr check {capture.folder} shows which photos, and why"] if found else []
 
 
 class _Paused(Exception):

@@ -8,7 +8,7 @@ from html import escape
 
 from . import charts
 
-_STYLE = """
+STYLE = """
 :root { --ink: #1d2430; --soft: #667085; --line: #e4e7ec; --back: #f6f7f9; --accent: #2b5fb3; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--ink); }
@@ -87,27 +87,27 @@ def page_html(page: Page) -> str:
     """The whole document."""
     parts = [
         f"<h1>{escape(page.title)}</h1><p>{escape(page.subtitle)}</p>",
-        _cards(page.headlines),
-        _section("Around the object", _film(page.film)),
-        _section("Photo and rendering", _views(page.views)),
-        _section("Course of the fit", _charts(page.charts)),
-        _section("Trained cameras", _charts(page.camera_charts) + _table(page.camera_rows) + _cameras(page.cameras)),
-        _section("Measurements", _table(page.metrics)),
-        _section("Mesh", _table(page.mesh) + _links(page.links)),
-        _section("Settings and versions", _folded("Settings", page.settings) + _folded("Versions", page.versions)),
+        cards(page.headlines),
+        section("Around the object", _film(page.film)),
+        section("Photo and rendering", _views(page.views)),
+        section("Course of the fit", _charts(page.charts)),
+        section("Trained cameras", _charts(page.camera_charts) + table(page.camera_rows) + _cameras(page.cameras)),
+        section("Measurements", table(page.metrics)),
+        section("Mesh", table(page.mesh) + _links(page.links)),
+        section("Settings and versions", _folded("Settings", page.settings) + _folded("Versions", page.versions)),
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<title>{escape(page.title)}</title><style>{_STYLE}{charts.STYLE}</style>"
+    head += f"<title>{escape(page.title)}</title><style>{STYLE}{charts.STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{"".join(parts)}</main></body></html>\n'
 
 
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
     return f"<h2>{escape(title)}</h2><section>{body}</section>" if body else ""
 
 
-def _cards(rows: Iterable[Row]) -> str:
-    cards = [f'<div class="card"><b>{escape(row.value)}</b><span>{escape(row.label)}</span></div>' for row in rows]
-    return f'<div class="cards">{"".join(cards)}</div>' if cards else ""
+def cards(rows: Iterable[Row]) -> str:
+    found = [f'<div class="card"><b>{escape(row.value)}</b><span>{escape(row.label)}</span></div>' for row in rows]
+    return f'<div class="cards">{"".join(found)}</div>' if found else ""
 
 
 def _film(file: str) -> str:
@@ -135,7 +135,7 @@ def _views(views: list[ViewPictures]) -> str:
     return f'<div class="views">{"".join(cells)}</div>'
 
 
-def _table(rows: list[Row]) -> str:
+def table(rows: list[Row]) -> str:
     return f"<table>{''.join(map(_table_row, rows))}</table>" if rows else ""
 
 

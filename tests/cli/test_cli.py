@@ -22,7 +22,7 @@ from taichi_idr.methods.catalogue import make_config
 from taichi_idr.runs.folder import RunFolder
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
-COMMANDS = ("fit", "mesh", "render", "eval", "swap", "convert", "import-idr", "demo", "doctor", "bench")
+COMMANDS = ("check", "fit", "mesh", "render", "eval", "swap", "convert", "import-idr", "demo", "doctor", "bench")
 HELP_SECONDS = 0.5
 
 IMPORTED = """
@@ -119,6 +119,9 @@ WRONG = {
     "eval run --scan 7": 2,
     "swap --geometry run --appearance run --out a.avi": 2,
     "swap --geometry run --appearance run --out a.mp4 --path none.npz": 66,
+    "check nowhere": 66,
+    "check bare": 66,
+    "check few": 65,
     "convert nowhere new": 66,
     "convert bare new": 66,
     "convert photos run": 73,
