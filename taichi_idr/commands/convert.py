@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ..capture.formats.catalogue import find_capture
 from ..capture.formats.source import IGNORE_FOLDER
 from ..errors import CannotCreate, warn
-from ..files.writing import create_folder
+from ..files.writing import create_folder, gone_if_refused
 from ..types import CaptureReading
 
 if TYPE_CHECKING:
@@ -40,11 +40,12 @@ def convert_capture(
     layout = find_capture(capture, reading)
     if out.is_dir() and any(out.iterdir()):
         raise CannotCreate("the folder is not empty", where=out, todo="name a new one")
-    create_folder(out)
-    from ..capture.formats.writing import write_cameras_as
-    from ..capture.reading import read_capture
+    with gone_if_refused(out):
+        create_folder(out)
+        from ..capture.formats.writing import write_cameras_as
+        from ..capture.reading import read_capture
 
-    read = read_capture(capture, reading)
+        read = read_capture(capture, reading, layout=layout)
     for warning in read.warnings:
         warn(warning)
     _write_pictures(read, [create_folder(out / part) for part in FOLDERS[to]])

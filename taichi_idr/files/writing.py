@@ -6,8 +6,8 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import CannotCreate, TidrError, WriteFailed
@@ -28,6 +28,24 @@ def create_folder(path: Path) -> Path:
     except (OSError, ValueError) as error:
         todo = "choose a folder that you may write to"
         raise CannotCreate("cannot write to folder", where=path, why=_reason(error), todo=todo) from error
+
+
+@contextmanager
+def gone_if_refused(*folders: Path) -> Iterator[Callable[[], None]]:
+    """Folders that the block makes are removed again, while empty, where it is refused before it calls what it gets.
+
+    folders: inner ones first; their missing parents count too. So that refused input leaves nothing behind.
+    """
+    inside = [folder.absolute() for folder in folders]
+    new = [path for path in dict.fromkeys([*inside, *inside[-1].parents]) if not path.exists()]
+    kept: list[bool] = []
+    try:
+        yield lambda: kept.append(True)
+    except TidrError:
+        for path in new if not kept else []:
+            with suppress(OSError):  # something else is in it by now
+                path.rmdir()
+        raise
 
 
 def atomic_write(path: Path, data: bytes | str) -> None:

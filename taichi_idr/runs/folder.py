@@ -6,13 +6,13 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..config import FitConfig
-from ..errors import BadInput, CannotCreate, InputMissing, TidrError, warn
-from ..files.writing import atomic_write, create_folder, remove_stale_temporaries
+from ..errors import BadInput, CannotCreate, InputMissing, warn
+from ..files.writing import atomic_write, create_folder, gone_if_refused, remove_stale_temporaries
 from ..methods.catalogue import config_from_toml
 from ..settings import to_toml
 from . import lock
@@ -80,20 +80,13 @@ class RunFolder:
 
     @contextmanager
     def created_for_good(self) -> Iterator[Callable[[], None]]:
-        """`create`; what is new is removed again where the block fails before it calls what it is given.
+        """`create`; what is new is removed again where the block is refused before it calls what it is given.
 
-        So that refused input leaves no empty folder behind. Raises CannotCreate.
+        Raises CannotCreate.
         """
-        new = [path for path in (self.checkpoints, self.path, *self.path.absolute().parents) if not path.exists()]
-        self.create()
-        kept: list[bool] = []
-        try:
-            yield lambda: kept.append(True)
-        except TidrError:
-            for path in new if not kept else []:
-                with suppress(OSError):  # something else is in it by now
-                    path.rmdir()
-            raise
+        with gone_if_refused(self.checkpoints, self.path) as keep:
+            self.create()
+            yield keep
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -13,7 +13,7 @@ from PIL import Image
 from taichi_idr.cameras.pinhole import transform_cameras
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.convert import convert_capture
-from taichi_idr.errors import CannotCreate
+from taichi_idr.errors import BadInput, CannotCreate
 from taichi_idr.types import CaptureReading
 
 
@@ -63,6 +63,13 @@ def test_what_is_to_be_ignored_stays_so(capture: Path, tmp_path: Path) -> None:
     after = read_capture(convert_capture(capture, tmp_path / "out", to="colmap"))
     assert [part is None for part in after.ignored] == [view != 2 for view in range(len(after))]
     assert np.array_equal(after.ignored[2], expected)
+
+
+def test_a_refused_capture_leaves_no_folder(capture: Path, tmp_path: Path) -> None:
+    (capture / "image" / "002.png").write_bytes(b"damaged")
+    with pytest.raises(BadInput):
+        convert_capture(capture, tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
 
 
 def test_options_of_reading_hold(capture: Path, tmp_path: Path) -> None:
