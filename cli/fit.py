@@ -74,3 +74,4 @@ def fit(
     typer.echo(f"last step PSNR {summary.psnr_db:.2f} dB where hit, mask IoU {summary.mask_iou:.3f}")
     for line in summary.camera_lines:
         typer.echo(line)
+    typer.echo(f"verdict   {summary.verdict}")

@@ -159,11 +159,12 @@ class FastCamerasConfig(CamerasConfig):
 
 
 class LogConfig(Group):
-    """How often the run says what it does, in steps."""
+    """How often the run says what it does, in steps. judge_seconds: for the judgement at its end, 0 for none."""
 
     metrics_interval: int = Field(default=50, ge=1)
     preview_interval: int = Field(default=1000, ge=1)
     checkpoint_interval: int = Field(default=1000, ge=1)
+    judge_seconds: float = Field(default=20.0, ge=0)
 
 
 class FitConfig(Group):

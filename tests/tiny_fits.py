@@ -29,6 +29,7 @@ SMALL = [
     "loss.eikonal_points=128",
     "log.metrics_interval=2",
     "log.checkpoint_interval=10",
+    "log.judge_seconds=0",
 ]
 STEPS = 30
 

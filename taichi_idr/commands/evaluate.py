@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputMissing
+from ..errors import InputMissing, warn
 from ..files.writing import atomic_write, create_folder
 from ..measures.catalogue import metric_lines
 from ..runs.folder import open_run
@@ -26,7 +26,7 @@ def evaluate_run(
     downscale: int | None = None,
     arch: Arch = "cpu",
 ) -> dict[str, float]:
-    """Measure a run, print a line for each number and write `RUN/report/eval.json`.
+    """Measure a run, print a line for each number and a verdict, and write `RUN/report/eval.json`.
 
     gt_mesh: true surface, in the world frame. gt_cameras: `cameras.npz` with the true poses; the run is
     aligned to them by one similarity (CAM-9) before mesh (CAM-10) and held-out views are measured; where its
@@ -51,19 +51,21 @@ def evaluate_run(
     from ..meshes.reading import read_mesh
     from ..report.camera_charts import CURVES_FILE, curves_svg
     from ..runs.loading import load_run
-    from ..runs.measuring import Truth, run_numbers
+    from ..runs.measuring import Truth, measure_run
 
     mesh = read_mesh(gt_mesh) if gt_mesh else None
     runtime.init(arch)
     loaded = load_run(run)
     benchmark = read_scan(dtu, scan_number(loaded.capture_folder.name) if scan is None else scan) if dtu else None
     cameras = world_cameras(gt_cameras, range(len(loaded.cameras))) if gt_cameras else None
-    numbers, curves = run_numbers(loaded, Truth(mesh, cameras, benchmark), max_views=max_views, downscale=downscale)
-    if curves:
-        atomic_write(folder / CURVES_FILE, curves_svg(curves))
-    print("\n".join(metric_lines(numbers)))
-    atomic_write(folder / "eval.json", json.dumps(numbers, indent=1) + "\n")
-    return numbers
+    found = measure_run(loaded, Truth(mesh, cameras, benchmark), max_views=max_views, downscale=downscale)
+    if found.curves:
+        atomic_write(folder / CURVES_FILE, curves_svg(found.curves))
+    print("\n".join([*metric_lines(found.numbers), f"verdict {found.judgement.line}"]))
+    for text in found.judgement.warnings:
+        warn(text)
+    atomic_write(folder / "eval.json", json.dumps(found.record(), indent=1) + "\n")
+    return found.numbers
 
 
 def _refuse_missing(gt_mesh: Path | None, gt_cameras: Path | None, dtu: Path | None) -> None:

@@ -19,6 +19,7 @@ from ..capture.quality import judged_views, said_of_views
 from ..capture.reading import read_capture
 from ..config import FitConfig
 from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
+from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
@@ -28,6 +29,7 @@ from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
 from .camera_log import CameraLog, movement_lines
 from .interrupts import Interrupts
+from .judging import judge_fit
 from .preview import write_preview
 from .progress import Moment, Progress
 from .resumption import check_same
@@ -37,6 +39,7 @@ SHOWN = ("loss", "psnr_db", "mask_iou", "hits")
 """Of what is logged, in the line that a fit shows."""
 SHORT_CHECK = 3  # lines about single photos
 SETUP_STOPPED = "run the same command again"
+NOT_JUDGED = "none, for lack of time; tidr eval gives one"
 
 Watch = Callable[[Trainer], None]
 
@@ -45,7 +48,8 @@ Watch = Callable[[Trainer], None]
 class FitSummary:
     """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU.
 
-    names: of the V views. movement: of their cameras, world units, where they were trained.
+    names: of the V views. movement: of their cameras, world units, where they were trained. judgement: None where
+    there was no time for it.
     """
 
     run: Path
@@ -55,6 +59,12 @@ class FitSummary:
     mask_iou: float
     names: list[str]
     movement: CameraMovement | None
+    judgement: Judgement | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The judgement on one line."""
+        return self.judgement.line if self.judgement else NOT_JUDGED
 
     @property
     def camera_lines(self) -> list[str]:
@@ -176,7 +186,16 @@ class _Fit:
         trainer, log = self.trainer, self.camera_log
         movement = log.movement(self._cameras) if log else None
         numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
-        return FitSummary(self.folder.path, *numbers, self.capture.names, movement)
+        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, self._judge())
+
+    def _judge(self) -> Judgement | None:
+        """What is wrong is said; None where a signal comes: the fit is done and saved."""
+        judgement = None
+        with suppress(_Paused):
+            judgement = judge_fit(self.trainer, self.capture, self.config.log.judge_seconds, self._pause)
+        for text in judgement.warnings if judgement else ():
+            warn(text)
+        return judgement
 
     def _out_of_time(self) -> bool:
         limit = self.config.time_limit

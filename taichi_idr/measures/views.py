@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from . import images as image_metrics
 
 @dataclass(frozen=True)
 class PictureScores:
-    """Means over the views that have an object (missed_fraction: over all object pixels)."""
+    """Of one view, or means over the views that have an object (missed_fraction: over all object pixels); NaN where it
+    could not be measured."""
 
     psnr_db: float
     psnr_hit_db: float
@@ -32,12 +33,23 @@ def score_views(
     masks: Sequence[np.ndarray],
     ignored: Sequence[np.ndarray | None] = (),
 ) -> PictureScores:
+    """Means over `scores_of_views`."""
+    return mean_scores(scores_of_views(model, cameras, images, masks, ignored), masks)
+
+
+def scores_of_views(
+    model: Model,
+    cameras: Cameras,
+    images: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray],
+    ignored: Sequence[np.ndarray | None] = (),
+) -> list[PictureScores]:
     """Render every view and compare it with its photo.
 
     cameras: V, float64, camera -> normalised. images: V of (H, W, 3) uint8; masks: V of (H, W) bool; ignored: V of
     (H, W) bool or None, pixels that do not count, empty where there are none.
     """
-    rows, missed, object_pixels = [], 0.0, 0
+    rows = []
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
         photo = image.astype(np.float32) / 255
         rendered = render_view(model, cameras[[index]], *mask.shape)
@@ -46,17 +58,23 @@ def score_views(
         if unused is not None:
             hit = hit & ~unused
         rows.append(
-            (
+            PictureScores(
                 image_metrics.psnr_masked(colour, photo, mask),
                 image_metrics.psnr_hit(colour, photo, mask, hit),
+                image_metrics.missed_share(mask, hit),
                 image_metrics.ssim(colour, photo, mask),
                 image_metrics.mask_iou(mask, hit),
             )
         )
-        missed += image_metrics.missed_share(mask, hit) * np.count_nonzero(mask)
-        object_pixels += np.count_nonzero(mask)
-    psnr, psnr_hit, ssim, iou = (_mean(column) for column in zip(*rows, strict=True))
-    return PictureScores(psnr, psnr_hit, missed / max(object_pixels, 1), ssim, iou)
+    return rows
+
+
+def mean_scores(rows: Sequence[PictureScores], masks: Sequence[np.ndarray]) -> PictureScores:
+    """Of V views and their masks."""
+    sizes = [np.count_nonzero(mask) for mask in masks]
+    missed = sum(row.missed_fraction * size for row, size in zip(rows, sizes, strict=True))
+    psnr, psnr_hit, _, ssim, iou = (_mean(column) for column in zip(*map(astuple, rows), strict=True))
+    return PictureScores(psnr, psnr_hit, missed / max(sum(sizes), 1), ssim, iou)
 
 
 def _mean(values: tuple[float, ...]) -> float:

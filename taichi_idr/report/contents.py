@@ -52,7 +52,8 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
     runtime.init(arch)
     loaded = load_run(run)
     views, size = _views(loaded, folder.report)
-    metrics, measures = folder.read_metrics(), _measures(folder)
+    metrics, evaluated = folder.read_metrics(), _evaluated(folder)
+    measures, ranked = _measures(evaluated), _ranked(evaluated)
     mesh, links = _mesh_rows(folder)
     page = Page(
         title=f"{loaded.capture_folder.name}: fit of {len(loaded.cameras)} photos",
@@ -66,6 +67,9 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
         links=links,
         settings=[Row(key, str(value)) for key, value in flattened(loaded.config.model_dump()).items()],
         versions=[Row(name, found) for name in PACKAGES if (found := version(name))],
+        verdict=_verdict(evaluated),
+        flagged=[_view_row(row) for row in ranked if row.get("verdict")],
+        every_view=[_view_row(row) for row in ranked],
         cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
         camera_charts=_camera_charts(metrics),
         camera_rows=_camera_rows(loaded, folder),
@@ -80,20 +84,46 @@ def _subtitle(loaded: LoadedRun, metrics: list[dict[str, Any]], size: tuple[int,
     return f"{pixels}{loaded.step:,} steps{seconds}, preset {loaded.config.preset}, seed {loaded.config.seed}"
 
 
-def _measures(folder: RunFolder) -> dict[str, Row]:
-    """eval.json in words, by key; nothing where it is missing."""
+def _evaluated(folder: RunFolder) -> dict[str, Any]:
+    """eval.json; empty where it is missing."""
     try:
-        numbers = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
+        found = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _measures(evaluated: dict[str, Any]) -> dict[str, Row]:
+    """The numbers in words, by key."""
     return {
         measure.key: Row(
             f"{measure.name[0].upper()}{measure.name[1:]}",
             f"{measure.shown(value)} {measure.symbol}".strip(),
             measure.meaning,
         )
-        for measure, value in measured(numbers if isinstance(numbers, dict) else {})
+        for measure, value in measured(evaluated)
     }
+
+
+def _verdict(evaluated: dict[str, Any]) -> list[str]:
+    """The verdict and the faults, as sentences; nothing where an earlier version measured."""
+    found = [evaluated.get("verdict"), *(evaluated.get("faults") or [])]
+    return [f"{text[0].upper()}{text[1:]}." for text in found if text]
+
+
+def _ranked(evaluated: dict[str, Any]) -> list[dict[str, Any]]:
+    """The views, the poorest first: those with a verdict, then by PSNR of the hit pixels."""
+    views = evaluated.get("views") or []
+    return sorted(views, key=lambda view: (not view.get("verdict"), view.get("psnr_hit_db", 0.0)))
+
+
+def _view_row(view: dict[str, Any]) -> Row:
+    shown = {
+        measure.key: f"{measure.name} {measure.shown(value)} {measure.symbol}".strip()
+        for measure, value in measured(view)
+    }
+    numbers = ", ".join(shown[key] for key in ("mask_iou", "psnr_hit_db") if key in shown)
+    return Row(f"View {view.get('name')}", numbers, view.get("verdict") or "")
 
 
 def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:

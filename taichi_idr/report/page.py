@@ -63,8 +63,9 @@ class ViewPictures:
 class Page:
     """All that a page shows; what is empty is left out.
 
-    film: file beside the page. charts: SVG elements. links: title -> relative address. cameras: file of a chart;
-    camera_charts, camera_rows: how trained cameras moved.
+    film: file beside the page. charts: SVG elements. links: title -> relative address. verdict: sentences; flagged,
+    every_view: views that are far from the others, and all, the poorest first. cameras: file of a chart; camera_charts,
+    camera_rows: how trained cameras moved.
     """
 
     title: str
@@ -78,6 +79,9 @@ class Page:
     links: dict[str, str]
     settings: list[Row]
     versions: list[Row]
+    verdict: list[str] = field(default_factory=list)
+    flagged: list[Row] = field(default_factory=list)
+    every_view: list[Row] = field(default_factory=list)
     cameras: str = ""
     camera_charts: list[str] = field(default_factory=list)
     camera_rows: list[Row] = field(default_factory=list)
@@ -88,6 +92,7 @@ def page_html(page: Page) -> str:
     parts = [
         f"<h1>{escape(page.title)}</h1><p>{escape(page.subtitle)}</p>",
         cards(page.headlines),
+        section("Verdict", _sentences(page.verdict) + table(page.flagged) + _folded("Every view", page.every_view)),
         section("Around the object", _film(page.film)),
         section("Photo and rendering", _views(page.views)),
         section("Course of the fit", _charts(page.charts)),
@@ -108,6 +113,10 @@ def section(title: str, body: str) -> str:
 def cards(rows: Iterable[Row]) -> str:
     found = [f'<div class="card"><b>{escape(row.value)}</b><span>{escape(row.label)}</span></div>' for row in rows]
     return f'<div class="cards">{"".join(found)}</div>' if found else ""
+
+
+def _sentences(sentences: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
 
 
 def _film(file: str) -> str:

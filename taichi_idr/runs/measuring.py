@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +14,10 @@ from ..cameras.pinhole import transform_cameras
 from ..errors import BadInput, warn
 from ..measures.camera_curves import CameraCurves, camera_curves
 from ..measures.dtu import DtuScan, dtu_distance
+from ..measures.judgement import Judgement, ViewScore, judge
+from ..measures.small_views import thumbnails
 from ..measures.surfaces import mesh_distance
-from ..measures.views import PictureScores, score_views
+from ..measures.views import PictureScores, mean_scores, scores_of_views
 from ..meshes.extraction import extract_mesh
 from ..meshes.mesh import Extraction, Mesh, transformed
 from ..meshes.ply import read_extraction
@@ -37,10 +41,30 @@ class Truth:
     scan: DtuScan | None = None
 
 
-def run_numbers(
+@dataclass(frozen=True)
+class Measurement:
+    """numbers: by the keys of measures.catalogue, what could be measured. views: of each training view, by the same
+    keys, and its judgement. curves: errors of trained cameras over the steps."""
+
+    numbers: dict[str, float]
+    views: list[dict[str, float]]
+    judgement: Judgement
+    curves: CameraCurves | None
+
+    def record(self) -> dict[str, Any]:
+        """For JSON: the numbers, `verdict`, `faults` and a row for each of `views`."""
+        rows = [
+            {"name": verdict.name, **numbers, "verdict": verdict.sentence}
+            for verdict, numbers in zip(self.judgement.views, self.views, strict=True)
+        ]
+        found = self.judgement
+        return {**self.numbers, "verdict": found.line, "faults": list(found.faults), "views": rows}
+
+
+def measure_run(
     loaded: LoadedRun, truth: Truth, *, max_views: int | None = None, downscale: int | None = None
-) -> tuple[dict[str, float], CameraCurves | None]:
-    """Every number of measures.catalogue that can be measured, and errors of trained cameras over the steps.
+) -> Measurement:
+    """Measure whatever can be measured of a run.
 
     max_views, downscale: as `evaluate_run` has them. Raises BadInput, InputMissing, Diverged.
     """
@@ -51,13 +75,18 @@ def run_numbers(
     aligned = accuracy is not None or _in_capture_frame(loaded)
     if not aligned:
         warn("poses were rough: held-out photos are left out, a true mesh is not aligned; --gt-cameras aligns both")
-    numbers = _picture_numbers(loaded, T_truth_run if aligned else None, max_views, downscale)
+    fitted = training_views(loaded, downscale=downscale)
+    fitted = fitted.subset(evenly(len(fitted), max_views))
+    scores = _scores(loaded, fitted)
+    numbers = asdict(mean_scores(scores, fitted.capture.masks))
+    numbers |= _heldout_numbers(loaded, T_truth_run, downscale) if aligned else {}
     numbers |= _surface_numbers(loaded, T_truth_run, truth)
     numbers |= _camera_numbers(accuracy) if accuracy else {}
     numbers |= _movement_numbers(loaded, history) if history else {}
     curves = camera_curves(history, truth.cameras) if truth.cameras and history else None
     numbers |= _curve_numbers(curves) if curves else {}
-    return {key: value for key, value in numbers.items() if math.isfinite(value)}, curves
+    judgement = _judgement(loaded, fitted, scores)
+    return Measurement(_finite(numbers), [_finite(asdict(row)) for row in scores], judgement, curves)
 
 
 def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:
@@ -85,23 +114,28 @@ def _in_capture_frame(loaded: LoadedRun) -> bool:
     return not loaded.config.cameras.train and not loaded.reading.cameras_file
 
 
-def _picture_numbers(
-    loaded: LoadedRun, T_truth_run: np.ndarray | None, max_views: int | None, downscale: int | None
-) -> dict[str, float]:
-    """Training views and, where the capture has them and it is known where they are, held-out ones."""
-    fitted = training_views(loaded, downscale=downscale)
-    numbers = asdict(_scores(loaded, fitted.subset(evenly(len(fitted), max_views))))
-    if T_truth_run is None:
-        return numbers
+def _heldout_numbers(loaded: LoadedRun, T_truth_run: np.ndarray, downscale: int | None) -> dict[str, float]:
+    """Of the photos that no fit has seen, where the capture has them."""
     heldout = heldout_views(loaded, downscale=downscale, T_capture_run=T_truth_run)
-    if heldout is not None:
-        numbers["heldout_psnr_db"] = _scores(loaded, heldout).psnr_db
-    return numbers
+    if heldout is None:
+        return {}
+    return {"heldout_psnr_db": mean_scores(_scores(loaded, heldout), heldout.capture.masks).psnr_db}
 
 
-def _scores(loaded: LoadedRun, views: RunViews) -> PictureScores:
+def _scores(loaded: LoadedRun, views: RunViews) -> list[PictureScores]:
     capture = views.capture
-    return score_views(loaded.model, views.cameras, capture.images, capture.masks, capture.ignored)
+    return scores_of_views(loaded.model, views.cameras, capture.images, capture.masks, capture.ignored)
+
+
+def _judgement(loaded: LoadedRun, fitted: RunViews, scores: Sequence[PictureScores]) -> Judgement:
+    """By the scores of whole pictures; causes are looked for in small ones, as at the end of a fit."""
+    small = list(thumbnails(loaded.model, fitted.cameras, fitted.capture, range(len(fitted))))
+    rows = [ViewScore(row.mask_iou, row.psnr_hit_db) for row in scores]
+    return judge(fitted.capture.names, small, rows, total=len(loaded.cameras))
+
+
+def _finite(numbers: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in numbers.items() if math.isfinite(value)}
 
 
 def _surface_numbers(loaded: LoadedRun, T_truth_run: np.ndarray, truth: Truth) -> dict[str, float]:

@@ -172,7 +172,9 @@ class TestArguments:
         def fit_capture(capture: Path, **options: Any) -> types.SimpleNamespace:
             seen.update(options, capture=capture)
             numbers = {"steps": 5, "seconds": 61.4, "psnr_db": 22.414, "mask_iou": 0.9791}
-            return types.SimpleNamespace(run=options["out"], **numbers, camera_lines=["cameras   turned"])
+            return types.SimpleNamespace(
+                run=options["out"], **numbers, camera_lines=["cameras   turned"], verdict="good"
+            )
 
         stand_in("commands.fit", "fit_capture", fit_capture)
         line = (
@@ -207,6 +209,7 @@ class TestArguments:
             "steps     5 in 61 s",
             "last step PSNR 22.41 dB where hit, mask IoU 0.979",
             "cameras   turned",
+            "verdict   good",
         ]
 
     def test_a_run_is_named_after_its_capture(self, stand_in: Callable[..., None]) -> None:

@@ -71,7 +71,7 @@ def test_exact_run_has_exact_numbers(ball: BallRun, truth: Path, capsys: pytest.
     assert numbers["mask_iou"] > 0.999 and numbers["missed_fraction"] < 1e-3 and numbers["ssim"] > 0.999
     assert numbers["chamfer"] < 2e-3 * SCALE  # facets of both meshes
     assert numbers["fscore"] == 1
-    assert json.loads((ball.folder / "report" / "eval.json").read_text()) == numbers
+    assert numbers.items() <= json.loads((ball.folder / "report" / "eval.json").read_text()).items()
     assert f"PSNR {numbers['psnr_db']:.2f} dB" in capsys.readouterr().out.splitlines()
 
 
@@ -163,7 +163,7 @@ def test_trained_cameras_are_followed_from_the_start(ball: BallRun, truth: Path,
     }
     assert {key: numbers[key] for key in expected} == pytest.approx(expected, rel=1e-3)
     assert numbers["chamfer"] < 2e-3 * SCALE  # the errors are even, so that the alignment is exact
-    assert json.loads((ball.folder / "report" / "eval.json").read_text()) == numbers
+    assert numbers.items() <= json.loads((ball.folder / "report" / "eval.json").read_text()).items()
     assert (ball.folder / "report" / "cameras.svg").read_text().count("<polyline") == 2
 
 

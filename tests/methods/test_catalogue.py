@@ -85,7 +85,7 @@ def test_a_new_method_is_meshed_rendered_measured_and_reported(capture: Path, sp
     assert len(render_run(sphere_run, views="heldout", size=32)) == 3
     numbers = evaluate_run(sphere_run, gt_mesh=capture / "gt_mesh.ply")
     assert numbers["mask_iou"] > 0.5 and numbers["chamfer"] > 0
-    assert json.loads((sphere_run / "report" / "eval.json").read_text()) == numbers
+    assert numbers.items() <= json.loads((sphere_run / "report" / "eval.json").read_text()).items()
     page = write_report(sphere_run, film_frames=0).read_text(encoding="utf-8")
     (chart,) = (chart for chart in re.findall("<svg.*?</svg>", page, re.DOTALL) if "Loss and its terms" in chart)
     assert ">silhouette<" in chart and ">paint<" in chart
