@@ -14,7 +14,8 @@ from enum import Enum
 import numpy as np
 
 from . import small_views
-from .small_views import SmallView, overlap
+from .images import mask_iou
+from .small_views import SmallView
 
 FEWEST = 5  # views: of fewer, none can be told from the others
 GOOD_IOU = 0.9
@@ -141,7 +142,7 @@ def judge(
 
 def small_score(view: SmallView) -> ViewScore:
     """The score of a thumbnail."""
-    return ViewScore(overlap(view.mask, view.hit), small_views.colour_psnr(view))
+    return ViewScore(mask_iou(view.mask, view.hit), small_views.colour_psnr(view))
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,9 @@ class _Usual:
         return value < self.median - self.slack
 
     def mended(self, value: float, by: float) -> bool:
-        """Whether `by`, in place of `value`, is most of the way to the median."""
-        return by - value >= MENDS * (self.median - value)
+        """Whether `value` is well below the median, and `by` in its place most of the way back."""
+        distance = self.median - value
+        return distance > self.slack / 2 and by - value >= MENDS * distance
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _verdict(fit: _Fit, index: int) -> tuple[Cause | None, str]:
 
 def _wrong_silhouette(fit: _Fit, index: int) -> tuple[Cause, str]:
     view = fit.views[index]
-    iou = overlap(view.mask, view.hit)
+    iou = mask_iou(view.mask, view.hit)
     if fit.iou.mended(iou, small_views.inverted_overlap(view)):
         return Cause.INVERTED, ""
     other = _view_shown(fit, index, silhouette=True)
@@ -222,9 +224,9 @@ def _wrong_silhouette(fit: _Fit, index: int) -> tuple[Cause, str]:
     missed, extra = np.count_nonzero(view.missed), np.count_nonzero(view.extra)
     if extra > MOSTLY * missed:
         visible = not fit.colours.far(small_views.colour_psnr(view, where=view.extra))
-        return Cause.LACKS if visible else Cause.HIDDEN, f"{extra / np.count_nonzero(view.hit):.0%} of it"
+        return Cause.LACKS if visible else Cause.HIDDEN, f"{100 * extra / np.count_nonzero(view.hit):.0f} % of it"
     if missed > MOSTLY * extra:
-        return Cause.BEYOND, f"{missed / np.count_nonzero(view.mask):.0%} of the mask"
+        return Cause.BEYOND, f"{100 * missed / np.count_nonzero(view.mask):.0f} % of the mask"
     return Cause.ELSEWHERE, f"mask IoU {fit.scores[index].mask_iou:.2f}"
 
 
@@ -275,7 +277,8 @@ def _brightness(fit: _Fit, view: SmallView) -> tuple[Cause, str] | None:
     """A photo that is brighter or darker than it is rendered, or than each of its neighbours sees the surface."""
     own, seen = small_views.stops(view) - fit.stops.median, view.stops_seen
     everywhere = len(seen) == small_views.NEIGHBOURS and (min(seen) > STOPS_SEEN or max(seen) < -STOPS_SEEN)
-    if not fit.colours.median >= KNOWN_COLOURS or (abs(own) <= fit.stops.slack and not everywhere):
+    known = fit.colours.median >= KNOWN_COLOURS  # not where the median is NaN
+    if not known or (abs(own) <= fit.stops.slack and not everywhere):
         return None
     found = max(own, float(np.mean(seen or own)), key=abs)  # what the fit has explained by the direction is not in own
     return Cause.EXPOSURE, f"{found:+.1f} EV"

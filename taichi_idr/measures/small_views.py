@@ -19,7 +19,7 @@ from ..fields.model import Model
 from ..pictures.colours import eight_bit
 from ..pictures.rendering import camera_rays, render_view
 from ..types import Cameras, Capture
-from .images import psnr_masked
+from .images import mask_iou, psnr_masked
 
 SIDE = 128  # pixels, longer side of a thumbnail at most
 MOST_PIXELS = 1 << 19  # of all thumbnails of a capture: 5 MB, and seconds of rendering
@@ -159,14 +159,9 @@ def sharpness(photo: np.ndarray, mask: np.ndarray) -> float:
     return float(np.mean((fine - middle)[inside] ** 2)) / whole if whole > TINY else math.nan
 
 
-def overlap(mask: np.ndarray, hit: np.ndarray) -> float:
-    """Intersection over union of two silhouettes; 0 where both are empty."""
-    return float(np.count_nonzero(mask & hit) / max(np.count_nonzero(mask | hit), 1))
-
-
 def inverted_overlap(view: SmallView) -> float:
     """Intersection over union if black were the object."""
-    return overlap(~view.mask & view.used, view.hit)
+    return mask_iou(~view.mask & view.used, view.hit)
 
 
 def best_shift(view: SmallView) -> tuple[float, float]:
@@ -223,10 +218,11 @@ def likeness(view: SmallView, other: SmallView) -> tuple[float, float]:
         return math.nan, math.nan
     both = view.inner & other.hit
     if np.count_nonzero(both) < LEAST_PIXELS:
-        return overlap(view.mask, other.hit), math.nan
-    return overlap(view.mask, other.hit), psnr_masked(other.rendered / 255, view.photo / 255, both)
+        return mask_iou(view.mask, other.hit), math.nan
+    return mask_iou(view.mask, other.hit), psnr_masked(other.rendered / 255, view.photo / 255, both)
 
 
+@torch.no_grad()
 def _stops_seen(
     model: Model, camera: Cameras, view: SmallView, depth: np.ndarray, others: Cameras
 ) -> tuple[float, ...]:
