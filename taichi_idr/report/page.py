@@ -92,7 +92,7 @@ def page_html(page: Page) -> str:
     parts = [
         f"<h1>{escape(page.title)}</h1><p>{escape(page.subtitle)}</p>",
         cards(page.headlines),
-        section("Verdict", _sentences(page.verdict) + table(page.flagged) + _folded("Every view", page.every_view)),
+        section("Verdict", _sentences(page.verdict) + table(page.flagged) + _every_view(page.every_view)),
         section("Around the object", _film(page.film)),
         section("Photo and rendering", _views(page.views)),
         section("Course of the fit", _charts(page.charts)),
@@ -117,6 +117,10 @@ def cards(rows: Iterable[Row]) -> str:
 
 def _sentences(sentences: Iterable[str]) -> str:
     return "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+
+
+def _every_view(rows: list[Row]) -> str:
+    return f"<details><summary>Every view</summary>{table(rows)}</details>" if rows else ""
 
 
 def _film(file: str) -> str:

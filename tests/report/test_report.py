@@ -120,6 +120,16 @@ def test_a_page_says_how_trained_cameras_moved():
     assert "<svg></svg>" in section and "1.2 °" in section
 
 
+def test_a_verdict_comes_first_and_names_views_beside_a_list_of_all():
+    flagged = Row("View 007", "mask IoU 0.1", "the mask is inverted")
+    text = page_html(
+        replace(EMPTY, verdict=["Good but.", "a < b"], flagged=[flagged], every_view=[flagged, Row("v", "1")])
+    )
+    shown, folded = text.split("<h2>Verdict</h2>")[1].split("<details>")
+    assert "<p>a &lt; b</p>" in shown and shown.count("the mask is inverted") == 1
+    assert folded.count("the mask is inverted") == 1 and "<td>v</td>" in folded
+
+
 def test_text_from_outside_is_escaped():
     text = page_html(
         Page("<script>x</script>", "a & b", [Row("<b>", "<i>")], "", [], [], [], [], {}, [Row("k", "<u>")], [])
