@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from captures import ORIGIN, SCALE, View, edit_cameras, make_capture, scale_mat, viewpoints
 
+from taichi_idr.capture import order
+from taichi_idr.capture.hulls import Silhouettes
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.errors import BadInput
-from taichi_idr.types import CaptureReading
+from taichi_idr.types import Cameras, CaptureReading
 
 VIEWS = 10
 FLIP = np.diag([1.0, -1.0, -1.0])
@@ -147,6 +150,18 @@ def test_rough_cameras_are_accepted_with_a_word(tmp_path: Path) -> None:
     with_matrices(rough)(folder)
     warnings = read_capture(folder).warnings
     assert len(warnings) == 1 and "cameras are inexact; --cameras train" in warnings[0]
+
+
+def test_a_mask_that_fits_a_view_close_by_is_no_proof_of_a_wrong_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of a film, a degree apart, with rough poses: the masks fit better in another order, and no wonder."""
+    angles = np.deg2rad(np.arange(10.0))
+    centres = torch.tensor(np.stack([np.sin(angles), 0 * angles, np.cos(angles)], axis=1))
+    cameras = Cameras(torch.tensor([[1.0, 0, 0, 0]] * 10), centres, torch.eye(3).repeat(10, 1, 1))
+    views = Silhouettes([np.eye(20, dtype=bool)] * 10, [str(index) for index in range(10)])
+    monkeypatch.setattr(order, "beside_hull", lambda *_: np.full(10, 0.01 if list(_[3]) != COUNTING else 0.2))
+    for near, found in (([*range(2), 5, 4, 3, 2, *range(6, 10)], False), ([9, *range(1, 9), 0], True)):
+        monkeypatch.setattr(order, "_best_order", lambda *_, near=near: np.array(near))
+        assert (order.wrong_order(views, cameras) is not None) == found
 
 
 @pytest.mark.parametrize("shift", [0.5, 0.7])

@@ -212,6 +212,22 @@ class TestArguments:
             "verdict   good",
         ]
 
+    def test_what_was_noticed_before_a_refusal_is_said_with_it(
+        self, stand_in: Callable[..., None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fit_capture(*_: Any, **__: Any) -> None:
+            error = errors.BadInput("masks disagree", where="3 of 9 views")
+            error.warnings = ("no scale_mat in cameras.npz", "grey image")
+            raise error
+
+        stand_in("commands.fit", "fit_capture", fit_capture)
+        assert run(["fit", "photos", "--arch", "cpu"]) == 65
+        assert capsys.readouterr().err.splitlines() == [
+            "tidr: warning: no scale_mat in cameras.npz",
+            "tidr: warning: grey image",
+            "tidr: error: masks disagree (3 of 9 views)",
+        ]
+
     def test_a_run_is_named_after_its_capture(self, stand_in: Callable[..., None]) -> None:
         seen: dict[str, Any] = {}
 

@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,18 @@ from taichi_idr.errors import CannotCreate, WriteFailed
 from taichi_idr.files import writing as files
 
 
-@pytest.fixture
-def small_disk() -> Iterator[int]:
-    """Files of this process may not grow beyond so many bytes: writing fails half way, as on a full disk."""
+@contextmanager
+def small_disk(size: int = 4096) -> Iterator[None]:
+    """Files of this process may not grow beyond so many bytes: writing fails half way, as on a full disk.
+
+    No fixture: a runner whose output goes to a file reports before it ends them, and would fail too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield 4096
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -37,11 +43,12 @@ def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path) -> None:
     assert path.read_text() == "x"
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path, small_disk: int) -> None:
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     files.atomic_write(path, b"old")
-    with pytest.raises(WriteFailed, match=r"^write failed \(.*a\.bin\): File too large, older files are intact; "):
-        files.atomic_write(path, bytes(2 * small_disk))
+    expected = r"^write failed \(.*a\.bin\): File too large, older files are intact; "
+    with pytest.raises(WriteFailed, match=expected), small_disk(4096):
+        files.atomic_write(path, bytes(8192))
     assert path.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 
