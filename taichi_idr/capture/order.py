@@ -74,7 +74,7 @@ def _best_order(views: Silhouettes, cameras: Cameras, samples: Samples) -> np.nd
 def _angles(cameras: Cameras, order: np.ndarray) -> np.ndarray:
     """Degrees (V,), seen from the frame's origin, between each view and the one whose mask it would have."""
     towards = torch.nn.functional.normalize(cameras.centres, dim=1)
-    cosine = (towards * towards[torch.from_numpy(order)]).sum(dim=1)
+    cosine = (towards * towards[torch.from_numpy(order.copy())]).sum(dim=1)
     return torch.rad2deg(torch.arccos(cosine.clamp(-1, 1))).numpy()
 
 
