@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from .options import AllowOutsideOption, IgnoreOption, InvertMasksOption, NormalizeOption, ResizeMasksOption
+from .options import (
+    AllowOutsideOption,
+    IgnoreOption,
+    InvertMasksOption,
+    NormalizeOption,
+    ResizeMasksOption,
+    chosen_reading,
+)
 
 
 def check(
@@ -21,10 +28,8 @@ def check(
     ignore: IgnoreOption = None,
 ) -> None:
     """Look at a capture before a fit: one page and one list of what is wrong with which photo."""
-    from taichi_idr.capture.formats.pairing import ignore_folder
     from taichi_idr.commands.check import check_capture
-    from taichi_idr.types import CaptureReading
 
-    flags = {"normalize": normalize, "invert_masks": invert_masks, "resize_masks": resize_masks}
-    reading = CaptureReading(**flags, allow_outside=allow_outside, ignore=ignore_folder(capture, ignore))
+    masks = {"invert_masks": invert_masks, "resize_masks": resize_masks}
+    reading = chosen_reading(capture, normalize=normalize, **masks, allow_outside=allow_outside, ignore=ignore)
     check_capture(capture, out=out, reading=reading, downscale=downscale)

@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import AllowOutsideOption, IgnoreOption, InvertMasksOption, NormalizeOption, ResizeMasksOption
+from .options import (
+    AllowOutsideOption,
+    IgnoreOption,
+    InvertMasksOption,
+    NormalizeOption,
+    ResizeMasksOption,
+    chosen_reading,
+)
 
 
 def convert(
@@ -24,10 +31,8 @@ def convert(
 
     Photos become PNG files, straightened where a lens bent them.
     """
-    from taichi_idr.capture.formats.pairing import ignore_folder
     from taichi_idr.commands.convert import convert_capture
-    from taichi_idr.types import CaptureReading
 
-    flags = {"normalize": normalize, "invert_masks": invert_masks, "resize_masks": resize_masks}
-    reading = CaptureReading(**flags, allow_outside=allow_outside, ignore=ignore_folder(capture, ignore))
+    masks = {"invert_masks": invert_masks, "resize_masks": resize_masks}
+    reading = chosen_reading(capture, normalize=normalize, **masks, allow_outside=allow_outside, ignore=ignore)
     convert_capture(capture, out, to=to, reading=reading)

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .failures import note_run
 
+if TYPE_CHECKING:
+    from taichi_idr.types import CaptureReading
+
 ArchChoice = Literal["auto", "cpu", "cuda", "vulkan"]
 _RUN_HELP = "Folder of a fit. [default: the newest in ./runs]"
 RunArgument = Annotated[Path | None, typer.Argument(metavar="RUN", help=_RUN_HELP)]
 ArchOption = Annotated[ArchChoice, typer.Option(help="Backend; auto is cuda where there is one, else cpu.")]
+
+
+def chosen_reading(
+    capture: Path, *, normalize: bool, invert_masks: bool, resize_masks: bool, allow_outside: bool, ignore: Path | None
+) -> CaptureReading:
+    """How these options say that a capture is read."""
+    from taichi_idr.capture.formats.pairing import ignore_folder
+    from taichi_idr.types import CaptureReading
+
+    pictures = ignore_folder(capture, ignore)
+    return CaptureReading(normalize, invert_masks, resize_masks, allow_outside=allow_outside, ignore=pictures)
 
 
 def chosen_run(run: Path | None) -> Path:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import BadInput
+from .formats.source import listed
 
 MEDIAN_AGREEMENT, VIEW_AGREEMENT = 0.82, 0.7
 """Share of a view's object rays that meet the hull of all views: least median, and below which a view is named.
 Measured medians: true cameras 1.00, rough ones (1.5 degrees, 7 mm) 0.97, masks in random order 0.57 to 0.78."""
-TOLD = 5  # names in a message
 CHECK = "check the order of the masks, and that the cameras belong to these photos"
 
 
@@ -29,7 +29,3 @@ def disagreement(shares: np.ndarray, names: Sequence[str]) -> BadInput:
     low = [names[int(view)] for view in worst if shares[view] < VIEW_AGREEMENT] or [names[int(worst[0])]]
     why = f"views {listed(low)} show the object where the others do not"
     return BadInput("masks disagree", where=f"{len(low)} of {len(names)} views", why=why, todo=CHECK)
-
-
-def listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:TOLD]) + (" ..." if len(names) > TOLD else "")

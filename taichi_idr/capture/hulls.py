@@ -19,6 +19,7 @@ from .ignored import joined
 RAYS_PER_VIEW = 128
 GRID, FINEST_GRID, USUAL_COVER = 64, 160, 0.2
 """Samples along each side of a photo where the object covers this share of it; more where it is smaller."""
+LARGEST = 1024  # pixels of a photo's longer side, of which hulls are carved that are only looked at
 COARSE = 64  # lattice points along each axis of a hull that is only looked at
 
 
@@ -32,6 +33,11 @@ class Silhouettes:
 
     def __len__(self) -> int:
         return len(self.masks)
+
+    @property
+    def stride(self) -> int:
+        """For `thinned`: every so-manieth pixel is enough for hulls that are only looked at."""
+        return max(1, -(-max(max(mask.shape) for mask in self.masks) // LARGEST))
 
     def thinned(self, every: int) -> Silhouettes:
         """Every so-manieth row and column."""

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ..errors import BadInput
 from ..types import Cameras
-from .disagreement import listed
+from .formats.source import listed
 from .hulls import COARSE, Samples, Silhouettes, looked_at, missed, sampled
 
 RESOLUTION = 48  # of hulls on the way

@@ -14,13 +14,12 @@ from .formats.source import CameraFile
 from .frame import check_frame, refuse_one_place
 from .hulls import COARSE, Silhouettes, agreement, looked_at, missed, object_rays, sampled
 from .normalise import find_object, first_guess
-from .order import SUSPICIOUS, beside_hull, wrong_order
+from .order import SUSPICIOUS, wrong_order
 from .suspects import another_size, explained
 
 INEXACT = 0.04
 """Median of the views' shares of object pixels beside the hull above which cameras are suspected; poses that are off by
 half a degree have 0.01, by 1.5 degrees 0.01 to 0.1 (8 to 49 views)."""
-LARGEST = 1024  # pixels of a photo's longer side, of which hulls are carved that are only looked at
 FINE = 128  # lattice points along each axis of a hull that may be thin
 
 
@@ -32,17 +31,18 @@ def settle_frame(
 
     cameras: V, world frame. Adds to warnings. Raises BadInput, with the cause where one can be proven.
     """
-    every = max(1, -(-max(max(mask.shape) for mask in views.masks) // LARGEST))
+    every = views.stride
     thin, thinned = views.thinned(every), every_nth_pixel(cameras, every)
     try:
         T, beyond = _placed(thin, thinned, file, warnings)
         thin = thin.without(beyond)
         in_frame = transform_cameras(np.linalg.inv(T), thinned)
-        hull = thin.hull(in_frame, COARSE).cpu().numpy()
-        warnings += check_agreement(agreement(hull, object_rays(thin.masks, in_frame), len(thin)), thin.names)
+        hull = thin.hull(in_frame, COARSE)
+        shares = agreement(hull.cpu().numpy(), object_rays(thin.masks, in_frame), len(thin))
+        warnings += check_agreement(shares, thin.names)
     except BadInput as general:
         raise _cause(thin, thinned, file) or general from general
-    _check_consistency(thin, thinned, in_frame, file, warnings)
+    _check_consistency(thin, thinned, in_frame, hull, file, warnings)
     pairs = zip(beyond, views.masks, strict=bool(beyond))
     return T, [mask & _enlarged(pixels, every, mask.shape) for pixels, mask in pairs]
 
@@ -61,10 +61,11 @@ def _placed(
 
 
 def _check_consistency(
-    views: Silhouettes, cameras: Cameras, in_frame: Cameras, file: CameraFile, warnings: list[str]
+    views: Silhouettes, cameras: Cameras, in_frame: Cameras, hull: torch.Tensor, file: CameraFile, warnings: list[str]
 ) -> None:
     """Raises BadInput where undoing a mistake, or another order of the masks, makes the views agree much better."""
-    beside = beside_hull(views, in_frame, sampled(views))
+    samples = sampled(views)
+    beside = missed(samples, looked_at(hull, in_frame, samples.places))
     middle = float(np.median(beside))
     inexact = middle > INEXACT and _beside_fine_hull(views, in_frame) > INEXACT
     if inexact or another_size(cameras, [mask.shape for mask in views.masks]) != 1:

@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from ..cameras.pinhole import every_nth_pixel
 from ..types import Capture
-from .hulls import COARSE, Silhouettes, looked_at, missed, sampled
-from .masks import rim_share
+from .hulls import COARSE, LARGEST, Silhouettes, looked_at, missed, sampled
+from .masks import TOUCHING, rim_share
 
 WINDOW = 512  # pixels a side, around the object's middle, in which sharpness is measured
 INTERIOR = 4  # pixels from the outline: the silhouette's edge says nothing
@@ -24,11 +24,9 @@ pixel at most 0.61 (DTU scans 24 and 65, a rendered bust)."""
 DARK, BRIGHT = 0.55, 1.3
 """Median brightness of the object, likewise: sound captures have 0.61 to 1.15, one stop more light is 1.37."""
 WHITE, CLIPPED = 253, 0.25  # share of the object that is white
-TOUCHING = 0.01  # share of the photo's rim on the object
 BESIDE, LACKING = 0.05, 0.2
 """Share of object pixels beside the hull of all views, of the hull's silhouette that a mask lacks: more than the median
 of all views; sound captures have at most 0.03 and 0.17."""
-LARGEST = 1024  # pixels of a photo's longer side, of which silhouettes are compared
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,8 @@ def _beside(values: np.ndarray, near: Sequence[np.ndarray], *, else_all: bool) -
 
 def _contradictions(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
     """Share (V,) of object pixels beside the hull of all views, and of what a view sees of it that its mask lacks."""
-    every = max(1, -(-max(max(mask.shape) for mask in capture.masks) // LARGEST))
-    views = Silhouettes(capture.masks, capture.names, capture.ignored).thinned(every)
+    whole = Silhouettes(capture.masks, capture.names, capture.ignored)
+    every, views = whole.stride, whole.thinned(whole.stride)
     cameras, samples = every_nth_pixel(capture.cameras, every), sampled(views)
     seen = looked_at(views.hull(cameras, COARSE), cameras, samples.places)
     counted = seen & samples.counted

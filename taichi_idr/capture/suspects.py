@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..cameras.pinhole import transform_cameras
+from ..cameras.pinhole import shrunk, transform_cameras
 from ..cameras.rotations import quaternions_from_rotations, rotation_matrices
 from ..errors import BadInput
 from ..types import Cameras
@@ -97,7 +97,7 @@ def _other_size(shape: tuple[int, ...], factor: float) -> Suspect:
     size = f"{round(columns * factor)}x{round(rows * factor)}"
     why = f"the intrinsics are for photos of about {size}, these have {columns}x{rows}"
     todo = f"multiply the first two rows of the matrices by {1 / factor:.4g}, or use the photos that they are for"
-    return Suspect("photos of another size", why, todo, lambda cameras: _resized(cameras, 1 / factor))
+    return Suspect("photos of another size", why, todo, lambda cameras: shrunk(cameras, factor))
 
 
 def _mistakes(*, reflected: bool) -> Iterator[Suspect]:
@@ -135,14 +135,6 @@ def _unreflected(cameras: Cameras) -> Cameras:
     """Of matrices K [R | t] S with a mirror S of the world, which were read as -R S: R in a world without S."""
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
     return _turned(cameras, -mirror @ rotation_matrices(cameras.quaternions), cameras.centres @ mirror)
-
-
-def _resized(cameras: Cameras, factor: float) -> Cameras:
-    K = cameras.intrinsics.clone()
-    K[:, :2, 2] += 0.5
-    K[:, :2] *= factor
-    K[:, :2, 2] -= 0.5
-    return Cameras(cameras.quaternions, cameras.centres, K)
 
 
 def _turned(cameras: Cameras, rotations: torch.Tensor, centres: torch.Tensor) -> Cameras:
