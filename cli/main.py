@@ -21,7 +21,7 @@ from taichi_idr.errors import ExitCode
 from . import bench, check, convert, demo, doctor, evaluate, failures, fit, import_idr, mesh, render, swap
 
 app = typer.Typer(
-    help="Photos, silhouettes and cameras of one object become a watertight textured mesh.",
+    help="Photos, silhouettes and cameras of one object become a watertight coloured mesh.",
     add_completion=False,
     rich_markup_mode=None,  # plain help: importing rich costs more than the rest of --help
 )

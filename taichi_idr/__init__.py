@@ -1,4 +1,4 @@
-"""taichi-idr: photos, silhouettes and cameras of one object become a watertight textured mesh.
+"""taichi-idr: photos, silhouettes and cameras of one object become a watertight coloured mesh.
 
 `from taichi_idr import fit_capture, load_run, mesh_run, render_view, trace`: each name is imported when first asked
 for, because torch and Taichi take seconds.
