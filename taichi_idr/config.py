@@ -158,6 +158,35 @@ class FastCamerasConfig(CamerasConfig):
     hull_interval: int = Field(default=500, ge=1, description="steps between hulls carved anew")
 
 
+class StereoConfig(Group):
+    """Depth maps of the photos before the first step (docs/decisions/0021)."""
+
+    enabled: bool = True
+    side: int = Field(
+        default=200, ge=64, description="pixels of the object's longer side in the photos compared, at most"
+    )
+    views: int = Field(default=64, ge=3, description="photos with a depth map, at most")
+    sources: int = Field(default=6, ge=2, description="other photos that each is compared with")
+    best: int = Field(default=3, ge=1, le=4, description="of these, the most alike, that count")
+    narrowest: float = Field(default=4.0, ge=0, le=90, description="degrees between the directions to two photos")
+    widest: float = Field(default=45.0, gt=0, le=90, description="and at most")
+    reach: int = Field(default=2, ge=1, le=5, description="pixels from a patch's middle to its edge")
+    least_contrast: float = Field(
+        default=0.005, ge=0, lt=1, description="deviation of a patch, of 1, that tells, beside a slope"
+    )
+    least_likeness: float = Field(default=0.6, ge=0, lt=1, description="correlation of photos that agree")
+    neighbours: int = Field(default=10, ge=2, description="other maps that are asked about each depth")
+    agreeing: int = Field(default=2, ge=1, description="of these, that have to say the same")
+    apart: float = Field(default=1.0, gt=0, description="pixels, at that depth, by which they may differ")
+    clear: float = Field(default=1.5, gt=0, description="pixels behind a point from which a map sees through it")
+    through: int = Field(default=3, ge=1, description="maps that must see through a point of the hull to carve it")
+    thickness: float = Field(default=2.0, gt=0, description="cells of the hull from a map's surface to which it tells")
+    points: int = Field(default=200_000, ge=1, description="of the surface, at most")
+    least_share: float = Field(
+        default=0.15, ge=0, le=1, description="object pixels with a depth, for any of it to count"
+    )
+
+
 class LogConfig(Group):
     """How often the run says what it does, in steps. judge_seconds: for the judgement at its end, 0 for none."""
 

@@ -83,6 +83,11 @@ def shading(points: Tensor) -> Tensor:
 
 def photograph(balls: Balls, cameras: Cameras, texture: Callable[[Tensor], Tensor] = random_texture) -> Photos:
     """Photos, 8 bit, of what has a texture (N,) at points (N, 3), before a white background."""
+    return Photos(pictured(balls, cameras, texture), torch.device("cpu"))
+
+
+def pictured(balls: Balls, cameras: Cameras, texture: Callable[[Tensor], Tensor] = random_texture) -> Capture:
+    """The same as a capture."""
     images, masks = [], []
     for view in range(len(cameras)):
         rays = pixel_rays(cameras, view)
@@ -92,7 +97,7 @@ def photograph(balls: Balls, cameras: Cameras, texture: Callable[[Tensor], Tenso
         images.append((255 * tinted).round().byte().view(*SIZE, 3).numpy())
         masks.append(hits.hit.view(SIZE).numpy())
     names = [f"{view:03d}" for view in range(len(cameras))]
-    return Photos(Capture(Path(), names, images, masks, cameras, np.eye(4)), torch.device("cpu"))
+    return Capture(Path(), names, images, masks, cameras, np.eye(4))
 
 
 def pixel_rays(cameras: Cameras, view: int) -> Rays:

@@ -56,6 +56,8 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("patch_align", patches.align, (512, 2048, 8192), "patch"),
     Entry("patch_likeness", patches.likeness, (512, 2048), "patch"),
     Entry("patch_likeness.adjoint", patches.likeness_adjoint, (512, 2048), "patch"),
+    Entry("plane_sweep", patches.sweep, (512, 8192), "pixel"),
+    Entry("depth_maps", patches.depths, (8192, 65536), "point"),
     Entry("closest_triangle", surfaces.triangles, (2048, 65536), "point"),
 )
 

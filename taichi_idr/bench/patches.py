@@ -7,13 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..cameras.pinhole import inverse_intrinsics
-from ..cameras.rotations import rotation_matrices
+from ..config import StereoConfig
 from ..methods.fast.settings import QUALITY
+from ..ops.depth_maps import Looks, look_at_points
 from ..ops.patch_align import align_patches
-from ..ops.patch_consistency import SHADES, PosedPhotos, patch_likeness, tangent_planes
+from ..ops.patch_consistency import SHADES, PosedPhotos, patch_likeness, posed_photos, tangent_planes
+from ..ops.plane_sweep import Sweep, plane_sweep
+from ..reference import depth_maps as looks_twin
 from ..reference import patch_align as align_twin
 from ..reference import patch_consistency as likeness_twin
+from ..reference import plane_sweep as sweep_twin
 from ..types import Cameras
 from .case import Case, Gate, Work, adjoints
 from .scene import Scene
@@ -22,6 +25,7 @@ REACH, STEPS = 4, 5  # patches of 9 x 9 pixels
 CONSISTENCY = QUALITY.consistency
 SETTINGS = {"reach": CONSISTENCY.reach, "spacing": CONSISTENCY.spacing, "least_contrast": CONSISTENCY.least_contrast}
 PIXELS = (2 * CONSISTENCY.reach + 1) ** 2
+STEREO, TRIED = StereoConfig(), 8
 VIEWS, FOCAL, SIZE = 12, 400.0, (300, 400)
 APART, BALL, MIDDLE = 0.3, 0.6, 60  # spread of the cameras' directions; radius; pixels around a photo's centre
 
@@ -66,6 +70,54 @@ def likeness_adjoint(scene: Scene, size: int) -> Case:
     return Case(*pulled, (Gate(1e-2, 1e-3),), work=_likeness_work(operations=75))  # measured 1.1e-3, of the largest
 
 
+def sweep(scene: Scene, size: int) -> Case:
+    """The best of eight planes around each pixel's, by patches of 5 x 5 pixels in six other photos."""
+    planes, photos, view, pixel, _ = _on_a_ball(scene, size)
+    sources = (
+        torch.arange(VIEWS, device=view.device)[:, None] + 1 + torch.arange(STEREO.sources, device=view.device)
+    ) % VIEWS
+    ones = torch.ones_like(planes[:, 0])
+    tried = Sweep(planes, 0.97 * ones, 0.01 * ones, torch.full_like(view, TRIED))
+    settings = {"reach": STEREO.reach, "best": STEREO.best, "least_contrast": STEREO.least_contrast}
+    arguments = (photos, sources.int(), view, pixel, tried)
+    patches, values = TRIED * STEREO.sources, (2 * STEREO.reach + 1) ** 2
+    work = Work(bytes=32 + 2 * values, gathers=2 * patches * values, operations=30 * patches * values)
+    ours = lambda: plane_sweep(*arguments, **settings)  # noqa: E731
+    twin = lambda: sweep_twin.plane_sweep(*arguments, **settings)  # noqa: E731
+    # Two planes may be equally alike within rounding.
+    return Case(ours, twin, (Gate(1e-3, 5e-3), Gate(1e-3, 5e-3)), work=work)
+
+
+def depths(scene: Scene, size: int) -> Case:
+    """What the depth maps of twelve views of a ball say about points around it."""
+    photos = _posed(scene, scene.cameras(scene.normal(1, 3) + APART * scene.normal(VIEWS, 3), FOCAL, SIZE))
+    maps = torch.cat([_ball_planes(camera) for camera in photos.cameras])
+    points = scene.points(size)
+    group = torch.zeros(size, dtype=torch.int32, device=points.device)
+    everyone = torch.arange(VIEWS, dtype=torch.int32, device=points.device)[None]
+    arguments, limits = (maps, photos, points, group, everyone), {"at_most": 1.0, "through": 1.5, "thickness": 0.1}
+    ours = lambda: _told(look_at_points(*arguments, **limits))  # noqa: E731
+    twin = lambda: _told(looks_twin.look_at_points(*arguments, **limits))  # noqa: E731
+    work = Work(bytes=32, gathers=2 * VIEWS, operations=60 * VIEWS)
+    # Points next to a pixel's edge, or to a limit, are on its other side within rounding.
+    return Case(ours, twin, (Gate(0.0, 5e-3), Gate(0.0, 5e-3), Gate(1e-3, 5e-3), Gate(1e-3, 5e-3)), work=work)
+
+
+def _told(looks: Looks) -> tuple[Tensor, ...]:
+    return looks.at, looks.through, looks.distance, looks.weight
+
+
+def _ball_planes(camera: Tensor) -> Tensor:
+    """Tangent planes of the ball at every pixel of a photo (H W, 3), 0 beside it."""
+    row, column = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
+    pixel = torch.stack([column, row, torch.ones_like(row)], dim=-1).view(-1, 3).to(camera)
+    directions = torch.nn.functional.normalize(pixel @ camera[:3].T, dim=1)
+    middle = directions @ camera[6]
+    radicand = middle**2 - camera[6] @ camera[6] + BALL**2
+    points = camera[6] - (middle + radicand.clamp(min=0).sqrt())[:, None] * directions
+    return torch.where(radicand[:, None] > 0, tangent_planes(points, points, camera[6:]), 0)
+
+
 def _likeness_work(operations: float) -> Work:
     """operations: of a pixel in one other photo; it reads four neighbours there, two of them together."""
     pairs = CONSISTENCY.sources * PIXELS
@@ -91,12 +143,8 @@ def _on_a_ball(scene: Scene, size: int) -> tuple[Any, ...]:
 
 
 def _posed(scene: Scene, cameras: Cameras) -> PosedPhotos:
-    rotations = rotation_matrices(cameras.quaternions)
-    rows = [rotations @ inverse_intrinsics(cameras), cameras.intrinsics @ rotations.mT, cameras.centres[:, None]]
     shades = torch.cat([(SHADES * _photo(scene)).flatten() for _ in range(VIEWS)]).to(torch.int16)
-    layout = torch.tensor([[view * SIZE[0] * SIZE[1], *SIZE] for view in range(VIEWS)], dtype=torch.int32)
-    device, dtype = scene.settings.device, scene.settings.dtype
-    return PosedPhotos(shades.to(device), layout.to(device), torch.cat(rows, dim=1).to(device, dtype))
+    return posed_photos(shades, torch.tensor([SIZE] * VIEWS, device=shades.device), cameras)
 
 
 def _photo(scene: Scene) -> Tensor:

@@ -17,6 +17,12 @@ _PACE_WINDOW = 30.0
 _WIDTH_FOR_BAR = 120  # characters
 
 
+def say(line: str, stream: TextIO | None = None) -> None:
+    """A line about the fit, where its progress goes; a broken stream is silent."""
+    with suppress(OSError, ValueError):
+        print(line, file=stream or sys.stderr, flush=True)
+
+
 @dataclass(frozen=True)
 class Moment:
     """One moment of a fit. psnr_db over hit object pixels, mask_iou and hits (share of the rays) in [0, 1], where the

@@ -31,7 +31,7 @@ from .camera_log import CameraLog, movement_lines
 from .interrupts import Interrupts
 from .judging import judge_fit
 from .preview import write_preview
-from .progress import Moment, Progress
+from .progress import Moment, Progress, say
 from .resumption import check_same
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
@@ -204,6 +204,8 @@ class _Fit:
     def _start(self) -> None:
         with self.trainer.threads():
             self.trainer.start(self.capture, self._stop_in_setup)
+        for line in self.trainer.found:
+            say(line)
         self._save()
 
     def _pause(self) -> None:

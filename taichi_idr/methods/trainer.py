@@ -56,6 +56,7 @@ class Trainer(ABC):
     total_steps: int
     steps_done = 0
     applied = True  # whether the last step moved the parameters
+    found: tuple[str, ...] = ()  # what `start` has to tell the user, a line each
 
     @property
     def progress(self) -> float:

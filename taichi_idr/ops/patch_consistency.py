@@ -10,7 +10,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import runtime
+from ..cameras.pinhole import inverse_intrinsics
+from ..cameras.rotations import rotation_matrices
 from ..kernels import patch_consistency as kernels
+from ..types import Cameras
 
 UNSEEN, TO_FRAME, CENTRE = kernels.UNSEEN, kernels.TO_FRAME, kernels.CENTRE
 ABSENT, SHADES = kernels.ABSENT, int(kernels.SHADES)
@@ -27,6 +30,16 @@ class PosedPhotos:
     shades: Tensor
     layout: Tensor
     cameras: Tensor
+
+
+def posed_photos(shades: Tensor, sizes: Tensor, cameras: Cameras) -> PosedPhotos:
+    """Photos of shades (P,) int16, one after the other, of sizes (V, 2) height, width, in cameras (V, float64)."""
+    settings = runtime.current()
+    areas = sizes.prod(dim=1)
+    layout = torch.cat([(torch.cumsum(areas, dim=0) - areas)[:, None], sizes], dim=1).int()
+    R = rotation_matrices(cameras.quaternions)
+    parts = [R @ inverse_intrinsics(cameras), cameras.intrinsics @ R.transpose(1, 2), cameras.centres[:, None]]
+    return PosedPhotos(shades, layout, torch.cat(parts, dim=1).to(settings.device, settings.dtype))
 
 
 def tangent_planes(points: Tensor, normals: Tensor, centres: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..capture.pixels import Photos
+from ..ops.patch_consistency import ABSENT, SHADES
 
 TEXTURE = 25  # pixels, side of the box above which brightness is shading
 TELLING_PHOTOS = 20  # of which the most telling channel is measured
@@ -19,6 +20,7 @@ CORNER_SCALE = 1.5  # pixels, of the structure tensor
 CORNER_CELL = 15  # pixels between corners
 CORNERS = 100  # at most, per view
 SHRINKS = (2, 1)  # halvings of the photos' resolution on which patches are sought
+PIXELS_AT_ONCE = 1 << 20  # bounds memory
 FLAT = 1e-4  # deviation of patches that stay flat
 CAMERA_NOISE = 1 / 255  # deviation of a pixel's brightness
 
@@ -92,6 +94,13 @@ def most_telling(photos: Photos) -> np.ndarray:
         covariance += fine.T @ fine
     direction = np.linalg.eigh(covariance)[1][:, -1]
     return (direction * np.where(direction.sum() < 0, -1, 1)).astype(np.float32)
+
+
+def telling_shades(photos: Photos) -> Tensor:
+    """All pixels (P,) int16 in the channel in which the object's texture varies most; ABSENT off the object."""
+    mixture = torch.from_numpy(most_telling(photos)).to(photos.device) * (SHADES / 255)
+    shades = torch.cat([(part.float() @ mixture).round().short() for part in photos.colours.split(PIXELS_AT_ONCE)])
+    return shades.masked_fill_(~photos.objects, ABSENT)
 
 
 def without_background(photo: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ..losses import eikonal_loss
 from .model import FastModel
@@ -23,6 +24,8 @@ BATCH = 4096
 NEAR_SHARE = 0.75  # of the points of a batch lie near the hull's surface
 NEAR_SPREAD = 0.1  # normalised units
 EIKONAL_WEIGHT = 0.01
+POINTS = 2048  # of the surface, known ones in a batch
+POINTS_WEIGHT, NORMAL_WEIGHT = 1.0, 0.02
 BALL_RADIUS = 0.5  # where no hull is to be had (masks that contradict each other)
 
 
@@ -46,10 +49,12 @@ def teach_distance(
     schedule: ScheduleConfig,
     generator: torch.Generator,
     between_steps: Callable[[], None] = lambda: None,
+    surface_points: SurfacePoints | None = None,
 ) -> float:
     """Fit the geometry to a signed distance lattice (M, M, M); the last batch's mean error, normalised units.
 
-    between_steps is called after each step and may raise, to stop.
+    between_steps is called after each step and may raise, to stop. surface_points: where the distance is zero, known
+    better than from a lattice, and what its gradient is there.
     """
     device = model.device
     optimiser = Optimiser(model, schedule)
@@ -61,11 +66,23 @@ def teach_distance(
         target = interpolate(distance, points).to(device)
         sample = model.geometry.sample(points.to(device))
         error = (sample.sdf - target).abs().mean()
+        loss = error + EIKONAL_WEIGHT * eikonal_loss(sample.gradient)
+        if surface_points is not None:
+            loss = loss + POINTS_WEIGHT * _off_surface(model, surface_points, generator)
         optimiser.zero_gradients()
-        (error + EIKONAL_WEIGHT * eikonal_loss(sample.gradient)).backward()
+        loss.backward()
         optimiser.step(step / schedule.hull_steps)
         between_steps()
     return float(error.detach())
+
+
+def _off_surface(model: FastModel, known: SurfacePoints, generator: torch.Generator) -> Tensor:
+    """How far known points of the surface are from it, and its gradients there from their normals."""
+    chosen = torch.randint(len(known), (POINTS,), generator=generator).to(known.points.device)
+    sample = model.geometry.sample(known.points[chosen].to(model.device, torch.float32))
+    confidence = known.confidence[chosen].to(sample.sdf)
+    turned = (sample.gradient - known.normals[chosen].to(sample.sdf)).square().sum(dim=1)
+    return (confidence * (sample.sdf.abs() + NORMAL_WEIGHT * turned)).mean()
 
 
 def _draw(surface: Tensor, generator: torch.Generator) -> Tensor:

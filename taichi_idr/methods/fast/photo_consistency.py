@@ -12,21 +12,18 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ... import runtime
-from ...cameras.pinhole import inverse_intrinsics
-from ...cameras.rotations import rotation_matrices
 from ...capture.pixels import Photos, PixelBatch
 from ...kernels.march import least_along
 from ...ops.patch_consistency import (
-    ABSENT,
     CENTRE,
-    SHADES,
     TO_FRAME,
     UNSEEN,
     PosedPhotos,
     patch_likeness,
+    posed_photos,
     tangent_planes,
 )
-from ...poses.corners import most_telling
+from ...poses.corners import telling_shades
 from ...tracing.lattice import ProxyLattice, laplacian
 from ...types import Cameras
 from .settings import ConsistencyConfig
@@ -35,7 +32,6 @@ CLEARANCE = 2.5  # cells of the lattice within which a point does not hide itsel
 LEAST_STEP = 0.5  # cells
 RADIUS = 1.0  # of the sphere within which something may hide a point
 HIDDEN = 0.0  # a lattice value below which something does
-PIXELS_AT_ONCE = 1 << 20  # bounds memory
 
 
 class PhotoConsistency:
@@ -43,15 +39,11 @@ class PhotoConsistency:
 
     def __init__(self, photos: Photos, config: ConsistencyConfig) -> None:
         self.config = config
-        self.shades = _shades(photos)
-        self.layout = torch.cat([photos.offsets[:, None], photos.sizes], dim=1).int()
+        self.shades, self.sizes = telling_shades(photos), photos.sizes
 
     def posed(self, cameras: Cameras) -> PosedPhotos:
         """The photos as these cameras (V, float64, camera -> normalised) see the normalised frame."""
-        R = rotation_matrices(cameras.quaternions)
-        parts = [R @ inverse_intrinsics(cameras), cameras.intrinsics @ R.transpose(1, 2), cameras.centres[:, None]]
-        packed = torch.cat(parts, dim=1)
-        return PosedPhotos(self.shades, self.layout, packed.to(self.shades.device, runtime.current().dtype))
+        return posed_photos(self.shades, self.sizes, cameras)
 
     def loss(
         self,
@@ -95,13 +87,6 @@ class PhotoConsistency:
         variance = config.reach * (config.reach + 1) / 3 * pixel**2
         stretched = (1 + 1 / facing.clamp(min=config.flattest) ** 2) / 2
         return laplacian(lattice, points) / 2 * variance * stretched
-
-
-def _shades(photos: Photos) -> Tensor:
-    """All pixels (P,) int16 in the channel in which the object's texture varies most; ABSENT off the object."""
-    mixture = torch.from_numpy(most_telling(photos)).to(photos.device) * (SHADES / 255)
-    shades = torch.cat([(part.float() @ mixture).round().short() for part in photos.colours.split(PIXELS_AT_ONCE)])
-    return shades.masked_fill_(~photos.objects, ABSENT)
 
 
 def unlikeness(likeness: Tensor, unexplained: float) -> Tensor:

@@ -22,6 +22,7 @@ from .pixels import PixelTable
 from .pose_steps import PoseSteps
 from .schedules import doublings_at, levels_at
 from .settings import FastConfig
+from .stereo_start import StereoStart, stereo_start
 from .terms import Terms
 
 
@@ -46,9 +47,15 @@ class FastTrainer(Trainer):
         schedule, model = self.config.schedule, self.model
         model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
         between()
-        distance = self._carve()
+        hull = self._hull()
+        distance = self._bound(hull)
         between()
-        teach_distance(model, distance, schedule, self.generator, between)
+        seen = self._stereo(hull, capture, between)
+        if seen:
+            model.bound_by_hull(seen.bound)
+            self.found = (seen.line,)
+        surface = seen.points if seen else None
+        teach_distance(model, seen.distance if seen else distance, schedule, self.generator, between, surface)
 
     def prepare(self, between: Callable[[], None]) -> None:
         """Bundle adjustment, at a few steps of a fit that trains poses."""
@@ -112,23 +119,35 @@ class FastTrainer(Trainer):
     def preview(self, view: int) -> Preview:
         return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))
 
-    def _carve(self) -> Tensor:
-        """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
+    def _hull(self) -> Tensor:
+        """Visual hull (H, H, H) of the poses as they are; while they are rough, fewer photos have to agree."""
+        cameras, schedule = self.config.cameras, self.config.schedule
+        votes = {"min_inside": min(schedule.hull_views / len(self.masks), 1.0)}
+        if self._rough:
+            votes["min_fraction"] = cameras.hull_fraction
+        return visual_hull(self.masks, self.poses.cameras(), schedule.hull_resolution, ignored=self.ignored, **votes)
 
-        While poses are rough, fewer photos have to agree on a point, and the bound is wider.
-        """
-        cameras, resolution = self.config.cameras, self.config.schedule.hull_resolution
-        rough = cameras.train and self.progress < cameras.hull_rough
-        fraction = {"min_fraction": cameras.hull_fraction} if rough else {}
-        hull = visual_hull(self.masks, self.poses.cameras(), resolution, ignored=self.ignored, **fraction)
+    def _bound(self, hull: Tensor) -> Tensor:
+        """Signed distance (H, H, H) from the hull, by which the field is bounded from now on; wider while poses are
+        rough."""
         distance = hull_distance(hull)
         if bool(hull.any()):
-            slack = cameras.hull_slack * 2 / (resolution - 1) if rough else 0.0
+            slack = self.config.cameras.hull_slack * 2 / (len(hull) - 1) if self._rough else 0.0
             self.model.bound_by_hull(distance - slack)
         else:
             rest = "the last one stays" if self.steps_done else "starting from a ball"
             warn(f"the visual hull is empty: the masks contradict each other; {rest}")
         return distance
+
+    @property
+    def _rough(self) -> bool:
+        return self.config.cameras.train and self.progress < self.config.cameras.hull_rough
+
+    def _stereo(self, hull: Tensor, capture: Capture, between: Callable[[], None]) -> StereoStart | None:
+        """Poses that are to be trained are not known well enough."""
+        if self.config.cameras.train:
+            return None
+        return stereo_start(hull, capture, self.poses.cameras(), self.config.stereo, between)
 
     def _unlock_levels(self) -> None:
         """The levels of this step, whether the one before was done in this session or not."""
@@ -138,7 +157,7 @@ class FastTrainer(Trainer):
     def _refresh_hull(self) -> None:
         cameras = self.config.cameras
         if cameras.train and self.steps_done and self.steps_done % cameras.hull_interval == 0:
-            self._carve()
+            self._bound(self._hull())
 
     def _refresh_lattice(self) -> None:
         proxy = self.config.proxy

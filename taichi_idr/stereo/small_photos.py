@@ -1,0 +1,115 @@
+"""Photos shrunk until their objects are of one size, in one channel: what stereo looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import runtime
+from ..cameras.pinhole import shrunk
+from ..capture.pixels import Photos
+from ..ops.patch_consistency import PosedPhotos, posed_photos
+from ..poses.corners import telling_shades
+from ..types import Cameras, Capture, Rays
+
+HALF = 0.5  # share of a small pixel that has to be object
+
+
+@dataclass(frozen=True)
+class SmallPhotos:
+    """V photos of one size (H, W) with their cameras, and their N object pixels.
+
+    view (N,) int32; pixel (N, 2) int32 column, row; index (N,): among all V H W pixels.
+    """
+
+    capture: Capture
+    posed: PosedPhotos
+    view: Tensor
+    pixel: Tensor
+    index: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """H, W."""
+        return self.capture.masks[0].shape  # pyright: ignore[reportReturnType]
+
+    @property
+    def directions(self) -> Tensor:
+        """F (column, row, 1) (N, 3) of the object pixels: one unit deep in the camera."""
+        return rays_through(self.posed, self.view, self.pixel)
+
+    @property
+    def pitch(self) -> Tensor:
+        """Width (N,) of a pixel at depth 1."""
+        return self.posed.cameras[:, :3, 0].norm(dim=1)[self.view.long()]
+
+    def dense(self, values: Tensor, fill: float = 0.0) -> Tensor:
+        """Values (N, ...) of the object pixels as (V H W, ...), `fill` elsewhere."""
+        table = values.new_full((len(self.posed.shades), *values.shape[1:]), fill)
+        table[self.index] = values
+        return table
+
+    def rays(self) -> Rays:
+        """Of the object pixels."""
+        origins = self.posed.cameras[:, 6].contiguous()[self.view.long()]
+        return Rays(origins, torch.nn.functional.normalize(self.directions, dim=1))
+
+
+def small_photos(capture: Capture, side: int) -> SmallPhotos:
+    """Photos averaged over blocks, so that the longer side of each object's box has about `side` pixels, or fewer."""
+    sides = [_object_side(mask) for mask in capture.masks]
+    return _posed(_shrunk(capture, [max(1, -(-own // side)) for own in sides]))
+
+
+def halved(photos: SmallPhotos) -> SmallPhotos:
+    """The same photos at half the resolution."""
+    return _posed(_shrunk(photos.capture, [2] * len(photos.capture)))
+
+
+def rays_through(posed: PosedPhotos, view: Tensor, pixel: Tensor) -> Tensor:
+    """F (column, row, 1) (N, 3) of pixels (N, 2) of photos (N,)."""
+    F = posed.cameras[:, :3].contiguous()[view.long()]
+    return F[:, :, 0] * pixel[:, :1] + F[:, :, 1] * pixel[:, 1:] + F[:, :, 2]
+
+
+def _posed(capture: Capture) -> SmallPhotos:
+    device = runtime.current().device
+    photos = Photos(capture, device)
+    posed = posed_photos(telling_shades(photos), photos.sizes, capture.cameras)
+    index = photos.objects.nonzero()[:, 0]
+    height, width = capture.masks[0].shape
+    view, row, column = index // (height * width), index // width % height, index % width
+    return SmallPhotos(capture, posed, view.int(), torch.stack([column, row], dim=1).int(), index)
+
+
+def _object_side(mask: np.ndarray) -> int:
+    """Longer side of the object's box, pixels; 0 without one."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
+    return max(int(np.ptp(span)) + 1 if len(span) else 0 for span in spans)
+
+
+def _shrunk(capture: Capture, factors: list[int]) -> Capture:
+    """Photos and masks averaged over blocks of factor x factor pixels, on canvases of one size, and their cameras."""
+    parts = [_blocks(*triple) for triple in zip(capture.images, capture.masks, factors, strict=True)]
+    height, width = (max(mask.shape[axis] for _, mask in parts) for axis in (0, 1))
+    images, masks = [], []
+    for image, mask in parts:
+        room = ((0, height - mask.shape[0]), (0, width - mask.shape[1]))
+        images.append(np.pad(image, (*room, (0, 0))))
+        masks.append(np.pad(mask, room))
+    one_by_one = [shrunk(capture.cameras[[view]], factor) for view, factor in enumerate(factors)]
+    fields = ("quaternions", "centres", "intrinsics")
+    cameras = Cameras(*(torch.cat([getattr(camera, name) for camera in one_by_one]) for name in fields))
+    return replace(capture, images=images, masks=masks, cameras=cameras, ignored=())
+
+
+def _blocks(image: np.ndarray, mask: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of an image (H, W, 3) over the object's pixels of each block, and which blocks are mostly object."""
+    shown = torch.from_numpy(np.ascontiguousarray(mask)).float()[None]
+    colours = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() * shown
+    pooled = torch.nn.functional.avg_pool2d(torch.cat([colours, shown])[None], factor, ceil_mode=True)[0]
+    mean = (pooled[:3] / pooled[3].clamp(min=1e-6)).round().byte()
+    return mean.permute(1, 2, 0).contiguous().numpy(), (pooled[3] >= HALF).numpy()
