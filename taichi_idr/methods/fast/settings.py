@@ -25,11 +25,11 @@ class ScheduleConfig(Group):
     steps: int = Field(default=6000, ge=1)
     rays: int = Field(default=2048, ge=1)
     views_per_step: int = Field(default=32, ge=1)
-    table_rate: float = Field(default=5e-3, gt=0, description="of the coarsest level")
+    table_rate: float = Field(default=2e-2, gt=0, description="of the coarsest level")
     fine_rate: float = Field(
         default=1.0, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
     )
-    network_rate: float = Field(default=1e-3, gt=0)
+    network_rate: float = Field(default=6e-3, gt=0)
     warmup: float = Field(default=0.01, ge=0, le=1, description="share of the steps in which the rates rise from zero")
     decay_start: float = Field(
         default=0.4, ge=0, le=1, description="share of the steps after which the rates fall (cosine)"
