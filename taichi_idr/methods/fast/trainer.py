@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...capture.pixels import PixelBatch
 from ...errors import warn
-from ...ops.visual_hull import visual_hull
+from ...ops.visual_hull import MIN_FRACTION, visual_hull
 from ...poses.parameters import Poses
 from ...state import joined, unprefixed
 from ...types import Cameras, Capture, Rays
@@ -119,8 +119,8 @@ class FastTrainer(Trainer):
         """
         cameras, resolution = self.config.cameras, self.config.schedule.hull_resolution
         rough = cameras.train and self.progress < cameras.hull_rough
-        fraction = {"min_fraction": cameras.hull_fraction} if rough else {}
-        hull = visual_hull(self.masks, self.poses.cameras(), resolution, ignored=self.ignored, **fraction)
+        fraction = cameras.hull_fraction if rough else MIN_FRACTION
+        hull = visual_hull(self.masks, self.poses.cameras(), resolution, min_fraction=fraction, ignored=self.ignored)
         distance = hull_distance(hull)
         if bool(hull.any()):
             slack = cameras.hull_slack * 2 / (resolution - 1) if rough else 0.0
