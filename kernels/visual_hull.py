@@ -1,6 +1,6 @@
 """Visual hull by carving: a lattice point stays where (almost) every photo that sees it shows the object there.
 
-Also what rays meet of it.
+Also how many photos say what of each point, and what rays meet of a hull.
 """
 
 from ._ti import array1, array2, array3, ti
@@ -40,6 +40,29 @@ def nearest_cell(x, resolution):
     return ti.math.clamp(ti.cast(ti.floor((x + 1.0) * 0.5 * (resolution - 1) + 0.5), ti.i32), 0, resolution - 1)
 
 
+@ti.func
+def vote(
+    words: ti.template(),
+    ignored: ti.template(),
+    first_words: ti.template(),
+    sizes: ti.template(),
+    projections: ti.template(),
+    some_ignored,
+    view,
+    p,
+):
+    """What a view shows at a point: 1 the object, 0 background, -1 nothing, since it does not see the point."""
+    said = -1
+    column, row, depth = project(projections, view, p)
+    c = ti.floor(column + 0.5)
+    r = ti.floor(row + 0.5)
+    if depth > 0.0 and c >= 0.0 and r >= 0.0 and c < sizes[view, 1] and r < sizes[view, 0]:
+        pixel = ti.cast(r, ti.i32) * sizes[view, 1] + ti.cast(c, ti.i32)
+        if some_ignored == 0 or bit(ignored, first_words[view], pixel) == 0:
+            said = bit(words, first_words[view], pixel)
+    return said
+
+
 @ti.kernel
 def visual_hull(
     words: array1,
@@ -77,17 +100,41 @@ def visual_hull(
         for view in range(views):
             # More misses than the views to come could make good: carved.
             if outside <= most_outside * views and inside + views - view >= least_inside:
-                column, row, depth = project(projections, view, p)
-                c = ti.floor(column + 0.5)
-                r = ti.floor(row + 0.5)
-                if depth > 0.0 and c >= 0.0 and r >= 0.0 and c < sizes[view, 1] and r < sizes[view, 0]:
-                    pixel = ti.cast(r, ti.i32) * sizes[view, 1] + ti.cast(c, ti.i32)
-                    if some_ignored == 0 or bit(ignored, first_words[view], pixel) == 0:
-                        shown = bit(words, first_words[view], pixel)
-                        inside += shown
-                        outside += 1 - shown
+                said = vote(words, ignored, first_words, sizes, projections, some_ignored, view, p)
+                inside += ti.cast(said == 1, ti.i32)
+                outside += ti.cast(said == 0, ti.i32)
         kept = outside <= most_outside * (inside + outside) and inside >= least_inside
         occupied[n] = ti.cast(kept, ti.i32)
+
+
+@ti.kernel
+def hull_votes(
+    words: array1,
+    ignored: array1,
+    first_words: array1,
+    sizes: array2,
+    projections: array3,
+    some_ignored: ti.i32,
+    resolution: ti.i32,
+    first: ti.i32,
+    inside: array1,
+    outside: array1,
+):
+    """Count what all views say of the lattice points first, first + 1, ...; the first arguments are visual_hull's.
+
+    inside  | (N,) int32 | views that show the object at a point
+    outside | (N,) int32 | views that show background there
+    """
+    for n in range(inside.shape[0]):
+        p = lattice_point(first + n, resolution)
+        shown = 0
+        seen = 0
+        for view in range(sizes.shape[0]):
+            said = vote(words, ignored, first_words, sizes, projections, some_ignored, view, p)
+            shown += ti.cast(said == 1, ti.i32)
+            seen += ti.cast(said >= 0, ti.i32)
+        inside[n] = shown
+        outside[n] = seen - shown
 
 
 @ti.kernel

@@ -12,7 +12,7 @@ from .. import runtime
 from ..kernels import analytic_sdf as sdf_kernels
 from ..kernels import ewer as ewer_kernels
 from ..ops.closest_triangle import closest_triangle
-from ..ops.visual_hull import visual_hull
+from ..ops.visual_hull import hull_votes, visual_hull
 from ..reference import closest_triangle as triangle_twin
 from ..reference import visual_hull as hull_twin
 from ..reference.ewer import ewer_distance as ewer_twin
@@ -68,6 +68,18 @@ def carve(scene: Scene, size: int) -> Case:
         lambda: (hull_twin.visual_hull(masks, cameras, resolution).flatten(),),
     )
     return Case(ours, twin, (Gate(0.0, 2e-4),), work=work)
+
+
+def votes(scene: Scene, size: int) -> Case:
+    """How many of 24 masks of 160 x 120 show a ball at each point, and how many do not."""
+    masks, cameras, resolution = *_silhouettes(scene), round(size ** (1 / 3))
+    work = Work(bytes=8, gathers=VIEWS, operations=26 * VIEWS)
+    ours, twin = (
+        lambda: tuple(part.flatten().float() for part in hull_votes(masks, cameras, resolution)),
+        lambda: tuple(part.flatten().float() for part in hull_twin.hull_votes(masks, cameras, resolution)),
+    )
+    # Single precision puts a point into a neighbouring pixel of one view in so many.
+    return Case(ours, twin, (Gate(0.0, 2e-3), Gate(0.0, 2e-3)), work=work)
 
 
 def triangles(scene: Scene, size: int) -> Case:

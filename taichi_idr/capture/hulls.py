@@ -25,11 +25,12 @@ COARSE = 64  # lattice points along each axis of a hull that is only looked at
 
 @dataclass(frozen=True)
 class Silhouettes:
-    """Of V views: masks (H, W) bool, names; ignored: as a Capture has it."""
+    """Of V views: masks (H, W) bool, names; ignored: as a Capture has it; photos (H, W, 3) uint8, or none."""
 
     masks: list[np.ndarray]
     names: list[str]
     ignored: tuple[np.ndarray | None, ...] = ()
+    photos: tuple[np.ndarray, ...] = ()
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -42,7 +43,17 @@ class Silhouettes:
     def thinned(self, every: int) -> Silhouettes:
         """Every so-manieth row and column."""
         ignored = tuple(None if pixels is None else pixels[::every, ::every] for pixels in self.ignored)
-        return replace(self, masks=[mask[::every, ::every] for mask in self.masks], ignored=ignored)
+        masks, photos = ([part[::every, ::every] for part in parts] for parts in (self.masks, self.photos))
+        return replace(self, masks=masks, ignored=ignored, photos=tuple(photos))
+
+    def chosen(self, views: Sequence[int] | np.ndarray) -> Silhouettes:
+        """Those of some views."""
+        return Silhouettes(
+            [self.masks[view] for view in views],
+            [self.names[view] for view in views],
+            tuple(self.ignored[view] for view in views) if self.ignored else (),
+            tuple(self.photos[view] for view in views) if self.photos else (),
+        )
 
     def without(self, pixels: Sequence[np.ndarray]) -> Silhouettes:
         """With object pixels (V of (H, W) bool, or none) ignored from now on."""
@@ -60,11 +71,12 @@ class Silhouettes:
         )
 
     def hull(
-        self, cameras: Cameras, resolution: int, *, min_fraction: float = 0.85, min_inside: float = 0.25
+        self, cameras: Cameras, resolution: int, *, min_fraction: float = 0.85, min_inside: float = 0.0
     ) -> torch.Tensor:
         """Visual hull over [-1, 1]^3 that most views agree on: a few wrong ones cannot carve it away."""
-        votes = {"min_fraction": min_fraction, "min_inside": min_inside}
-        return visual_hull(self.masks, cameras, resolution, ignored=self.ignored, **votes)
+        return visual_hull(
+            self.masks, cameras, resolution, min_fraction=min_fraction, min_inside=min_inside, ignored=self.ignored
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,11 @@ class Samples:
     def ordered(self, order: Sequence[int] | np.ndarray) -> Samples:
         """The mask order[v] in the place of mask v."""
         return Samples(self.places, self.shown[order], self.counted[order])
+
+
+def enlarged(pixels: np.ndarray, every: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Of thinned pixels: as many again around every one that was kept."""
+    return pixels.repeat(every, axis=0).repeat(every, axis=1)[: shape[0], : shape[1]]
 
 
 def object_rays(masks: Sequence[np.ndarray], cameras: Cameras) -> ObjectRays:

@@ -131,9 +131,11 @@ def _somewhere(layout: Layout, reading: CaptureReading, downscale: int, pictures
 
 
 def _named_in(texts: list[str] | tuple[str, ...], name: str) -> list[str]:
-    """The beginning of texts that name a view."""
+    """What texts say of a view that they name: what follows its name in a list, else their beginning."""
     word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
-    return [text.split(":")[0] for text in texts if word.search(text)]
+    own = re.compile(rf"[:,] {re.escape(name)} ((?:is|misses|shows) [^,]*)")
+    named = [(text, own.search(text)) for text in texts if word.search(text)]
+    return [f"its mask {said[1]}" if said else text.split(":")[0] for text, said in named]
 
 
 def _size(image: Path) -> tuple[int, int] | None:

@@ -26,6 +26,7 @@ BORDER_SHARE = 0.5
 """Share of the photo's rim on the object above which a mask may be inverted."""
 SPECK = 1e-3
 """Share of the photo below which a bright or dark patch is noise."""
+FEWEST = 5  # views: of fewer, none is outvoted
 TOUCHING = 0.01
 """Share of the rim above which the object touches the border."""
 _TODO = "make them two: background and object; pixels that belong to neither go into ignore/"
@@ -192,7 +193,8 @@ def _inverted(names: Sequence[str], masks: Sequence[np.ndarray], covered: np.nda
     suspicious = (rims > BORDER_SHARE) & (rims > covered)
     if suspicious.mean() <= 0.5:
         some = [name for name, odd in zip(names, suspicious, strict=True) if odd]
-        return [f"masks look inverted, unlike the others ({', '.join(some[:5])})"] if some else []
+        few = len(masks) < FEWEST  # of more, cameras tell
+        return [f"masks look inverted, unlike the others ({', '.join(some[:5])})"] if some and few else []
     why = f"the object reaches {100 * rims.mean():.0f} % of the photos' rims but covers {100 * covered.mean():.0f} %"
     todo = "omit --invert-masks" if inverted else "use --invert-masks"
     raise BadInput("masks look inverted", where=f"{suspicious.sum()} of {len(masks)} views", why=why, todo=todo)

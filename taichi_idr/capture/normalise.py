@@ -15,9 +15,9 @@ from .disagreement import CHECK, MEDIAN_AGREEMENT, disagreement
 from .frame import lattice_points, refuse_one_place
 from .hulls import COARSE, Silhouettes, agreement, object_rays
 
-RULES = ((0.0, 45 / 49), (45 / 49, 0.25))
-"""Votes a hull point needs: share of the views that see it, share of all views. First the released code's, 45 of 49
-views; then one for captures whose photos show only parts of the object."""
+RULES = ((0.0, 45 / 49), (45 / 49, 0.0))
+"""Votes a hull point needs: share of the views that see it, share of all views (and three views). First the released
+code's, 45 of 49 views; then one for captures whose photos show only parts of the object."""
 FINE = 100
 GROWTH, GROWTHS = 1.6, 8
 SLACK = 1.15

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy.ndimage import binary_dilation
@@ -12,9 +15,10 @@ from ..types import Cameras
 from .disagreement import check_agreement
 from .formats.source import CameraFile
 from .frame import check_frame, refuse_one_place
-from .hulls import COARSE, Silhouettes, agreement, looked_at, missed, object_rays, sampled
+from .hulls import COARSE, Silhouettes, agreement, enlarged, looked_at, missed, object_rays, sampled
 from .normalise import find_object, first_guess
-from .order import SUSPICIOUS, wrong_order
+from .order import SUSPICIOUS, beside_hull, wrong_order
+from .outvoting import Fault, in_words, may_be_exchanged, mended, outvoted
 from .suspects import another_size, explained
 
 INEXACT = 0.04
@@ -23,11 +27,18 @@ half a degree have 0.01, by 1.5 degrees 0.01 to 0.1 (8 to 49 views)."""
 FINE = 128  # lattice points along each axis of a hull that may be thin
 
 
-def settle_frame(
-    views: Silhouettes, cameras: Cameras, file: CameraFile, warnings: list[str]
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """T_world_normalised (4, 4), and pixels (V of (H, W) bool, or none) that show what of the object leaves the file's
-    unit sphere.
+@dataclass(frozen=True)
+class Settled:
+    """T_world_normalised (4, 4). ignored: V of (H, W) bool, or none, pixels to be ignored: they show what of the object
+    leaves the file's unit sphere, or their mask is wrong. inverted: views whose masks are black for white."""
+
+    T_world_normalised: np.ndarray
+    ignored: list[np.ndarray]
+    inverted: list[int]
+
+
+def settle_frame(views: Silhouettes, cameras: Cameras, file: CameraFile, warnings: list[str]) -> Settled:
+    """Where the object is, and what masks say of it that the others contradict.
 
     cameras: V, world frame. Adds to warnings. Raises BadInput, with the cause where one can be proven.
     """
@@ -35,16 +46,35 @@ def settle_frame(
     thin, thinned = views.thinned(every), every_nth_pixel(cameras, every)
     try:
         T, beyond = _placed(thin, thinned, file, warnings)
-        thin = thin.without(beyond)
+        given = thin.without(beyond)
+        faults = outvoted(given, transform_cameras(np.linalg.inv(T), thinned))
+        sound = mended(given, faults)
+        if faults and file.T_world_normalised is None:
+            others = np.setdiff1d(np.arange(len(thin)), [fault.view for fault in faults]).tolist()
+            T = find_object(given.chosen(others), thinned[others])
         in_frame = transform_cameras(np.linalg.inv(T), thinned)
-        hull = thin.hull(in_frame, COARSE)
-        shares = agreement(hull.cpu().numpy(), object_rays(thin.masks, in_frame), len(thin))
+        shares = agreement(sound.hull(in_frame, COARSE).cpu().numpy(), object_rays(sound.masks, in_frame), len(thin))
         warnings += check_agreement(shares, thin.names)
     except BadInput as general:
         raise _cause(thin, thinned, file) or general from general
-    _check_consistency(thin, thinned, in_frame, hull, file, warnings)
-    pairs = zip(beyond, views.masks, strict=bool(beyond))
-    return T, [mask & _enlarged(pixels, every, mask.shape) for pixels, mask in pairs]
+    _check_consistency(given if may_be_exchanged(faults) else sound, thinned, in_frame, file, warnings)
+    warnings += in_words(faults, thin.names)
+    return Settled(T, _ignored(views.masks, beyond, faults, every), [one.view for one in faults if one.inverted])
+
+
+def _ignored(
+    masks: Sequence[np.ndarray], beyond: Sequence[np.ndarray], faults: Sequence[Fault], every: int
+) -> list[np.ndarray]:
+    """Of V photos, from what was found in thinned ones."""
+    if not beyond and not faults:
+        return []
+    found = [np.zeros(mask.shape, dtype=bool) for mask in masks]
+    for mask, pixels, part in zip(masks, found, beyond, strict=False):
+        pixels |= mask & enlarged(part, every, mask.shape)
+    for fault in faults:
+        if not fault.inverted:
+            found[fault.view] |= enlarged(fault.pixels, every, masks[fault.view].shape)
+    return found
 
 
 def _placed(
@@ -61,11 +91,11 @@ def _placed(
 
 
 def _check_consistency(
-    views: Silhouettes, cameras: Cameras, in_frame: Cameras, hull: torch.Tensor, file: CameraFile, warnings: list[str]
+    views: Silhouettes, cameras: Cameras, in_frame: Cameras, file: CameraFile, warnings: list[str]
 ) -> None:
     """Raises BadInput where undoing a mistake, or another order of the masks, makes the views agree much better."""
     samples = sampled(views)
-    beside = missed(samples, looked_at(hull, in_frame, samples.places))
+    beside = beside_hull(views, in_frame, samples)
     middle = float(np.median(beside))
     inexact = middle > INEXACT and _beside_fine_hull(views, in_frame) > INEXACT
     if inexact or another_size(cameras, [mask.shape for mask in views.masks]) != 1:
@@ -89,11 +119,6 @@ def _cause(views: Silhouettes, cameras: Cameras, file: CameraFile) -> BadInput |
     except BadInput:
         return None
     return wrong_order(views, transform_cameras(np.linalg.inv(guess), cameras))
-
-
-def _enlarged(pixels: np.ndarray, every: int, shape: tuple[int, ...]) -> np.ndarray:
-    """As many pixels again around every one that was kept."""
-    return pixels.repeat(every, axis=0).repeat(every, axis=1)[: shape[0], : shape[1]]
 
 
 def _beside_fine_hull(views: Silhouettes, cameras: Cameras) -> float:

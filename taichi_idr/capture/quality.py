@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from ..cameras.pinhole import every_nth_pixel
 from ..types import Capture
-from .hulls import COARSE, LARGEST, Silhouettes, looked_at, missed, sampled
+from .hulls import LARGEST
 from .masks import TOUCHING, rim_share
 
 WINDOW = 512  # pixels a side, around the object's middle, in which sharpness is measured
@@ -24,15 +23,12 @@ pixel at most 0.61 (DTU scans 24 and 65, a rendered bust)."""
 DARK, BRIGHT = 0.55, 1.3
 """Median brightness of the object, likewise: sound captures have 0.61 to 1.15, one stop more light is 1.37."""
 WHITE, CLIPPED = 253, 0.25  # share of the object that is white
-BESIDE, LACKING = 0.05, 0.2
-"""Share of object pixels beside the hull of all views, of the hull's silhouette that a mask lacks: more than the median
-of all views; sound captures have at most 0.03 and 0.17."""
 
 
 @dataclass(frozen=True)
 class ViewQuality:
     """Of one photo. sharpness, brightness: in those of its neighbours; clipped: share of the object that is white;
-    rim: share of the photo's rim on the object; covered: share of the photo on it; beside, lacking: as above.
+    rim: share of the photo's rim on the object; covered: share of the photo on it.
 
     findings: what is wrong, in words; none of a good photo.
     """
@@ -43,8 +39,6 @@ class ViewQuality:
     clipped: float
     rim: float
     covered: float
-    beside: float
-    lacking: float
     findings: tuple[str, ...]
 
 
@@ -55,29 +49,22 @@ def judged_views(capture: Capture) -> list[ViewQuality]:
     sharp = _beside(np.array([sharpness(*pair) for pair in pairs]), near, else_all=True)
     tones = np.array([_tones(*pair) for pair in pairs])
     bright, clipped = _beside(tones[:, 0], near, else_all=False), tones[:, 1]
-    beside, lacking = _contradictions(capture)
     found = []
     for view, (name, mask) in enumerate(zip(capture.names, capture.masks, strict=True)):
         rim = 0.0 if mask.all() else rim_share(mask)  # else the mask says nothing
-        more = (float(part[view] - np.median(part)) for part in (beside, lacking))
         tone = (float(sharp[view]), float(bright[view]), float(clipped[view]), rim)
-        silhouette = (float(mask.mean()), float(beside[view]), float(lacking[view]))
-        found.append(ViewQuality(name, *tone, *silhouette, findings(*tone, *more)))
+        found.append(ViewQuality(name, *tone, float(mask.mean()), findings(*tone)))
     return found
 
 
-def findings(
-    sharp: float, bright: float, clipped: float, rim: float, beside_more: float, lacking_more: float
-) -> tuple[str, ...]:
-    """In words; NaN says nothing. The last two are differences from the median view."""
+def findings(sharp: float, bright: float, clipped: float, rim: float) -> tuple[str, ...]:
+    """In words; NaN says nothing."""
     said = {
         f"blurred: {sharp:.0%} of its neighbours' sharpness": sharp < BLURRED,
         f"darker than its neighbours ({bright:.0%})": bright < DARK,
         f"brighter than its neighbours ({bright:.0%})": bright > BRIGHT,
         f"overexposed: {clipped:.0%} of the object is white": clipped > CLIPPED,
         f"the border cuts the object ({rim:.0%} of the rim)": rim > TOUCHING,
-        "its mask shows the object where others show none: mask or camera is wrong": beside_more > BESIDE,
-        "its mask lacks a part that the others show": lacking_more > LACKING,
     }
     return tuple(text for text, is_so in said.items() if is_so)
 
@@ -128,17 +115,6 @@ def _beside(values: np.ndarray, near: Sequence[np.ndarray], *, else_all: bool) -
     usual = [values[row] if len(row) >= FEWEST_NEIGHBOURS else values if else_all else values[:0] for row in near]
     medians = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in usual])
     return np.divide(values, medians, out=np.full(len(values), np.nan), where=medians > 0)
-
-
-def _contradictions(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
-    """Share (V,) of object pixels beside the hull of all views, and of what a view sees of it that its mask lacks."""
-    whole = Silhouettes(capture.masks, capture.names, capture.ignored)
-    every, views = whole.stride, whole.thinned(whole.stride)
-    cameras, samples = every_nth_pixel(capture.cameras, every), sampled(views)
-    seen = looked_at(views.hull(cameras, COARSE), cameras, samples.places)
-    counted = seen & samples.counted
-    lacking = (counted & ~samples.shown).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
-    return missed(samples, seen), lacking
 
 
 def said_of_views(views: Sequence[ViewQuality], most: int) -> list[str]:

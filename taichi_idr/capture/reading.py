@@ -100,8 +100,11 @@ def _read(
             why, todo = "without masks the object cannot be found", "add scale_mat_i to the camera file, or masks"
             raise BadInput("no frame", where=layout.cameras, why=why, todo=todo)
     else:
-        T, beyond = settle_frame(Silhouettes(masks, names, ignored), in_world, file, warnings)
-        ignored = joined(ignored, beyond)
+        photographed = Silhouettes(masks, names, ignored, tuple(photo.colour for photo in photos))
+        settled = settle_frame(photographed, in_world, file, warnings)
+        for view in settled.inverted:
+            np.logical_not(masks[view], out=masks[view])
+        T, ignored = settled.T_world_normalised, joined(ignored, settled.ignored)
         take_out(ignored, masks, layout.images)
     cameras = transform_cameras(np.linalg.inv(T), in_world)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)

@@ -19,22 +19,31 @@ def visual_hull(
     resolution: int,
     *,
     min_fraction: float = 0.95,
-    min_inside: float = 0.25,
+    min_inside: float = 0.0,
+    min_views: int = 3,
     ignored: Sequence[np.ndarray | None] = (),
 ) -> Tensor:
-    """Kept where outside <= (1 - min_fraction) (inside + outside), and inside >= min_inside V and 1."""
+    """Kept where outside <= (1 - min_fraction) (inside + outside), and inside >= min_inside V and min(min_views, V)."""
+    inside, outside = hull_votes(masks, cameras, resolution, ignored=ignored)
+    few_outside = outside <= (1 - min_fraction) * (inside + outside) + 1e-5
+    return few_outside & (inside >= max(min(min_views, len(masks)), min_inside * len(masks)) - 1e-5)
+
+
+def hull_votes(
+    masks: Sequence[np.ndarray], cameras: Cameras, resolution: int, *, ignored: Sequence[np.ndarray | None] = ()
+) -> tuple[Tensor, Tensor]:
+    """Views that show the object at each lattice point, and views that show background."""
     axis = torch.linspace(-1, 1, resolution, dtype=torch.float64)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).reshape(-1, 3)
-    inside, outside = torch.zeros(2, len(points))
+    inside, outside = torch.zeros(2, len(points), dtype=torch.int32)
     for view, mask in enumerate(masks):
         sees, shows = _look(torch.from_numpy(mask), cameras[view : view + 1].to(torch.float64), points)
         if ignored and ignored[view] is not None:
             sees &= ~_look(torch.from_numpy(ignored[view]), cameras[view : view + 1].to(torch.float64), points)[1]
         inside += sees & shows
         outside += sees & ~shows
-    few_outside = outside <= (1 - min_fraction) * (inside + outside) + 1e-5
-    kept = few_outside & (inside >= max(1.0, min_inside * len(masks)) - 1e-5)
-    return kept.reshape(resolution, resolution, resolution)
+    shape = (resolution, resolution, resolution)
+    return inside.reshape(shape), outside.reshape(shape)
 
 
 def first_occupied(occupied: Tensor, rays: Rays, *, radius: float = 2.0) -> Tensor:

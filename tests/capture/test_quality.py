@@ -66,16 +66,6 @@ def test_what_is_wrong_with_a_photo_is_said_of_it_alone(sound: Capture, change, 
     assert line.endswith(f"1 of {VIEWS} photos ({VIEW:03d})")
 
 
-def test_what_is_wrong_with_a_mask_is_said_of_it_alone(sound: Capture) -> None:
-    mask = sound.masks[VIEW]
-    rows = np.flatnonzero(mask.any(axis=1))
-    lacking, more = mask.copy(), mask.copy()
-    lacking[: rows[0] + len(rows) // 2] = False
-    more[rows[-1] :, :60] = True
-    assert found(changed(sound, masks=lacking)) == {VIEW: ("its mask lacks a part that the others show",)}
-    assert any("where others show none" in text for text in found(changed(sound, masks=more))[VIEW])
-
-
 def test_sharpness_hardly_depends_on_contrast_and_size(sound: Capture) -> None:
     image, mask = sound.images[VIEW], sound.masks[VIEW]
     assert sharpness(image // 2, mask) == pytest.approx(sharpness(image, mask), rel=0.1)

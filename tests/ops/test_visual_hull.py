@@ -8,8 +8,9 @@ import torch
 from captures import BALLS, SCALE, SIZE, photograph, scale_mat, viewpoints
 
 from taichi_idr.cameras.pinhole import cameras_from_projections
-from taichi_idr.ops.visual_hull import first_occupied, visual_hull
+from taichi_idr.ops.visual_hull import first_occupied, hull_votes, visual_hull
 from taichi_idr.reference.visual_hull import first_occupied as first_occupied_twin
+from taichi_idr.reference.visual_hull import hull_votes as votes_twin
 from taichi_idr.reference.visual_hull import visual_hull as twin
 from taichi_idr.types import Cameras, Rays
 
@@ -69,7 +70,7 @@ def test_axes_are_x_y_z_and_both_ends_belong_to_the_lattice():
     hull = visual_hull(masks, cameras, 33).cpu()
     centre = lattice(33)[hull].mean(dim=0)
     assert centre[0] > 0.05 > 0.02 > centre[2] and centre[1] > 0.02
-    full = visual_hull([np.ones_like(mask) for mask in masks], cameras, 2, min_inside=0.0)
+    full = visual_hull([np.ones_like(mask) for mask in masks], cameras, 2, min_views=1)
     assert full.shape == (2, 2, 2) and full.any()
 
 
@@ -135,6 +136,26 @@ def test_ignored_pixels_neither_carve_nor_count():
     others = [view for view in range(12) if view != 5]
     without = visual_hull([masks[view] for view in others], cameras[others], 32, min_inside=0.3 * 12 / 11)
     assert torch.equal(visual_hull(masks, cameras, 32, ignored=blind, min_inside=0.3), without)
+
+
+@pytest.mark.precision("float64")
+@pytest.mark.parametrize("some_ignored", [False, True])
+def test_votes_against_the_twin(some_ignored):
+    masks, cameras = scene()
+    random = np.random.default_rng(0)
+    ignored = [random.random(mask.shape) < 0.3 for mask in masks] if some_ignored else []
+    found, expected = (votes(masks, cameras, 25, ignored=ignored) for votes in (hull_votes, votes_twin))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.max() > 3 and torch.equal(ours.cpu(), theirs)
+
+
+def test_votes_are_what_a_hull_is_carved_by():
+    masks, cameras = scene()
+    inside, outside = hull_votes(masks, cameras, 24)
+    assert torch.equal((outside == 0) & (inside >= 3), visual_hull(masks, cameras, 24, min_fraction=1.0))
+    masks[0] = masks[0][:4, :4]  # photos that show little: some points are seen by few others
+    inside, outside = hull_votes(masks, cameras, 24)
+    assert torch.equal((outside == 0) & (inside >= 9), visual_hull(masks, cameras, 24, min_fraction=1.0, min_views=9))
 
 
 def looks(count: int, dtype: torch.dtype) -> Rays:

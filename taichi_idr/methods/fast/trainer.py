@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...capture.pixels import PixelBatch
 from ...errors import warn
-from ...ops.visual_hull import visual_hull
+from ...ops.visual_hull import MIN_FRACTION, visual_hull
 from ...poses.parameters import Poses
 from ...state import joined, unprefixed
 from ...types import Cameras, Capture, Rays
@@ -121,11 +121,9 @@ class FastTrainer(Trainer):
 
     def _hull(self) -> Tensor:
         """Visual hull (H, H, H) of the poses as they are; while they are rough, fewer photos have to agree."""
-        cameras, schedule = self.config.cameras, self.config.schedule
-        votes = {"min_inside": min(schedule.hull_views / len(self.masks), 1.0)}
-        if self._rough:
-            votes["min_fraction"] = cameras.hull_fraction
-        return visual_hull(self.masks, self.poses.cameras(), schedule.hull_resolution, ignored=self.ignored, **votes)
+        fraction = self.config.cameras.hull_fraction if self._rough else MIN_FRACTION
+        options = {"min_fraction": fraction, "ignored": self.ignored}
+        return visual_hull(self.masks, self.poses.cameras(), self.config.schedule.hull_resolution, **options)
 
     def _bound(self, hull: Tensor) -> Tensor:
         """Signed distance (H, H, H) from the hull, by which the field is bounded from now on; wider while poses are
