@@ -147,7 +147,9 @@ def test_a_capture_is_read_without_what_is_wrong(tmp_path: Path, damage: str, no
     assert "003 is inverted" in warning if damage == "inverted" else warning.endswith("% of the object")
     assert np.allclose(capture.T_world_normalised, sound.T_world_normalised, atol=FRAME)
     if damage == "inverted":
-        assert np.array_equal(capture.masks[VIEW], sound.masks[VIEW]) and not any(part is not None for part in capture.ignored)
+        assert np.array_equal(capture.masks[VIEW], sound.masks[VIEW]) and not any(
+            part is not None for part in capture.ignored
+        )
     else:
         ignored = capture.ignored[VIEW]
         assert ignored is not None and ignored[sound.masks[VIEW] & ~capture.masks[VIEW]].mean() > 0.95
