@@ -182,6 +182,9 @@ class StereoConfig(Group):
     through: int = Field(default=3, ge=1, description="maps that must see through a point of the hull to carve it")
     thickness: float = Field(default=2.0, gt=0, description="cells of the hull from a map's surface to which it tells")
     points: int = Field(default=200_000, ge=1, description="of the surface, at most")
+    points_per_step: int = Field(default=512, ge=1, description="of these, in a step of the fit")
+    weight: float = Field(default=3.0, ge=0, description="of their distance from the surface, falling to 0")
+    until: float = Field(default=0.5, ge=0, le=1, description="at this share of the steps")
     least_share: float = Field(
         default=0.15, ge=0, le=1, description="object pixels with a depth, for any of it to count"
     )

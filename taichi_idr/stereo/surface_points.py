@@ -24,6 +24,13 @@ class SurfacePoints:
     def __len__(self) -> int:
         return len(self.points)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """By the names of its fields."""
+        return {"points": self.points, "normals": self.normals, "confidence": self.confidence}
+
+    def to(self, device: torch.device) -> SurfacePoints:
+        return SurfacePoints(*(part.to(device) for part in self.tensors().values()))
+
 
 def surface_points(maps: DepthMaps, most: int) -> SurfacePoints:
     """Every depth as a point; where there are more than `most`, those of a cell are averaged."""

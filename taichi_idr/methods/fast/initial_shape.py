@@ -13,6 +13,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ...fields.hash_geometry import HashGeometry
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ..losses import eikonal_loss
@@ -68,7 +69,7 @@ def teach_distance(
         error = (sample.sdf - target).abs().mean()
         loss = error + EIKONAL_WEIGHT * eikonal_loss(sample.gradient)
         if surface_points is not None:
-            loss = loss + POINTS_WEIGHT * _off_surface(model, surface_points, generator)
+            loss = loss + POINTS_WEIGHT * off_surface(model.geometry, surface_points, POINTS, generator)
         optimiser.zero_gradients()
         loss.backward()
         optimiser.step(step / schedule.hull_steps)
@@ -76,13 +77,13 @@ def teach_distance(
     return float(error.detach())
 
 
-def _off_surface(model: FastModel, known: SurfacePoints, generator: torch.Generator) -> Tensor:
-    """How far known points of the surface are from it, and its gradients there from their normals."""
-    chosen = torch.randint(len(known), (POINTS,), generator=generator).to(known.points.device)
-    sample = model.geometry.sample(known.points[chosen].to(model.device, torch.float32))
-    confidence = known.confidence[chosen].to(sample.sdf)
-    turned = (sample.gradient - known.normals[chosen].to(sample.sdf)).square().sum(dim=1)
-    return (confidence * (sample.sdf.abs() + NORMAL_WEIGHT * turned)).mean()
+def off_surface(geometry: HashGeometry, known: SurfacePoints, count: int, generator: torch.Generator) -> Tensor:
+    """How far `count` random ones of known surface points are from it, and gradients there from their normals; mean,
+    weighted by confidence."""
+    chosen = torch.randint(len(known), (count,), generator=generator).to(known.points.device)
+    sdf, gradient = geometry.value_and_gradient(geometry.encode(known.points[chosen]))
+    turned = (gradient - known.normals[chosen]).square().sum(dim=1)
+    return (known.confidence[chosen] * (sdf.abs() + NORMAL_WEIGHT * turned)).mean()
 
 
 def _draw(surface: Tensor, generator: torch.Generator) -> Tensor:

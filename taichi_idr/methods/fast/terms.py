@@ -11,9 +11,11 @@ from ...capture.pixels import Photos, PixelBatch
 from ...fields.hash_geometry import Encoded
 from ...ops.intersection import surface_points
 from ...poses.parameters import Poses
+from ...stereo.surface_points import SurfacePoints
 from ...types import Hits, Rays
 from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from ..trainer import StepReport
+from .initial_shape import off_surface
 from .model import FastModel
 from .photo_consistency import PhotoConsistency
 from .schedules import doublings_at
@@ -25,12 +27,16 @@ MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/30
 
 
 class Terms:
-    """What the terms need beside a batch: the model, the poses, all photos, random numbers."""
+    """What the terms need beside a batch: the model, the poses, all photos, random numbers.
+
+    known: points of the surface that photos agree on, where a fit has begun with some.
+    """
 
     def __init__(
         self, config: FastConfig, model: FastModel, poses: Poses, photos: Photos, generator: torch.Generator
     ) -> None:
         self.config, self.model, self.poses, self.generator = config, model, poses, generator
+        self.known: SurfacePoints | None = None
         self.consistency = PhotoConsistency(photos, config.consistency) if config.consistency.weight else None
 
     def of(self, batch: PixelBatch, rays: Rays, progress: float) -> tuple[StepReport, Tensor]:
@@ -66,6 +72,7 @@ class Terms:
             "mask": config.mask_weight * mask,
             "eikonal": config.eikonal_weight * eikonal_loss(gradient),
             "smooth": config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside),
+            "stereo": self._from_known(progress),
             "consistency": self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced], progress),
         }
         measured = {
@@ -92,6 +99,15 @@ class Terms:
         _, normals = geometry.value_and_gradient(geometry.following(points, encoded[some]))
         photos, lattice = self.consistency.posed(self.poses.cameras()), self.model.lattice
         return config.weight * self.consistency.loss(photos, batch[some], points, normals, lattice, self.generator)
+
+    def _from_known(self, progress: float) -> Tensor:
+        """Weighted distance of the surface from what photos agree on: it holds corners that coarse levels round off,
+        and lets go before fine ones know better."""
+        config = self.config.stereo
+        if self.known is None or progress >= config.until:
+            return torch.zeros((), device=self.model.device)
+        weight = config.weight * (1 - progress / config.until)
+        return weight * off_surface(self.model.geometry, self.known, config.points_per_step, self.generator)
 
     def _regular_points(self, traced: Tensor) -> Tensor:
         """Where else the gradient is regularised: uniform points (E, 3) of the box, then one beside some traced."""

@@ -11,7 +11,8 @@ from ...capture.pixels import PixelBatch
 from ...errors import warn
 from ...ops.visual_hull import MIN_FRACTION, visual_hull
 from ...poses.parameters import Poses
-from ...state import joined, unprefixed
+from ...state import joined, prefixed, unprefixed
+from ...stereo.surface_points import SurfacePoints
 from ...types import Cameras, Capture, Rays
 from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
@@ -24,6 +25,8 @@ from .schedules import doublings_at, levels_at
 from .settings import FastConfig
 from .stereo_start import StereoStart, stereo_start
 from .terms import Terms
+
+KNOWN = "known"  # before the names of the state's surface points
 
 
 class FastTrainer(Trainer):
@@ -54,8 +57,9 @@ class FastTrainer(Trainer):
         if seen:
             model.bound_by_hull(seen.bound)
             self.found = (seen.line,)
-        surface = seen.points if seen else None
-        teach_distance(model, seen.distance if seen else distance, schedule, self.generator, between, surface)
+        self.terms.known = seen.points if seen else None
+        learned = seen.distance if seen else distance
+        teach_distance(model, learned, schedule, self.generator, between, self.terms.known)
 
     def prepare(self, between: Callable[[], None]) -> None:
         """Bundle adjustment, at a few steps of a fit that trains poses."""
@@ -100,6 +104,8 @@ class FastTrainer(Trainer):
             "pose_optimiser": self.pose_steps.state(),
         }
         others = {"lattice": self.model.lattice.values, "doubtful": self.pixels.doubtful}
+        if self.terms.known and self.progress < self.config.stereo.until:
+            others |= prefixed(KNOWN, self.terms.known.tensors())
         return {**joined(parts), **others, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
@@ -108,6 +114,8 @@ class FastTrainer(Trainer):
         # Fixed poses are the capture's; checkpoints from before poses were trained have none.
         self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         self.pose_steps.load_state(unprefixed("pose_optimiser", tensors))
+        known = unprefixed(KNOWN, tensors)
+        self.terms.known = SurfacePoints(**known).to(self.pixels.device) if known else None
         doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
         self.pixels.doubtful = doubtful.to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
