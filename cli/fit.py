@@ -74,4 +74,6 @@ def fit(
     typer.echo(f"last step PSNR {summary.psnr_db:.2f} dB where hit, mask IoU {summary.mask_iou:.3f}")
     for line in summary.camera_lines:
         typer.echo(line)
+    for line in summary.exposure_lines:
+        typer.echo(line)
     typer.echo(f"verdict   {summary.verdict}")

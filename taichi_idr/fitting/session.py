@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import runtime
 from ..cameras.alignment import CameraMovement
+from ..capture.exposure import exposure_line
 from ..capture.fingerprints import fingerprints
 from ..capture.formats.source import Layout
 from ..capture.quality import judged_views, said_of_views
@@ -23,7 +24,7 @@ from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
-from ..runs.contents import HISTORY, Course, Frame, Origin, metadata
+from ..runs.contents import EXPOSURES, HISTORY, Course, Frame, Origin, metadata
 from ..runs.folder import RunFolder
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
@@ -48,8 +49,8 @@ Watch = Callable[[Trainer], None]
 class FitSummary:
     """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU.
 
-    names: of the V views. movement: of their cameras, world units, where they were trained. judgement: None where
-    there was no time for it.
+    names: of the V views. movement: of their cameras, world units, where they were trained. stops: (V, 3) EV, exposures
+    of the photos, where they were fitted. judgement: None where there was no time for it.
     """
 
     run: Path
@@ -59,6 +60,7 @@ class FitSummary:
     mask_iou: float
     names: list[str]
     movement: CameraMovement | None
+    stops: np.ndarray | None = None
     judgement: Judgement | None = None
 
     @property
@@ -70,6 +72,11 @@ class FitSummary:
     def camera_lines(self) -> list[str]:
         """How far trained cameras have moved, in words."""
         return movement_lines(self.movement, self.names) if self.movement else []
+
+    @property
+    def exposure_lines(self) -> list[str]:
+        """How far fitted exposures are from the usual photo's, in words."""
+        return [] if self.stops is None else [f"exposure  {exposure_line(self.stops, self.names)}"]
 
 
 def fit(
@@ -182,11 +189,17 @@ class _Fit:
         """As they are now."""
         return self.trainer.cameras() or self.capture.cameras
 
+    @property
+    def _stops(self) -> np.ndarray | None:
+        """Exposures (V, 3) as they are now, where they are fitted."""
+        stops = self.trainer.exposures()
+        return None if stops is None else stops.detach().cpu().numpy()
+
     def _summary(self) -> FitSummary:
         trainer, log = self.trainer, self.camera_log
         movement = log.movement(self._cameras) if log else None
         numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
-        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, self._judge())
+        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, self._stops, self._judge())
 
     def _judge(self) -> Judgement | None:
         """What is wrong is said; None where a signal comes: the fit is done and saved."""
@@ -294,7 +307,9 @@ class _Fit:
         self.best_psnr, self.recent_psnr = max(psnr, self.best_psnr), []
         history = prefixed(HISTORY, self.camera_log.state()) if self.camera_log else {}
         frame = Frame(self._cameras, self.capture.T_world_normalised)
-        tensors = {**frame.tensors(), **trainer.state(), **history}
+        stops = trainer.exposures()
+        exposures = {} if stops is None else {EXPOSURES: stops.clone()}
+        tensors = {**frame.tensors(), **trainer.state(), **history, **exposures}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
         about = metadata(self.config, self.origin, Course(self.seconds, best_psnr))
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)

@@ -17,6 +17,8 @@ from ..version import __version__
 
 HISTORY = "history"
 """Part that holds the poses of the logged steps, where they were trained."""
+EXPOSURES = "exposures"
+"""Tensor (V, 3) of the photos' exposures, EV, where they were fitted."""
 _CONFIG = "config"
 _T_WORLD = "T_world_normalised"
 _COLUMNS = ("quaternions", "centres", "intrinsics")

@@ -32,7 +32,8 @@ from taichi_idr.types import Cameras, CaptureReading
 
 EIGHT_BIT_PSNR = 50.0  # dB; photos are rounded to 1/255, which alone gives 58.9 dB
 SAMPLES = 5_000  # of the meshes
-PICTURE_KEYS = {"psnr_db", "psnr_hit_db", "missed_fraction", "ssim", "mask_iou", "heldout_psnr_db"}
+HELDOUT_KEYS = {"heldout_psnr_db", "heldout_own_exposure_db"}
+PICTURE_KEYS = {"psnr_db", "psnr_hit_db", "missed_fraction", "ssim", "mask_iou", *HELDOUT_KEYS}
 CAMERA_KEYS = {"camera_rotation_deg", "camera_rotation_median_deg", "camera_centre", "camera_centre_median"}
 CURVE_KEYS = {"camera_rotation_start_deg", "camera_centre_start", "camera_rotation_swing", "camera_swing"}
 MOVEMENT_KEYS = {"camera_turned_deg", "camera_moved"}
@@ -248,13 +249,13 @@ def test_fewer_and_smaller_views(ball: BallRun) -> None:
 
 def test_capture_without_heldout_has_no_such_number(ball: BallRun, tmp_path: Path) -> None:
     (ball.capture / "heldout").rename(tmp_path / "gone")
-    assert set(evaluate.evaluate_run(ball.folder)) == PICTURE_KEYS - {"heldout_psnr_db"}
+    assert set(evaluate.evaluate_run(ball.folder)) == PICTURE_KEYS - HELDOUT_KEYS
 
 
 def test_rough_poses_need_true_ones_for_photos_held_out(ball: BallRun, capsys: pytest.CaptureFixture[str]) -> None:
     """Where the photos of another camera file are in the run's frame is not known; the file itself is not needed."""
     ball.loaded = replace(ball.loaded, reading=CaptureReading(cameras_file="/gone/rough.npz"))
-    assert set(evaluate.evaluate_run(ball.folder)) == PICTURE_KEYS - {"heldout_psnr_db"}
+    assert set(evaluate.evaluate_run(ball.folder)) == PICTURE_KEYS - HELDOUT_KEYS
     assert "--gt-cameras" in capsys.readouterr().err
     numbers = evaluate.evaluate_run(ball.folder, gt_cameras=ball.capture / "cameras.npz")
     assert numbers["heldout_psnr_db"] > EIGHT_BIT_PSNR

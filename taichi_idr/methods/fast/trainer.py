@@ -46,7 +46,9 @@ class FastTrainer(Trainer):
         schedule, model = self.config.schedule, self.model
         model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
         between()
-        distance = self._carve()
+        hull, distance = self._carve()
+        between()
+        self.terms.exposures.start(self.pixels, self.poses.cameras(), hull)
         between()
         teach_distance(model, distance, schedule, self.generator, between)
 
@@ -91,6 +93,7 @@ class FastTrainer(Trainer):
             "optimiser": self.optimiser.state(),
             "poses": self.poses.state_dict(),
             "pose_optimiser": self.pose_steps.state(),
+            "exposure": self.terms.exposures.state(),
         }
         others = {"lattice": self.model.lattice.values, "doubtful": self.pixels.doubtful}
         return {**joined(parts), **others, "generator": self.generator.get_state()}
@@ -101,6 +104,7 @@ class FastTrainer(Trainer):
         # Fixed poses are the capture's; checkpoints from before poses were trained have none.
         self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         self.pose_steps.load_state(unprefixed("pose_optimiser", tensors))
+        self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
         doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
         self.pixels.doubtful = doubtful.to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
@@ -109,11 +113,15 @@ class FastTrainer(Trainer):
     def cameras(self) -> Cameras:
         return self.poses.cameras()
 
+    def exposures(self) -> Tensor | None:
+        return self.terms.exposures.stops
+
     def preview(self, view: int) -> Preview:
         return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))
 
-    def _carve(self) -> Tensor:
-        """Signed distance (H, H, H) from the hull of the poses as they are, by which the field is bounded from now on.
+    def _carve(self) -> tuple[Tensor, Tensor]:
+        """The hull (H, H, H) bool of the poses as they are, and the signed distance from it, by which the field is
+        bounded from now on.
 
         While poses are rough, fewer photos have to agree on a point, and the bound is wider.
         """
@@ -128,7 +136,7 @@ class FastTrainer(Trainer):
         else:
             rest = "the last one stays" if self.steps_done else "starting from a ball"
             warn(f"the visual hull is empty: the masks contradict each other; {rest}")
-        return distance
+        return hull, distance
 
     def _unlock_levels(self) -> None:
         """The levels of this step, whether the one before was done in this session or not."""
