@@ -17,6 +17,9 @@ def fit(
     preset: Annotated[str, typer.Option(help="fast; quality: better geometry; idr: as published.")] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
+    until: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="As many steps as there is time for, --steps aside.")
+    ] = None,
     rays: Annotated[int | None, typer.Option(min=1, help="Rays per step.")] = None,
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
     assignments: Annotated[
@@ -55,6 +58,7 @@ def fit(
         assignments=assignments or [],
         steps=steps,
         time_limit=time_limit,
+        until=until,
         rays=rays,
         downscale=downscale,
         seed=seed,

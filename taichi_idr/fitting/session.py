@@ -24,10 +24,11 @@ from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
-from ..runs.contents import EXPOSURES, HISTORY, Course, Frame, Origin, metadata
+from ..runs.contents import EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
 from ..runs.folder import RunFolder
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
+from .budget import Budget
 from .camera_log import CameraLog, movement_lines
 from .interrupts import Interrupts
 from .judging import judge_fit
@@ -142,6 +143,7 @@ class _Fit:
         self.overlaps: list[float] = []
         self.skipped, self.rolled_back = 0, False
         self.last: dict[str, float] = {}
+        self.budget = Budget(config.until, lambda: self.seconds) if config.until else None
 
     def run(self) -> FitSummary:
         """Start or go on, until the last step, the time limit, or a signal."""
@@ -163,6 +165,7 @@ class _Fit:
                 with suppress(_Paused):
                     trainer.prepare(self._pause)
                     self._step(progress)
+                    self._plan(progress)
                 if self.interrupts.pending:
                     self._save()
                     raise self.interrupts.stopped(self.folder.path)
@@ -218,6 +221,13 @@ class _Fit:
         with self.trainer.threads():
             self.trainer.start(self.capture, self._stop_in_setup)
         self._save()
+
+    def _plan(self, progress: Progress) -> None:
+        """End where the time does, if the fit has a time."""
+        total = self.budget.after_step(self.trainer.steps_done) if self.budget else None
+        if total is not None:
+            self.trainer.total_steps = total
+            progress.end_at(total)
 
     def _pause(self) -> None:
         if self.interrupts.pending:
@@ -311,7 +321,9 @@ class _Fit:
         exposures = {} if stops is None else {EXPOSURES: stops.clone()}
         tensors = {**frame.tensors(), **trainer.state(), **history, **exposures}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
-        about = metadata(self.config, self.origin, Course(self.seconds, best_psnr))
+        about = metadata(
+            self.config, self.origin, Course(self.seconds, best_psnr, self.budget.planned if self.budget else None)
+        )
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
             self.camera_log.write(self._cameras)
@@ -322,6 +334,9 @@ class _Fit:
             self.camera_log.load_state(unprefixed(HISTORY, checkpoint.tensors))
         course = Course.of_record(checkpoint.metadata)
         self.seconds_before, self.started = course.seconds, time.monotonic()
+        same = settings_of(checkpoint.metadata).get("until") == self.config.until
+        if self.budget and course.planned_steps and same:  # else there is another time to plan for
+            self.budget.planned = self.trainer.total_steps = course.planned_steps
         self.best_psnr, self.recent_psnr = -math.inf if course.best_psnr_db is None else course.best_psnr_db, []
 
 

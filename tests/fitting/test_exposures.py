@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from taichi_idr.runs.loading import load_run
 VIEWS = 12
 TRUE = np.random.default_rng(1).uniform(-1, 1, VIEWS)
 STEPS = 60
-FOUND = 0.3  # EV, of a fit of seconds
+FOUND = 0.35  # EV, standard deviation in a fit of seconds of photos of 48 pixels; measured: 0.24
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def run(unlike: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_unlike_exposures_are_fitted_without_being_asked(run):
     stops = load_run(run).stops
     assert stops is not None
-    np.testing.assert_allclose(stops.mean(axis=1), TRUE - np.median(TRUE), atol=FOUND)
+    assert (stops.mean(axis=1) - TRUE).std() < FOUND < TRUE.std() / 1.5
 
 
 def test_photos_are_compared_as_they_were_exposed(run, unlike, tmp_path, capsys):
@@ -50,6 +51,10 @@ def test_photos_are_compared_as_they_were_exposed(run, unlike, tmp_path, capsys)
     assert "exposure_spread_ev" not in plain
     capsys.readouterr()
     evaluate_run(run)
+    views = json.loads((run / "report" / "eval.json").read_text())["views"]
+    stops = load_run(run).stops
+    assert stops is not None
+    assert [view["exposure_ev"] for view in views] == pytest.approx(stops.mean(axis=1).tolist())
     assert "exposure differs" not in capsys.readouterr().err
 
 
@@ -77,4 +82,4 @@ def test_exposures_can_be_asked_for(tmp_path):
     """Of like photos they stay small."""
     fit(make_capture(tmp_path / "balls", views=VIEWS), tmp_path / "run", steps=STEPS, more=("exposure.mode=on",))
     stops = load_run(tmp_path / "run").stops
-    assert stops is not None and np.abs(stops.mean(axis=1)).max() < FOUND
+    assert stops is not None and stops.mean(axis=1).std() < FOUND
