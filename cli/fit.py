@@ -17,6 +17,9 @@ def fit(
     preset: Annotated[str, typer.Option(help="fast; quality: better geometry; idr: as published.")] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
+    until: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="As many steps as there is time for, --steps aside.")
+    ] = None,
     rays: Annotated[int | None, typer.Option(min=1, help="Rays per step.")] = None,
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
     assignments: Annotated[
@@ -55,6 +58,7 @@ def fit(
         assignments=assignments or [],
         steps=steps,
         time_limit=time_limit,
+        until=until,
         rays=rays,
         downscale=downscale,
         seed=seed,
@@ -73,5 +77,7 @@ def fit(
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")
     typer.echo(f"last step PSNR {summary.psnr_db:.2f} dB where hit, mask IoU {summary.mask_iou:.3f}")
     for line in summary.camera_lines:
+        typer.echo(line)
+    for line in summary.exposure_lines:
         typer.echo(line)
     typer.echo(f"verdict   {summary.verdict}")

@@ -209,5 +209,8 @@ class FitConfig(Group):
     time_limit: float | None = Field(
         default=None, gt=0, description="seconds after which the fit ends with a checkpoint"
     )
+    until: float | None = Field(
+        default=None, gt=0, description="minutes that the fit takes in all: its steps are as many as there is time for"
+    )
     cameras: CamerasConfig = CamerasConfig()
     log: LogConfig = LogConfig()

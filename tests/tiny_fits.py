@@ -34,7 +34,7 @@ SMALL = [
 STEPS = 30
 
 
-def fit(capture: Path, out: Path, steps: int = STEPS, more: tuple[str, ...] = (), **options):
+def fit(capture: Path, out: Path, steps: int | None = STEPS, more: tuple[str, ...] = (), **options):
     return fit_capture(capture, out=out, steps=steps, assignments=[*SMALL, *more], threads=1, **options)
 
 

@@ -93,6 +93,12 @@ class Progress:
         by_time = None if self._deadline is None else max(self._deadline - self._clock(), 0.0)
         return min((left for left in (by_steps, by_time) if left is not None), default=None)
 
+    def end_at(self, steps: int) -> None:
+        """The fit ends at another step than was thought."""
+        self._steps = steps
+        if self._live:
+            self._live.end_at(steps)
+
     def update(self, moment: Moment) -> None:
         """Show `moment`, unless another was shown a moment ago."""
         now = self._clock()
@@ -164,6 +170,9 @@ class _LiveLine:
 
     def show(self, step: int, numbers: str) -> None:
         self._progress.update(self._task, completed=step, numbers=numbers, refresh=True)
+
+    def end_at(self, steps: int) -> None:
+        self._progress.update(self._task, total=steps)
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False, highlight=False)

@@ -13,7 +13,8 @@ from ..runs.checkpoint import Checkpoint
 from ..runs.contents import Origin, settings_of
 from ..settings import flattened
 
-RESUMABLE = ("time_limit", "log", "schedule.steps", "reading.allow_outside")  # may differ from the interrupted fit's
+RESUMABLE = ("time_limit", "until", "log", "schedule.steps", "reading.allow_outside")
+"""What may differ from the interrupted fit's."""
 
 
 def check_same(run: Path, checkpoint: Checkpoint, origin: Origin, config: FitConfig) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import runtime
 from ..cameras.alignment import CameraMovement
+from ..capture.exposure import exposure_line
 from ..capture.fingerprints import fingerprints
 from ..capture.formats.source import Layout
 from ..capture.quality import judged_views, said_of_views
@@ -23,10 +24,11 @@ from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
-from ..runs.contents import HISTORY, Course, Frame, Origin, metadata
+from ..runs.contents import EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
 from ..runs.folder import RunFolder
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
+from .budget import Budget
 from .camera_log import CameraLog, movement_lines
 from .interrupts import Interrupts
 from .judging import judge_fit
@@ -48,8 +50,8 @@ Watch = Callable[[Trainer], None]
 class FitSummary:
     """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU.
 
-    names: of the V views. movement: of their cameras, world units, where they were trained. judgement: None where
-    there was no time for it.
+    names: of the V views. movement: of their cameras, world units, where they were trained. stops: (V, 3) EV, exposures
+    of the photos, where they were fitted. judgement: None where there was no time for it.
     """
 
     run: Path
@@ -59,6 +61,7 @@ class FitSummary:
     mask_iou: float
     names: list[str]
     movement: CameraMovement | None
+    stops: np.ndarray | None = None
     judgement: Judgement | None = None
 
     @property
@@ -70,6 +73,11 @@ class FitSummary:
     def camera_lines(self) -> list[str]:
         """How far trained cameras have moved, in words."""
         return movement_lines(self.movement, self.names) if self.movement else []
+
+    @property
+    def exposure_lines(self) -> list[str]:
+        """How far fitted exposures are from the usual photo's, in words."""
+        return [] if self.stops is None else [f"exposure  {exposure_line(self.stops, self.names)}"]
 
 
 def fit(
@@ -135,6 +143,7 @@ class _Fit:
         self.overlaps: list[float] = []
         self.skipped, self.rolled_back = 0, False
         self.last: dict[str, float] = {}
+        self.budget = Budget(config.until, lambda: self.seconds) if config.until else None
 
     def run(self) -> FitSummary:
         """Start or go on, until the last step, the time limit, or a signal."""
@@ -156,6 +165,7 @@ class _Fit:
                 with suppress(_Paused):
                     trainer.prepare(self._pause)
                     self._step(progress)
+                    self._plan(progress)
                 if self.interrupts.pending:
                     self._save()
                     raise self.interrupts.stopped(self.folder.path)
@@ -182,11 +192,17 @@ class _Fit:
         """As they are now."""
         return self.trainer.cameras() or self.capture.cameras
 
+    @property
+    def _stops(self) -> np.ndarray | None:
+        """Exposures (V, 3) as they are now, where they are fitted."""
+        stops = self.trainer.exposures()
+        return None if stops is None else stops.detach().cpu().numpy()
+
     def _summary(self) -> FitSummary:
         trainer, log = self.trainer, self.camera_log
         movement = log.movement(self._cameras) if log else None
         numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
-        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, self._judge())
+        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, self._stops, self._judge())
 
     def _judge(self) -> Judgement | None:
         """What is wrong is said; None where a signal comes: the fit is done and saved."""
@@ -207,6 +223,13 @@ class _Fit:
         for line in self.trainer.found:
             say(line)
         self._save()
+
+    def _plan(self, progress: Progress) -> None:
+        """End where the time does, if the fit has a time."""
+        total = self.budget.after_step(self.trainer.steps_done) if self.budget else None
+        if total is not None:
+            self.trainer.total_steps = total
+            progress.end_at(total)
 
     def _pause(self) -> None:
         if self.interrupts.pending:
@@ -296,9 +319,13 @@ class _Fit:
         self.best_psnr, self.recent_psnr = max(psnr, self.best_psnr), []
         history = prefixed(HISTORY, self.camera_log.state()) if self.camera_log else {}
         frame = Frame(self._cameras, self.capture.T_world_normalised)
-        tensors = {**frame.tensors(), **trainer.state(), **history}
+        stops = trainer.exposures()
+        exposures = {} if stops is None else {EXPOSURES: stops.clone()}
+        tensors = {**frame.tensors(), **trainer.state(), **history, **exposures}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
-        about = metadata(self.config, self.origin, Course(self.seconds, best_psnr))
+        about = metadata(
+            self.config, self.origin, Course(self.seconds, best_psnr, self.budget.planned if self.budget else None)
+        )
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
             self.camera_log.write(self._cameras)
@@ -309,6 +336,9 @@ class _Fit:
             self.camera_log.load_state(unprefixed(HISTORY, checkpoint.tensors))
         course = Course.of_record(checkpoint.metadata)
         self.seconds_before, self.started = course.seconds, time.monotonic()
+        same = settings_of(checkpoint.metadata).get("until") == self.config.until
+        if self.budget and course.planned_steps and same:  # else there is another time to plan for
+            self.budget.planned = self.trainer.total_steps = course.planned_steps
         self.best_psnr, self.recent_psnr = -math.inf if course.best_psnr_db is None else course.best_psnr_db, []
 
 

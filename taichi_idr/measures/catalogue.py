@@ -38,6 +38,11 @@ MEASURES = (
     Measure("ssim", "SSIM", "", 4, "structural similarity, 1 is equal"),
     Measure("mask_iou", "mask IoU", "", 4, "silhouette against hits: intersection over union"),
     Measure("heldout_psnr_db", "held-out PSNR", "dB", 2, "views that the fit never saw"),
+    Measure(
+        "heldout_own_exposure_db", "held-out PSNR, own exposure", "dB", 2, "after the gains that suit each photo best"
+    ),
+    Measure("exposure_spread_ev", "spread of exposures", "EV", 2, "standard deviation of the photos' fitted exposures"),
+    Measure("exposure_ev", "exposure", "EV", 2, "of one photo as fitted, above the usual photo's"),
     Measure("accuracy", "accuracy", "world units", 4, "mean distance from the mesh to the true surface"),
     Measure("completeness", "completeness", "world units", 4, "mean distance from the true surface to the mesh"),
     Measure("chamfer", "Chamfer", "world units", 4, "mean of the two"),

@@ -15,6 +15,7 @@ import torch
 from torch.nn.functional import normalize
 
 from ..cameras.pinhole import shrunk
+from ..capture.exposure import exposed
 from ..fields.model import Model
 from ..pictures.colours import eight_bit
 from ..pictures.rendering import camera_rays, render_view
@@ -76,17 +77,24 @@ def thumbnail_side(views: int) -> int:
 
 
 def thumbnails(
-    model: Model, cameras: Cameras, capture: Capture, order: Iterable[int], between: Callable[[], None] | None = None
+    model: Model,
+    cameras: Cameras,
+    capture: Capture,
+    order: Iterable[int],
+    between: Callable[[], None] | None = None,
+    stops: np.ndarray | None = None,
 ) -> Iterator[SmallView]:
     """The views of a capture in that order, rendered with `cameras` (V, camera -> normalised).
 
-    between: as `render_view` has it.
+    between: as `render_view` has it. stops (V, 3): exposures of the photos where they were fitted, EV; so they are
+    rendered.
     """
     near, side = neighbours(cameras), thumbnail_side(len(capture))
     for index in order:
         ignored = capture.ignored[index] if capture.ignored else None
         photo = (capture.images[index], capture.masks[index], ignored)
-        yield small_view(model, cameras[[index]], *photo, side, others=cameras[near[index]], between=between)
+        own = None if stops is None else stops[index]
+        yield small_view(model, cameras[[index]], *photo, side, others=cameras[near[index]], stops=own, between=between)
 
 
 def neighbours(cameras: Cameras) -> list[list[int]]:
@@ -111,13 +119,14 @@ def small_view(
     side: int,
     *,
     others: Cameras | None = None,
+    stops: np.ndarray | None = None,
     between: Callable[[], None] | None = None,
 ) -> SmallView:
     """Shrink a photo (H, W, 3) uint8 and its mask (H, W) to at most `side` pixels, and render its camera (one) as
     small.
 
     Not on the training lattice, which may be out of date: on scan 24 of DTU it misses 9 % of the object. ignored:
-    (H, W) bool or None. others: of `stops_seen`. between: as `render_view` has it.
+    (H, W) bool or None. others: of `stops_seen`. stops: as `exposed` has it. between: as `render_view` has it.
     """
     factor = max(1, math.ceil(max(mask.shape) / side))
     used = np.ones(mask.shape, bool) if ignored is None else ~ignored
@@ -126,7 +135,7 @@ def small_view(
     rendered = render_view(model, small_camera, *share.shape, between=between)
     view = SmallView(
         photo=eight_bit(_blocks(photo, factor) / 255),
-        rendered=eight_bit(rendered.colour),
+        rendered=eight_bit(rendered.as_exposed(stops)),
         mask=(share >= 0.5) & small_used,
         hit=rendered.hit & small_used,
         used=small_used,
@@ -136,7 +145,7 @@ def small_view(
     )
     if others is None or np.count_nonzero(view.compared) < LEAST_PIXELS:
         return view
-    return replace(view, stops_seen=_stops_seen(model, small_camera, view, rendered.depth, others))
+    return replace(view, stops_seen=_stops_seen(model, small_camera, view, rendered.depth, others, stops))
 
 
 def sharpness(photo: np.ndarray, mask: np.ndarray) -> float:
@@ -224,7 +233,7 @@ def likeness(view: SmallView, other: SmallView) -> tuple[float, float]:
 
 @torch.no_grad()
 def _stops_seen(
-    model: Model, camera: Cameras, view: SmallView, depth: np.ndarray, others: Cameras
+    model: Model, camera: Cameras, view: SmallView, depth: np.ndarray, others: Cameras, stops: np.ndarray | None
 ) -> tuple[float, ...]:
     """A fit with colours that depend on the direction explains the exposure of one photo by that of its camera: only
     the directions of other cameras tell. depth: (h, w) of the rendering."""
@@ -234,7 +243,7 @@ def _stops_seen(
     photo, found = view.photo[view.compared] / 255, []
     for centre in others.centres.to(points):
         colour = model.colour(points, normalize(points - centre, dim=1)).clamp(0, 1).cpu().numpy()
-        found.append(_stops(_gain(photo, colour)))
+        found.append(_stops(_gain(photo, exposed(colour, stops))))
     return tuple(found)
 
 

@@ -99,6 +99,11 @@ class Trainer(ABC):
         """The cameras as they are now, float64, camera -> normalised; None where they are the capture's for good."""
         return None
 
+    def exposures(self) -> Tensor | None:
+        """Exposure (V, 3) of each photo and channel as fitted, EV above the usual photo's; None where photos are taken
+        as they are."""
+        return None
+
     def preview(self, view: int) -> Preview | None:
         """What shows one view half-way; None where there is nothing to see."""
         return None

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..capture.exposure import exposed
 from ..fields.model import Model
 from ..ops.raygen import generate_rays
 from ..types import Cameras, Rays
@@ -25,6 +26,10 @@ class RenderedView:
     normals: np.ndarray
     depth: np.ndarray
     hit: np.ndarray
+
+    def as_exposed(self, stops: np.ndarray | None) -> np.ndarray:
+        """Colours (H, W, 3) as a photo of that exposure (3,) shows them, EV; what was missed stays white."""
+        return np.where(self.hit[..., None], exposed(self.colour, stops), self.colour)
 
 
 def render_view(

@@ -122,7 +122,7 @@ def _view_row(view: dict[str, Any]) -> Row:
         measure.key: f"{measure.name} {measure.shown(value)} {measure.symbol}".strip()
         for measure, value in measured(view)
     }
-    numbers = ", ".join(shown[key] for key in ("mask_iou", "psnr_hit_db") if key in shown)
+    numbers = ", ".join(shown[key] for key in ("mask_iou", "psnr_hit_db", "exposure_ev") if key in shown)
     return Row(f"View {view.get('name')}", numbers, view.get("verdict") or "")
 
 
@@ -215,7 +215,9 @@ def _view(loaded: LoadedRun, views: RunViews, view: int, folder: Path, kind: str
     photo, mask, camera = views.capture.images[view], views.capture.masks[view], views.cameras[[view]]
     rendered = render_view(loaded.model, camera, *mask.shape)
     shown = np.where(mask[..., None], photo / 255.0, 1.0)
-    error = np.abs(rendered.colour - shown).mean(axis=2, keepdims=True).repeat(3, axis=2)
+    own = loaded.stops[view] if loaded.stops is not None and kind == "training" else None
+    compared = rendered.as_exposed(own)
+    error = np.abs(compared - shown).mean(axis=2, keepdims=True).repeat(3, axis=2)
     pictures = {
         "photo": shown,
         "rendering": rendered.colour,
@@ -226,7 +228,7 @@ def _view(loaded: LoadedRun, views: RunViews, view: int, folder: Path, kind: str
     for title, picture in pictures.items():
         files[title] = f"{kind}_{view:03d}_{title.split()[0]}.webp"
         _resized(_image(picture), PICTURE_PIXELS).save(folder / files[title], quality=92, method=4)
-    psnr = psnr_masked(rendered.colour, photo / 255.0, mask)
+    psnr = psnr_masked(compared, photo / 255.0, mask)
     word = "never seen by the fit" if kind == "heldout" else "fitted to"
     return ViewPictures(f"{views.capture.names[view]}, {word}: {psnr:.2f} dB", files)
 

@@ -17,6 +17,8 @@ from ..version import __version__
 
 HISTORY = "history"
 """Part that holds the poses of the logged steps, where they were trained."""
+EXPOSURES = "exposures"
+"""Tensor (V, 3) of the photos' exposures, EV, where they were fitted."""
 _CONFIG = "config"
 _T_WORLD = "T_world_normalised"
 _COLUMNS = ("quaternions", "centres", "intrinsics")
@@ -78,15 +80,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class Course:
-    """How a fit has gone: seconds of all sessions, the best mean PSNR so far (None before the first)."""
+    """How a fit has gone: seconds of all sessions, the best mean PSNR so far (None before the first), the step
+    at which a fit ends that was given a time, once it is known."""
 
     seconds: float = 0.0
     best_psnr_db: float | None = None
+    planned_steps: int | None = None
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Course:
         """From a checkpoint's metadata. Raises KeyError."""
-        return cls(record["seconds"], record["best_psnr_db"])
+        return cls(record["seconds"], record["best_psnr_db"], record.get("planned_steps"))
 
 
 def metadata(config: FitConfig, origin: Origin, course: Course) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..fields.model import Model
 from ..methods.catalogue import method_of
 from ..types import Cameras, CaptureReading
 from .checkpoint import load_newest
-from .contents import Frame, Origin
+from .contents import EXPOSURES, Frame, Origin
 from .folder import open_run
 
 
@@ -24,7 +24,8 @@ class LoadedRun:
     """A fitted model and what its run knows of the capture.
 
     cameras: float64, camera -> normalised. T_world_normalised: (4, 4) float64. capture_folder: the photos' folder at
-    the time of the fit; reading: how they were read. step: steps done.
+    the time of the fit; reading: how they were read. step: steps done. stops: (V, 3) EV, exposures of the photos, where
+    they were fitted.
     """
 
     run: Path
@@ -35,6 +36,7 @@ class LoadedRun:
     capture_folder: Path
     step: int
     reading: CaptureReading
+    stops: np.ndarray | None = None
 
     @property
     def unit(self) -> float:
@@ -65,4 +67,6 @@ def load_run(run: Path) -> LoadedRun:
         why = f"the checkpoint does not fit config.toml ({type(error).__name__})"
         raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
     cameras, T = frame.cameras, frame.T_world_normalised
-    return LoadedRun(run, model, config, cameras, T, origin.folder, checkpoint.step, origin.reading)
+    fitted = checkpoint.tensors.get(EXPOSURES)
+    stops = None if fitted is None else fitted.numpy()
+    return LoadedRun(run, model, config, cameras, T, origin.folder, checkpoint.step, origin.reading, stops)

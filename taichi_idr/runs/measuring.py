@@ -76,17 +76,23 @@ def measure_run(
     if not aligned:
         warn("poses were rough: held-out photos are left out, a true mesh is not aligned; --gt-cameras aligns both")
     fitted = training_views(loaded, downscale=downscale)
-    fitted = fitted.subset(evenly(len(fitted), max_views))
-    scores = _scores(loaded, fitted)
-    numbers = asdict(mean_scores(scores, fitted.capture.masks))
+    chosen = evenly(len(fitted), max_views)
+    fitted = fitted.subset(chosen)
+    stops = None if loaded.stops is None else loaded.stops[chosen]
+    scores = _scores(loaded, fitted, stops)
+    numbers = _picture_numbers(mean_scores(scores, fitted.capture.masks))
+    numbers |= _exposure_numbers(loaded.stops) if loaded.stops is not None else {}
     numbers |= _heldout_numbers(loaded, T_truth_run, downscale) if aligned else {}
     numbers |= _surface_numbers(loaded, T_truth_run, truth)
     numbers |= _camera_numbers(accuracy) if accuracy else {}
     numbers |= _movement_numbers(loaded, history) if history else {}
     curves = camera_curves(history, truth.cameras) if truth.cameras and history else None
     numbers |= _curve_numbers(curves) if curves else {}
-    judgement = _judgement(loaded, fitted, scores)
-    return Measurement(_finite(numbers), [_finite(asdict(row)) for row in scores], judgement, curves)
+    judgement = _judgement(loaded, fitted, scores, stops)
+    rows = [_picture_numbers(row) for row in scores]
+    if stops is not None:
+        rows = [{**row, "exposure_ev": float(own.mean())} for row, own in zip(rows, stops, strict=True)]
+    return Measurement(_finite(numbers), [_finite(row) for row in rows], judgement, curves)
 
 
 def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:
@@ -119,17 +125,33 @@ def _heldout_numbers(loaded: LoadedRun, T_truth_run: np.ndarray, downscale: int 
     heldout = heldout_views(loaded, downscale=downscale, T_capture_run=T_truth_run)
     if heldout is None:
         return {}
-    return {"heldout_psnr_db": mean_scores(_scores(loaded, heldout), heldout.capture.masks).psnr_db}
+    found = mean_scores(_scores(loaded, heldout), heldout.capture.masks)
+    return {"heldout_psnr_db": found.psnr_db, "heldout_own_exposure_db": found.own_exposure_db}
 
 
-def _scores(loaded: LoadedRun, views: RunViews) -> list[PictureScores]:
+def _picture_numbers(scores: PictureScores) -> dict[str, float]:
+    """Of photos that were fitted to: the exposure that suits them is the fitted one."""
+    numbers = asdict(scores)
+    del numbers["own_exposure_db"]
+    return numbers
+
+
+def _exposure_numbers(stops: np.ndarray) -> dict[str, float]:
+    """Of all photos, whichever are measured; stops (V, 3)."""
+    return {"exposure_spread_ev": float(stops.mean(axis=1).std())}
+
+
+def _scores(loaded: LoadedRun, views: RunViews, stops: np.ndarray | None = None) -> list[PictureScores]:
     capture = views.capture
-    return scores_of_views(loaded.model, views.cameras, capture.images, capture.masks, capture.ignored)
+    return scores_of_views(loaded.model, views.cameras, capture.images, capture.masks, capture.ignored, stops)
 
 
-def _judgement(loaded: LoadedRun, fitted: RunViews, scores: Sequence[PictureScores]) -> Judgement:
+def _judgement(
+    loaded: LoadedRun, fitted: RunViews, scores: Sequence[PictureScores], stops: np.ndarray | None
+) -> Judgement:
     """By the scores of whole pictures; causes are looked for in small ones, as at the end of a fit."""
-    small = list(thumbnails(loaded.model, fitted.cameras, fitted.capture, range(len(fitted))))
+    order = range(len(fitted))
+    small = list(thumbnails(loaded.model, fitted.cameras, fitted.capture, order, stops=stops))
     rows = [ViewScore(row.mask_iou, row.psnr_hit_db) for row in scores]
     return judge(fitted.capture.names, small, rows, total=len(loaded.cameras))
 

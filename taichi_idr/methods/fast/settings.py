@@ -70,6 +70,19 @@ class ConsistencyConfig(Group):
     least_contrast: float = Field(default=0.01, ge=0, lt=1, description="deviation of a patch, of 1, that tells")
 
 
+class ExposureConfig(Group):
+    """Exposure and white balance of each photo, fitted beside the object (docs/decisions/0023)."""
+
+    mode: Literal["auto", "on", "off"] = Field(default="auto", description="auto: where photos' exposures differ")
+    least_spread: float = Field(
+        default=0.25, gt=0, description="EV, robust deviation of photos from those beside them: auto fits from there on"
+    )
+    start: float = Field(default=0.03, ge=0, lt=1, description="share of the steps that keep the first estimate")
+    memory: float = Field(default=0.98, ge=0, lt=1, description="of a photo's pixels, in its visits")
+    known: float = Field(default=200.0, gt=0, description="pixels that the first estimate counts as, and fades like")
+    prior: float = Field(default=5.0, gt=0, description="pixels of each photo that say that it needs no gain")
+
+
 class FastConfig(FitConfig):
     """All settings of this method."""
 
@@ -83,6 +96,7 @@ class FastConfig(FitConfig):
     schedule: ScheduleConfig = ScheduleConfig()
     stereo: StereoConfig = StereoConfig()
     consistency: ConsistencyConfig = ConsistencyConfig()
+    exposure: ExposureConfig = ExposureConfig()
 
 
 FAST = FastConfig()

@@ -15,6 +15,7 @@ from ...stereo.surface_points import SurfacePoints
 from ...types import Hits, Rays
 from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from ..trainer import StepReport
+from .exposures import PhotoExposures
 from .initial_shape import off_surface
 from .model import FastModel
 from .photo_consistency import PhotoConsistency
@@ -37,6 +38,7 @@ class Terms:
     ) -> None:
         self.config, self.model, self.poses, self.generator = config, model, poses, generator
         self.known: SurfacePoints | None = None
+        self.exposures = PhotoExposures(config.exposure)
         self.consistency = PhotoConsistency(photos, config.consistency) if config.consistency.weight else None
 
     def of(self, batch: PixelBatch, rays: Rays, progress: float) -> tuple[StepReport, Tensor]:
@@ -63,7 +65,9 @@ class Terms:
         surface = geometry.decode(geometry.following(points, encoded[:count_traced]))
         predicted = self.model.radiance(points, surface_rays.directions, surface)
 
-        observed = batch.colour[on_surface]
+        observed, view = batch.colour[on_surface], batch.view[on_surface]
+        self.exposures.learn(view, predicted, observed, progress)
+        predicted = self.exposures.shown(view, predicted, observed)
         colour = colour_loss(predicted, observed, count)
         least = geometry.sdf(rays[in_mask_loss].at(hits.search_depth[in_mask_loss]))
         mask = mask_loss(least, batch.is_object[in_mask_loss], alpha, count)

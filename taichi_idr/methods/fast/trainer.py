@@ -53,6 +53,8 @@ class FastTrainer(Trainer):
         hull = self._hull()
         distance = self._bound(hull)
         between()
+        self.terms.exposures.start(self.pixels, self.poses.cameras(), hull)
+        between()
         seen = self._stereo(hull, capture, between)
         if seen:
             model.bound_by_hull(seen.bound)
@@ -102,6 +104,7 @@ class FastTrainer(Trainer):
             "optimiser": self.optimiser.state(),
             "poses": self.poses.state_dict(),
             "pose_optimiser": self.pose_steps.state(),
+            "exposure": self.terms.exposures.state(),
         }
         others = {"lattice": self.model.lattice.values, "doubtful": self.pixels.doubtful}
         if self.terms.known and self.progress < self.config.stereo.until:
@@ -116,6 +119,7 @@ class FastTrainer(Trainer):
         self.pose_steps.load_state(unprefixed("pose_optimiser", tensors))
         known = unprefixed(KNOWN, tensors)
         self.terms.known = SurfacePoints(**known).to(self.pixels.device) if known else None
+        self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
         doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
         self.pixels.doubtful = doubtful.to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
@@ -123,6 +127,9 @@ class FastTrainer(Trainer):
 
     def cameras(self) -> Cameras:
         return self.poses.cameras()
+
+    def exposures(self) -> Tensor | None:
+        return self.terms.exposures.stops
 
     def preview(self, view: int) -> Preview:
         return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))

@@ -1,0 +1,89 @@
+"""Points of the hull's surface that several photos show, and what these say of the photos' exposures.
+
+Photos of an object from all around have other medians because they show other sides; a point shown twice compares them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import max_pool3d, normalize
+
+from ..cameras.pinhole import projections
+from ..ops.visual_hull import first_occupied
+from ..types import Cameras, Rays
+from .exposure import BRIGHT, DARK, LIFT, POWER
+from .pixels import Photos
+
+POINTS = 3000
+CLEARANCE = 2.0  # cells by which a point may lie behind what a ray meets first: a cell seen at a slant hides itself
+FEWEST_PHOTOS = 3
+ROUNDS = 20
+ALIKE = 0.3  # EV: what differs by more counts less
+NEIGHBOURS = 4
+TINY = 1e-9
+
+
+def estimated_stops(photos: Photos, cameras: Cameras, hull: Tensor) -> Tensor:
+    """Exposure (V, 3) of V photos in EV, the median photo's 0 in each channel; 0 of photos that share no point.
+
+    cameras: V, camera -> normalised. hull (M, M, M) bool over [-1, 1]^3. What photos show of points is explained by
+    every point's light and every photo's exposure: least absolute deviations, nearly, by weighted means in turn.
+    """
+    light, shown = shown_light(photos, cameras, hull)
+    shown = shown * (shown.sum(dim=0) >= FEWEST_PHOTOS)
+    stops, weight = light.new_zeros(len(light), 3), shown
+    for _ in range(ROUNDS):
+        points = ((light - stops[:, None]) * weight).sum(dim=0) / weight.sum(dim=0).clamp(min=TINY)
+        stops = ((light - points) * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=TINY)
+        weight = shown / (ALIKE + (light - points - stops[:, None]).abs())
+    return stops - stops.quantile(0.5, dim=0)
+
+
+def spread_beside_neighbours(stops: Tensor, cameras: Cameras) -> float:
+    """Robust deviation in EV of photos' exposures (V, 3) from those of the photos taken from beside them.
+
+    Gloss and shadows change smoothly from side to side, exposures need not. 0 of fewer than three photos.
+    """
+    count = min(NEIGHBOURS, len(stops) - 1)
+    if count < 2:
+        return 0.0
+    outward, mean = normalize(cameras.centres.double(), dim=1), stops.mean(dim=1).cpu().double()
+    near = (outward @ outward.T).fill_diagonal_(-torch.inf).topk(count, dim=1).indices.cpu()
+    return 1.4826 * float((mean - mean[near].quantile(0.5, dim=1)).abs().quantile(0.5))
+
+
+def shown_light(photos: Photos, cameras: Cameras, hull: Tensor) -> tuple[Tensor, Tensor]:
+    """Light (V, N, 3) in EV that photos show at points of the hull's surface, and whether they show it, as 0 or 1:
+    in sight, on the object, not ignored, not clipped."""
+    points = _surface(hull, photos.device)
+    P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
+    cell, light, shown = 2 / (len(hull) - 1), [], []
+    for view, (rows, columns) in enumerate(photos.sizes.tolist()):
+        place = points @ P[view, :, :3].T + P[view, :, 3]
+        column, row = (place[:, :2] / place[:, 2:]).round().long().unbind(dim=1)
+        within = (place[:, 2] > 0) & (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        index = photos.offsets[view] + row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
+        within &= photos.objects[index] & _in_sight(points, centres[view], hull, CLEARANCE * cell)
+        if photos.ignored is not None:
+            within &= ~photos.ignored[index]
+        colour = photos.colours[index].float() / 255
+        light.append(POWER * torch.log2(colour + LIFT))
+        shown.append((within[:, None] & (colour > DARK) & (colour < BRIGHT)).float())
+    return torch.stack(light), torch.stack(shown)
+
+
+def _surface(hull: Tensor, device: torch.device) -> Tensor:
+    """At most POINTS of the lattice's points (N, 3) that have a neighbour outside the hull, evenly from all."""
+    outside = (~hull)[None, None].float()
+    surface = (hull & (max_pool3d(outside, 3, stride=1, padding=1)[0, 0] > 0)).nonzero()
+    every = max(1, -(-len(surface) // POINTS))
+    return surface[::every].to(device).float() * (2 / (len(hull) - 1)) - 1
+
+
+def _in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> Tensor:
+    """Points (N,) bool that nothing of the hull hides from a camera."""
+    towards = points - centre
+    rays = Rays(centre.expand_as(points).contiguous(), normalize(towards, dim=1))
+    depth = first_occupied(hull, rays)
+    return (depth >= 0) & (depth > towards.norm(dim=1) - clearance)
