@@ -173,14 +173,18 @@ class TestArguments:
             seen.update(options, capture=capture)
             numbers = {"steps": 5, "seconds": 61.4, "psnr_db": 22.414, "mask_iou": 0.9791}
             return types.SimpleNamespace(
-                run=options["out"], **numbers, camera_lines=["cameras   turned"], verdict="good"
+                run=options["out"],
+                **numbers,
+                camera_lines=["cameras   turned"],
+                exposure_lines=["exposure  fitted"],
+                verdict="good",
             )
 
         stand_in("commands.fit", "fit_capture", fit_capture)
         line = (
-            "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --rays 64 --downscale 2 --seed 7 --arch cpu "
-            "--threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks --resize-masks "
-            "--allow-outside --cameras train --init-cameras rough.npz --ignore wires"
+            "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --until 2.5 --rays 64 --downscale 2 "
+            "--seed 7 --arch cpu --threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks "
+            "--resize-masks --allow-outside --cameras train --init-cameras rough.npz --ignore wires"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -189,6 +193,7 @@ class TestArguments:
             "preset": "fast",
             "steps": 5,
             "time_limit": 9.5,
+            "until": 2.5,
             "rays": 64,
             "downscale": 2,
             "seed": 7,
@@ -209,6 +214,7 @@ class TestArguments:
             "steps     5 in 61 s",
             "last step PSNR 22.41 dB where hit, mask IoU 0.979",
             "cameras   turned",
+            "exposure  fitted",
             "verdict   good",
         ]
 
@@ -239,7 +245,7 @@ class TestArguments:
         assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
         assert seen["out"] == Path("runs/photos")
         assert {name for name, value in seen.items() if value is None} == {
-            "steps", "time_limit", "rays", "downscale", "seed", "threads", "cameras", "init_cameras", "ignore"
+            "steps", "time_limit", "until", "rays", "downscale", "seed", "threads", "cameras", "init_cameras", "ignore"
         }  # fmt: skip
 
     @pytest.mark.parametrize(
