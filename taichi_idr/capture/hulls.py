@@ -117,7 +117,7 @@ def object_rays(masks: Sequence[np.ndarray], cameras: Cameras) -> ObjectRays:
         places.append(np.stack([column, row], axis=1))
         views.append(np.full(len(chosen), view))
     view = np.concatenate(views)
-    return ObjectRays(view, cameras.centres.numpy()[view], _directions(cameras, view, np.concatenate(places)))
+    return ObjectRays(view, cameras.centres.numpy()[view], directions_of(cameras, view, np.concatenate(places)))
 
 
 def sampled(views: Silhouettes) -> Samples:
@@ -141,7 +141,7 @@ def looked_at(hull: torch.Tensor, cameras: Cameras, places: np.ndarray, *, radiu
     """Whether the rays of pixels (V, N, 2) meet the hull within a sphere: (V, N) bool."""
     views, count = places.shape[:2]
     view = np.repeat(np.arange(views), count)
-    directions = _directions(cameras, view, places.reshape(-1, 2))
+    directions = directions_of(cameras, view, places.reshape(-1, 2))
     return _meet(hull, cameras.centres.numpy()[view], directions, radius).reshape(views, count)
 
 
@@ -169,7 +169,7 @@ def _meet(hull: torch.Tensor, origins: np.ndarray, directions: np.ndarray, radiu
     return (first_occupied(hull, Rays(*lines), radius=radius) >= 0).cpu().numpy()
 
 
-def _directions(cameras: Cameras, view: np.ndarray, places: np.ndarray) -> np.ndarray:
+def directions_of(cameras: Cameras, view: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Unit directions (R, 3) of rays through pixels (R, 2) of views (R,)."""
     through = (rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)).numpy()
     pixels = np.column_stack([places, np.ones(len(places))])

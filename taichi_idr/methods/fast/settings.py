@@ -54,8 +54,8 @@ class ScheduleConfig(Group):
 class ConsistencyConfig(Group):
     """Photos compared along the surface, patch by patch (docs/decisions/0012)."""
 
-    weight: float = Field(default=0.0, ge=0, description="0 leaves the term out")
-    start: float = Field(default=0.4, ge=0, le=1, description="share of the steps after which the shape stands")
+    weight: float = Field(default=0.1, ge=0, description="0 leaves the term out")
+    start: float = Field(default=0.6, ge=0, le=1, description="share of the steps after which the shape stands")
     points: int = Field(default=512, ge=1, description="surface points per step")
     sources: int = Field(default=6, ge=1, description="other photos that each is looked for in")
     best: int = Field(default=4, ge=1, description="of these, the most alike, that count")
@@ -100,5 +100,5 @@ class FastConfig(FitConfig):
 
 
 FAST = FastConfig()
-QUALITY = FastConfig(preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(weight=0.1))
+QUALITY = FastConfig(preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(start=0.4))
 """`fast` with photos compared along the surface, and the time that takes."""

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ...capture.hulls import Silhouettes
 from ...capture.pixels import PixelBatch
+from ...capture.thin_parts import with_thin_parts
 from ...errors import warn
 from ...ops.visual_hull import MIN_FRACTION, visual_hull
 from ...poses.parameters import Poses
@@ -137,8 +139,10 @@ class FastTrainer(Trainer):
     def _hull(self) -> Tensor:
         """Visual hull (H, H, H) of the poses as they are; while they are rough, fewer photos have to agree."""
         fraction = self.config.cameras.hull_fraction if self._rough else MIN_FRACTION
-        options = {"min_fraction": fraction, "ignored": self.ignored}
-        return visual_hull(self.masks, self.poses.cameras(), self.config.schedule.hull_resolution, **options)
+        cameras, resolution = self.poses.cameras(), self.config.schedule.hull_resolution
+        hull = visual_hull(self.masks, cameras, resolution, min_fraction=fraction, ignored=self.ignored)
+        views = Silhouettes(self.masks, [], tuple(self.ignored))
+        return with_thin_parts(hull, views, cameras, min_fraction=fraction).to(hull.device)
 
     def _bound(self, hull: Tensor) -> Tensor:
         """Signed distance (H, H, H) from the hull, by which the field is bounded from now on; wider while poses are
