@@ -54,7 +54,7 @@ def fit_capture(
     ignore: folder, likewise, of pictures of what no loss may use, white on black; by default the capture's `ignore/`.
     watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
 
-    >>> summary = fit_capture(capture, out=run, steps=2, rays=64, assignments=["schedule.hull_steps=10"])
+    >>> summary = fit_capture(capture, out=run, steps=2, rays=64, assignments=["schedule.hull_steps=40"])
     memory    ...
     >>> summary.steps, summary.run == run
     (2, True)
