@@ -54,6 +54,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("ewer", surfaces.ewer_distance, STEP, "point"),
     Entry("hull", surfaces.carve, (32768, 884736), "point", fixed=True),
     Entry("votes", surfaces.votes, (32768, 884736), "point", fixed=True),
+    Entry("hull.meet", surfaces.meet, STEP, "ray"),
     Entry("patch_align", patches.align, (512, 2048, 8192), "patch"),
     Entry("patch_likeness", patches.likeness, (512, 2048), "patch"),
     Entry("patch_likeness.adjoint", patches.likeness_adjoint, (512, 2048), "patch"),

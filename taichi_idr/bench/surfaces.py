@@ -12,7 +12,7 @@ from .. import runtime
 from ..kernels import analytic_sdf as sdf_kernels
 from ..kernels import ewer as ewer_kernels
 from ..ops.closest_triangle import closest_triangle
-from ..ops.visual_hull import hull_votes, visual_hull
+from ..ops.visual_hull import first_occupied, hull_votes, visual_hull
 from ..reference import closest_triangle as triangle_twin
 from ..reference import visual_hull as hull_twin
 from ..reference.ewer import ewer_distance as ewer_twin
@@ -21,6 +21,7 @@ from .case import Case, Gate, Outputs, Work
 from .scene import DISTANCE, MAJOR, MINOR, Scene
 
 ROUNDED = Gate(2e-6)
+MET = 64  # lattice points along each axis
 VIEWS, MASK_HEIGHT, MASK_WIDTH, FOCAL = 24, 120, 160, 200.0
 EWER_POOL, EWER_BAND = 1 << 16, 0.04  # farther away the kernel has a lower bound of the function
 SEGMENTS, SIDES, BRUTE_POINTS = 48, 24, 1024  # 2,304 triangles; points that the twin compares with all of them
@@ -80,6 +81,18 @@ def votes(scene: Scene, size: int) -> Case:
     )
     # Single precision puts a point into a neighbouring pixel of one view in so many.
     return Case(ours, twin, (Gate(0.0, 2e-3), Gate(0.0, 2e-3)), work=work)
+
+
+def meet(scene: Scene, size: int) -> Case:
+    """Where rays first meet the cells of a torus."""
+    axis = torch.linspace(-1, 1, MET)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).view(-1, 3)
+    occupied = (scene.torus(points.to(scene.empty(0))) < 0).view(MET, MET, MET)
+    rays = scene.rays(size)
+    ours = lambda: (first_occupied(occupied, rays),)  # noqa: E731
+    twin = lambda: (hull_twin.first_occupied(occupied, rays),)  # noqa: E731
+    # Rays that graze a cell meet it, or the next one, within rounding.
+    return Case(ours, twin, (Gate(1e-5, 0.02),), work=None)
 
 
 def triangles(scene: Scene, size: int) -> Case:
