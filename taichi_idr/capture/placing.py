@@ -24,6 +24,9 @@ from .suspects import another_size, explained
 INEXACT = 0.04
 """Median of the views' shares of object pixels beside the hull above which cameras are suspected; poses that are off by
 half a degree have 0.01, by 1.5 degrees 0.01 to 0.1 (8 to 49 views)."""
+FLAWLESS = 0.002
+"""Mean share of object pixels beside the hull up to which no mistake is looked for, which takes long: principal points
+often lie as for photos of another size."""
 FINE = 128  # lattice points along each axis of a hull that may be thin
 
 
@@ -98,7 +101,8 @@ def _check_consistency(
     beside = beside_hull(views, in_frame, samples)
     middle = float(np.median(beside))
     inexact = middle > INEXACT and _beside_fine_hull(views, in_frame) > INEXACT
-    if inexact or another_size(cameras, [mask.shape for mask in views.masks]) != 1:
+    odd = float(beside.mean()) > FLAWLESS and another_size(cameras, [mask.shape for mask in views.masks]) != 1
+    if inexact or odd:
         mistake = explained(views, cameras, reflected=file.reflected, before=float(beside.mean()))
         if mistake is not None:
             raise mistake
