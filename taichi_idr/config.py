@@ -179,7 +179,13 @@ class StereoConfig(Group):
     agreeing: int = Field(default=2, ge=1, description="of these, that have to say the same")
     apart: float = Field(default=1.0, gt=0, description="pixels, at that depth, by which they may differ")
     clear: float = Field(default=1.5, gt=0, description="pixels behind a point from which a map sees through it")
-    through: int = Field(default=3, ge=1, description="maps that must see through a point of the hull to carve it")
+    through_share: float = Field(
+        default=0.25,
+        gt=0,
+        le=1,
+        description="of the photos that show a hull point, those whose maps must see through",
+    )
+    through: int = Field(default=3, ge=1, description="maps that are enough to carve it")
     thickness: float = Field(default=2.0, gt=0, description="cells of the hull from a map's surface to which it tells")
     points: int = Field(default=200_000, ge=1, description="of the surface, at most")
     points_per_step: int = Field(default=512, ge=1, description="of these, in a step of the fit")

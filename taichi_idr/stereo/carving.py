@@ -8,7 +8,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..config import StereoConfig
-from ..ops.visual_hull import first_occupied, visual_hull
+from ..ops.visual_hull import first_occupied, hull_votes, visual_hull
 from .maps import DepthMaps
 
 LEAST_BODY = 0.002  # of the hull: what carving leaves smaller than that is debris
@@ -24,7 +24,9 @@ def carve(hull: Tensor, maps: DepthMaps, config: StereoConfig) -> Tensor:
     places = hull.nonzero()
     cell = 2 / (len(hull) - 1)
     looks = maps.all_look(_points(places, cell, maps), config, config.thickness * cell)
-    empty = (looks.through >= config.through) & (looks.through > looks.at)
+    shown, _ = hull_votes(maps.photos.capture.masks, maps.photos.capture.cameras, len(hull))
+    enough = (config.through_share * shown[tuple(places.T)]).ceil().clamp(1, config.through).to(looks.through)
+    empty = (looks.through >= enough) & (looks.through > looks.at)
     carved = hull.clone()
     carved[tuple(places[empty].T)] = False
     return _without_crumbs(carved, hull) | _missed(carved, hull, maps)
