@@ -27,7 +27,7 @@ SMALL = [
     "loss.eikonal_points=64",
 ]  # fmt: skip
 STEPS = 3
-PICTURES = {"psnr_db", "psnr_hit_db", "missed_fraction", "ssim", "mask_iou"}
+PICTURES = {"psnr_db", "psnr_hit_db", "missed_fraction", "ssim", "mask_iou", "own_exposure_db"}
 SURFACE = {"accuracy", "completeness", "chamfer", "fscore", "normal_error_deg"}
 
 
