@@ -29,7 +29,13 @@ CONFIG = ConsistencyConfig(weight=1.0, sources=6, best=4)
 OCCLUDER = ((1.1, 0.0, 0.0), 0.12)  # stands in the way of views 0 and 4
 OFF = 0.02  # share of the radius by which the surface is off: less than a pixel between neighbours
 STEPS = 10
-QUALITY = ("schedule.hull_steps=50", "consistency.points=64", "consistency.reach=2", "consistency.widest=80")
+QUALITY = (
+    "schedule.hull_steps=50",
+    "consistency.weight=0.1",
+    "consistency.points=64",
+    "consistency.reach=2",
+    "consistency.widest=80",
+)
 
 
 @functools.lru_cache(maxsize=1)
