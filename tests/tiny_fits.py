@@ -34,6 +34,8 @@ SMALL = [
     "log.judge_seconds=0",
 ]
 STEPS = 30
+GENTLE = ("schedule.network_rate=1e-3", "schedule.table_rate=5e-3")
+"""Rates at which the few steps of a tiny fit, too few to warm up in, keep the shape that it has started with."""
 
 
 def fit(capture: Path, out: Path, steps: int | None = STEPS, more: tuple[str, ...] = (), **options):

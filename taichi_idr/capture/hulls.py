@@ -20,6 +20,7 @@ RAYS_PER_VIEW = 128
 GRID, FINEST_GRID, USUAL_COVER = 64, 160, 0.2
 """Samples along each side of a photo where the object covers this share of it; more where it is smaller."""
 LARGEST = 1024  # pixels of a photo's longer side, of which hulls are carved that are only looked at
+CELL_PIXELS = 2.0  # that a cell of the lattice spans in small masks that are compared with it
 COARSE = 64  # lattice points along each axis of a hull that is only looked at
 
 
@@ -102,6 +103,13 @@ class Samples:
         return Samples(self.places, self.shown[order], self.counted[order])
 
 
+def stride_for(cameras: Cameras, resolution: int) -> int:
+    """For `thinned`: every so-manieth pixel spans half a cell of a lattice of so many points, in the median camera."""
+    focal, away = cameras.intrinsics[:, 0, 0], cameras.centres.norm(dim=1)
+    per_cell = float((focal / away).median()) * 2 / (resolution - 1)
+    return max(1, int(per_cell / CELL_PIXELS))
+
+
 def enlarged(pixels: np.ndarray, every: int, shape: tuple[int, ...]) -> np.ndarray:
     """Of thinned pixels: as many again around every one that was kept."""
     return pixels.repeat(every, axis=0).repeat(every, axis=1)[: shape[0], : shape[1]]
@@ -117,7 +125,7 @@ def object_rays(masks: Sequence[np.ndarray], cameras: Cameras) -> ObjectRays:
         places.append(np.stack([column, row], axis=1))
         views.append(np.full(len(chosen), view))
     view = np.concatenate(views)
-    return ObjectRays(view, cameras.centres.numpy()[view], directions_of(cameras, view, np.concatenate(places)))
+    return ObjectRays(view, cameras.centres.numpy()[view], _directions(cameras, view, np.concatenate(places)))
 
 
 def sampled(views: Silhouettes) -> Samples:
@@ -141,8 +149,14 @@ def looked_at(hull: torch.Tensor, cameras: Cameras, places: np.ndarray, *, radiu
     """Whether the rays of pixels (V, N, 2) meet the hull within a sphere: (V, N) bool."""
     views, count = places.shape[:2]
     view = np.repeat(np.arange(views), count)
-    directions = directions_of(cameras, view, places.reshape(-1, 2))
-    return _meet(hull, cameras.centres.numpy()[view], directions, radius).reshape(views, count)
+    return pixels_meet(hull, cameras, view, places.reshape(-1, 2), radius=radius).reshape(views, count)
+
+
+def pixels_meet(
+    hull: torch.Tensor, cameras: Cameras, view: np.ndarray, places: np.ndarray, *, radius: float
+) -> np.ndarray:
+    """Whether the rays of pixels (R, 2) of views (R,) meet the hull within a sphere: (R,) bool."""
+    return _meet(hull, cameras.centres.numpy()[view], _directions(cameras, view, places), radius)
 
 
 def missed(samples: Samples, seen: np.ndarray) -> np.ndarray:
@@ -169,7 +183,7 @@ def _meet(hull: torch.Tensor, origins: np.ndarray, directions: np.ndarray, radiu
     return (first_occupied(hull, Rays(*lines), radius=radius) >= 0).cpu().numpy()
 
 
-def directions_of(cameras: Cameras, view: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _directions(cameras: Cameras, view: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Unit directions (R, 3) of rays through pixels (R, 2) of views (R,)."""
     through = (rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)).numpy()
     pixels = np.column_stack([places, np.ones(len(places))])

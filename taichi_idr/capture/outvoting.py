@@ -20,7 +20,7 @@ from skimage.measure import label
 from ..cameras.pinhole import every_nth_pixel, projections
 from ..ops.visual_hull import MIN_VIEWS, hull_votes
 from ..types import Cameras
-from .hulls import COARSE, Silhouettes, enlarged
+from .hulls import COARSE, Silhouettes, enlarged, stride_for
 from .likeness import object_likeness
 from .masks import FEWEST
 
@@ -38,7 +38,6 @@ UNLIKE = 0.25
 """Share of the object's own pixels that look less like it than a pixel must that a mask is said to have left out:
 background of its own colour, a shadow at the object's foot, looks like neither."""
 ROUNDS = 4
-CELL_PIXELS = 2.0  # that a cell of the lattice spans in the small masks that are compared
 EDGE = 2  # such pixels along an outline, which the lattice does not resolve
 
 
@@ -73,7 +72,7 @@ def outvoted(views: Silhouettes, cameras: Cameras) -> list[Fault]:
     """
     if len(views) < FEWEST:
         return []
-    every = _stride(cameras)
+    every = stride_for(cameras, COARSE)
     small, seen_by = views.thinned(every), every_nth_pixel(cameras, every)
     blamed, rest = _blamed(small, seen_by)
     return [_fault(found, small, seen_by, rest, every, views.masks[found.view].shape) for found in blamed]
@@ -104,13 +103,6 @@ def mended(views: Silhouettes, faults: Sequence[Fault]) -> Silhouettes:
         else:
             wrong[fault.view] = fault.pixels
     return replace(views, masks=masks).without(wrong if faults else [])
-
-
-def _stride(cameras: Cameras) -> int:
-    """Pixels between those of small masks."""
-    focal, away = cameras.intrinsics[:, 0, 0], cameras.centres.norm(dim=1)
-    per_cell = float((focal / away).median()) * 2 / (COARSE - 1)
-    return max(1, int(per_cell / CELL_PIXELS))
 
 
 @dataclass(frozen=True)

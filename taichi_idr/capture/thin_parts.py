@@ -7,13 +7,11 @@ import torch
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from .. import runtime
 from ..cameras.pinhole import every_nth_pixel
-from ..ops.visual_hull import first_occupied, visual_hull
-from ..types import Cameras, Rays
-from .hulls import Silhouettes, directions_of
+from ..ops.visual_hull import visual_hull
+from ..types import Cameras
+from .hulls import CELL_PIXELS, Silhouettes, pixels_meet, stride_for
 
-CELL_PIXELS = 2.0  # that a cell of the lattice spans in the small masks that are looked at
 HALF_DIAGONAL = np.sqrt(3) / 2  # cells: no place is farther from a point of the lattice
 FEWEST = 3  # small pixels of a view, for it to count
 
@@ -24,7 +22,7 @@ def with_thin_parts(hull: Tensor, views: Silhouettes, cameras: Cameras, *, min_f
     Such a point needs what any other needs, of silhouettes that are grown by half a cell's diagonal, and as many photos
     whose object pixels nothing explains. cameras: V, in the frame of the lattice.
     """
-    every = _stride(cameras, len(hull))
+    every = stride_for(cameras, len(hull))
     small, seen_by = views.thinned(every), every_nth_pixel(cameras, every)
     reach = int(np.ceil(HALF_DIAGONAL * CELL_PIXELS))
     unexplained = [_grown(part, reach) for part in _passing_by(hull, small, seen_by)]
@@ -38,23 +36,15 @@ def with_thin_parts(hull: Tensor, views: Silhouettes, cameras: Cameras, *, min_f
 def _passing_by(hull: Tensor, views: Silhouettes, cameras: Cameras) -> list[np.ndarray]:
     """Object pixels (H, W) bool of each view whose rays miss the hull and what is next to it; none of a few."""
     around = torch.from_numpy(binary_dilation(hull.cpu().numpy(), np.ones((3, 3, 3))))
-    settings, found = runtime.current(), []
+    found = []
     for view, mask in enumerate(views.masks):
         row, column = np.nonzero(mask & ~mask.all())
-        number = np.full(len(row), view)
-        lines = (cameras.centres.numpy()[number], directions_of(cameras, number, np.stack([column, row], axis=1)))
-        rays = Rays(*(torch.from_numpy(line).to(settings.device, settings.dtype) for line in lines))
-        missed = (first_occupied(around, rays, radius=1.0) < 0).cpu().numpy()
+        places = np.stack([column, row], axis=1)
+        missed = ~pixels_meet(around, cameras, np.full(len(row), view), places, radius=1.0)
         part = np.zeros_like(mask)
         part[row[missed], column[missed]] = np.count_nonzero(missed) >= FEWEST
         found.append(part)
     return found
-
-
-def _stride(cameras: Cameras, resolution: int) -> int:
-    """Pixels between those of small masks."""
-    per_cell = float((cameras.intrinsics[:, 0, 0] / cameras.centres.norm(dim=1)).median()) * 2 / (resolution - 1)
-    return max(1, int(per_cell / CELL_PIXELS))
 
 
 def _grown(pixels: np.ndarray, reach: int) -> np.ndarray:

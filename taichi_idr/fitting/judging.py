@@ -35,10 +35,8 @@ def judge_fit(trainer: Trainer, capture: Capture, seconds: float, between: Calla
             raise _OutOfTime
 
     cameras, order, views = trainer.cameras() or capture.cameras, spread(len(capture)), []
-    fitted = trainer.exposures()
-    stops = None if fitted is None else fitted.detach().cpu().numpy()
     with suppress(_OutOfTime):
-        for view in thumbnails(preview.model, cameras, capture, order, check, stops):
+        for view in thumbnails(preview.model, cameras, capture, order, check, trainer.exposures()):
             views.append(view)
     if len(views) < min(FEWEST, len(capture)):
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from .. import runtime
 from ..cameras.alignment import CameraMovement
@@ -192,17 +193,11 @@ class _Fit:
         """As they are now."""
         return self.trainer.cameras() or self.capture.cameras
 
-    @property
-    def _stops(self) -> np.ndarray | None:
-        """Exposures (V, 3) as they are now, where they are fitted."""
-        stops = self.trainer.exposures()
-        return None if stops is None else stops.detach().cpu().numpy()
-
     def _summary(self) -> FitSummary:
         trainer, log = self.trainer, self.camera_log
         movement = log.movement(self._cameras) if log else None
         numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
-        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, self._stops, self._judge())
+        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, trainer.exposures(), self._judge())
 
     def _judge(self) -> Judgement | None:
         """What is wrong is said; None where a signal comes: the fit is done and saved."""
@@ -320,12 +315,11 @@ class _Fit:
         history = prefixed(HISTORY, self.camera_log.state()) if self.camera_log else {}
         frame = Frame(self._cameras, self.capture.T_world_normalised)
         stops = trainer.exposures()
-        exposures = {} if stops is None else {EXPOSURES: stops.clone()}
+        exposures = {} if stops is None else {EXPOSURES: torch.from_numpy(stops.copy())}
         tensors = {**frame.tensors(), **trainer.state(), **history, **exposures}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
-        about = metadata(
-            self.config, self.origin, Course(self.seconds, best_psnr, self.budget.planned if self.budget else None)
-        )
+        course = Course(self.seconds, best_psnr, self.budget.planned if self.budget else None)
+        about = metadata(self.config, self.origin, course)
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
             self.camera_log.write(self._cameras)

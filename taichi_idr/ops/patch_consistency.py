@@ -15,7 +15,8 @@ from ..cameras.rotations import rotation_matrices
 from ..kernels import patch_consistency as kernels
 from ..types import Cameras
 
-UNSEEN, TO_FRAME, CENTRE = kernels.UNSEEN, kernels.TO_FRAME, kernels.CENTRE
+UNSEEN = kernels.UNSEEN
+TO_FRAME, TO_PIXEL, CENTRE = kernels.TO_FRAME, kernels.TO_PIXEL, kernels.CENTRE
 ABSENT, SHADES = kernels.ABSENT, int(kernels.SHADES)
 
 

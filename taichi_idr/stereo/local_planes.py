@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..ops.patch_consistency import TO_PIXEL
 from .small_photos import SmallPhotos
 
 TIGHTNESS = 1e-3  # pixels^2: a window with too few depths gives a plane parallel to the photo
@@ -37,7 +38,7 @@ def fitted_planes(photos: SmallPhotos, inverse: Tensor, alike: Tensor, reach: in
     level = inverse + (sums[3] - slopes[0] * sums[1] - slopes[1] * sums[2]) / sums[0].clamp(min=1)
     own = photos.pixel.to(inverse)
     g = torch.stack([*slopes, level - slopes[0] * own[:, 0] - slopes[1] * own[:, 1]], dim=1)
-    M = photos.posed.cameras[:, 3:6].contiguous()[photos.view.long()]
+    M = photos.of_camera(TO_PIXEL, 3)
     planes = (M * g[:, :, None]).sum(dim=1)
     return torch.where((inverse > 0)[:, None], planes, 0)
 

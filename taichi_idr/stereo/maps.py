@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..config import StereoConfig
 from ..ops.depth_maps import Looks, look_at_points
+from ..ops.patch_consistency import CENTRE
 from ..types import Cameras, Capture
 from .neighbours import nearest_views
 from .small_photos import SmallPhotos, halved, small_photos
@@ -57,7 +58,7 @@ def depth_maps(
     if len(photos.index) == 0:
         return None
     middle = hull.nonzero().double().mean(dim=0) * 2 / (len(hull) - 1) - 1
-    around = (photos.posed.cameras[:, 6], middle)
+    around = (photos.posed.cameras[:, CENTRE], middle)
     sources = nearest_views(*around, config.sources, config.narrowest, config.widest)
     depths = sweep_depths(photos, sharp.posed, sources, hull, config, between)
     between()
@@ -80,7 +81,7 @@ def _agreeing(depths: Depths, neighbours: Tensor, config: StereoConfig) -> Depth
     likeness = photos.dense(depths.likeness)
     maps = DepthMaps(photos, planes, likeness, float(alike.double().mean()))
     inverse = torch.where(alike, depths.inverse, 1)
-    points = photos.posed.cameras[:, 6].contiguous()[photos.view.long()] + photos.directions / inverse[:, None]
+    points = photos.origins + photos.directions / inverse[:, None]
     looks = maps.look(points, photos.view, neighbours, config, NOTHING_LOST)
     kept = alike & (looks.at >= min(config.agreeing, neighbours.shape[1]))
     planes = photos.dense(torch.where(kept[:, None], depths.planes, 0))

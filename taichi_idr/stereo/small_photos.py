@@ -11,7 +11,7 @@ from torch import Tensor
 from .. import runtime
 from ..cameras.pinhole import shrunk
 from ..capture.pixels import Photos
-from ..ops.patch_consistency import PosedPhotos, posed_photos
+from ..ops.patch_consistency import CENTRE, TO_FRAME, PosedPhotos, posed_photos
 from ..poses.corners import telling_shades
 from ..types import Cameras, Capture, Rays
 
@@ -37,14 +37,25 @@ class SmallPhotos:
         return self.capture.masks[0].shape  # pyright: ignore[reportReturnType]
 
     @property
+    def origins(self) -> Tensor:
+        """Centre (N, 3) of each object pixel's camera."""
+        return self.of_camera(CENTRE)
+
+    @property
     def directions(self) -> Tensor:
         """F (column, row, 1) (N, 3) of the object pixels: one unit deep in the camera."""
-        return rays_through(self.posed, self.view, self.pixel)
+        F, pixel = self.of_camera(TO_FRAME, 3), self.pixel
+        return F[:, :, 0] * pixel[:, :1] + F[:, :, 1] * pixel[:, 1:] + F[:, :, 2]
 
     @property
     def pitch(self) -> Tensor:
         """Width (N,) of a pixel at depth 1."""
-        return self.posed.cameras[:, :3, 0].norm(dim=1)[self.view.long()]
+        return self.posed.cameras[:, TO_FRAME : TO_FRAME + 3, 0].norm(dim=1)[self.view.long()]
+
+    def of_camera(self, row: int, rows: int | None = None) -> Tensor:
+        """A row (N, 3) of each object pixel's packed camera, or so many from it on (N, rows, 3)."""
+        part = self.posed.cameras[:, row] if rows is None else self.posed.cameras[:, row : row + rows]
+        return part.contiguous()[self.view.long()]
 
     def dense(self, values: Tensor, fill: float = 0.0) -> Tensor:
         """Values (N, ...) of the object pixels as (V H W, ...), `fill` elsewhere."""
@@ -54,8 +65,7 @@ class SmallPhotos:
 
     def rays(self) -> Rays:
         """Of the object pixels."""
-        origins = self.posed.cameras[:, 6].contiguous()[self.view.long()]
-        return Rays(origins, torch.nn.functional.normalize(self.directions, dim=1))
+        return Rays(self.origins, torch.nn.functional.normalize(self.directions, dim=1))
 
 
 def small_photos(capture: Capture, side: int) -> SmallPhotos:
@@ -67,12 +77,6 @@ def small_photos(capture: Capture, side: int) -> SmallPhotos:
 def halved(photos: SmallPhotos) -> SmallPhotos:
     """The same photos at half the resolution."""
     return _posed(_shrunk(photos.capture, [2] * len(photos.capture)))
-
-
-def rays_through(posed: PosedPhotos, view: Tensor, pixel: Tensor) -> Tensor:
-    """F (column, row, 1) (N, 3) of pixels (N, 2) of photos (N,)."""
-    F = posed.cameras[:, :3].contiguous()[view.long()]
-    return F[:, :, 0] * pixel[:, :1] + F[:, :, 1] * pixel[:, 1:] + F[:, :, 2]
 
 
 def _posed(capture: Capture) -> SmallPhotos:

@@ -38,8 +38,7 @@ def surface_points(maps: DepthMaps, most: int) -> SurfacePoints:
     planes, likeness = maps.planes[photos.index], maps.likeness[photos.index]
     inverse = (planes * photos.directions).sum(dim=1)
     known = inverse > 0
-    origins = photos.posed.cameras[:, 6].contiguous()[photos.view.long()]
-    points = (origins + photos.directions / torch.where(known, inverse, 1)[:, None])[known]
+    points = (photos.origins + photos.directions / torch.where(known, inverse, 1)[:, None])[known]
     normals = -normalize(planes[known], dim=1)
     facing = -(normals * normalize(photos.directions[known], dim=1)).sum(dim=1)
     found = SurfacePoints(points, normals, likeness[known] * facing)

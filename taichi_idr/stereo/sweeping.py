@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from ..config import StereoConfig
-from ..ops.patch_consistency import UNSEEN, PosedPhotos
+from ..ops.patch_consistency import TO_PIXEL, UNSEEN, PosedPhotos
 from ..ops.plane_sweep import Sweep, plane_sweep
 from ..ops.visual_hull import first_occupied
 from ..types import Rays
@@ -67,7 +67,7 @@ def _across(photos: SmallPhotos, sources: Tensor, hull: Tensor, config: StereoCo
     step = COARSE_STEP * photos.pitch * (near + far) / 2
     meets = near > 0
     count = torch.where(meets, (near - far) / torch.where(meets, step, 1) + 1, 0).ceil().int()
-    axis = photos.posed.cameras[:, 5].contiguous()[photos.view.long()]
+    axis = photos.of_camera(TO_PIXEL + 2)
     return _tried(photos, sources, Sweep(axis, far, step, count), config)
 
 

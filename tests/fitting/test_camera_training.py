@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from pose_histories import disturbed
-from tiny_fits import SMALL, assert_same_run, curve, state, stopped_after
+from tiny_fits import GENTLE, SMALL, assert_same_run, curve, state, stopped_after
 
 from taichi_idr import runtime
 from taichi_idr.cameras.alignment import camera_accuracy
@@ -354,12 +354,12 @@ def test_silhouettes_pull_disturbed_cameras_back(tmp_path):
     rough = disturbed(true.cameras, TURN, SHIFT)
     write_idr_cameras(folder / ROUGH_CAMERAS, rough, true.T_world_normalised)
     more = ("schedule.hull_steps=200", "schedule.rays=512", "cameras.step_size=0.03", "cameras.released=1")
-    fit(folder, tmp_path / "run", *more)
+    fit(folder, tmp_path / "run", *more, *GENTLE)
     history = read_history(tmp_path / "run" / "cameras" / "history.npz")
     assert history is not None
     found = camera_curves(history, true.cameras).rotation_deg
     assert found[0] == pytest.approx(TURN, rel=1e-3)
-    assert found[-1] < 0.8 * TURN  # measured 1.4 degrees
+    assert found[-1] < 0.7 * TURN  # measured 1.1 degrees
 
 
 def test_pixels_are_doubted_only_where_poses_are_fixed(capture):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,17 +54,16 @@ class FastTrainer(Trainer):
         model.geometry.active_levels = min(schedule.first_levels, self.config.geometry.levels)
         between()
         hull = self._hull()
-        distance = self._bound(hull)
         between()
         self.terms.exposures.start(self.pixels, self.poses.cameras(), hull)
         between()
         seen = self._stereo(hull, capture, between)
         if seen:
             model.bound_by_hull(seen.bound)
-            self.found = (seen.line,)
-        self.terms.known = seen.points if seen else None
-        learned = seen.distance if seen else distance
-        teach_distance(model, learned, schedule, self.generator, between, self.terms.known)
+            self.found, self.terms.known, distance = (seen.line,), seen.points, seen.distance
+        else:
+            distance = self._bound(hull)
+        teach_distance(model, distance, schedule, self.generator, between, self.terms.known)
 
     def prepare(self, between: Callable[[], None]) -> None:
         """Bundle adjustment, at a few steps of a fit that trains poses."""
@@ -130,8 +130,9 @@ class FastTrainer(Trainer):
     def cameras(self) -> Cameras:
         return self.poses.cameras()
 
-    def exposures(self) -> Tensor | None:
-        return self.terms.exposures.stops
+    def exposures(self) -> np.ndarray | None:
+        stops = self.terms.exposures.stops
+        return None if stops is None else stops.cpu().numpy()
 
     def preview(self, view: int) -> Preview:
         return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))
