@@ -15,11 +15,12 @@ Measured medians: true cameras 1.00, rough ones (1.5 degrees, 7 mm) 0.97, masks 
 CHECK = "check the order of the masks, and that the cameras belong to these photos"
 
 
-def check_agreement(shares: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Warnings that name views of low agreement (V,). Raises BadInput where half of them are."""
+def check_agreement(shares: np.ndarray, names: Sequence[str], named: Sequence[int] = ()) -> list[str]:
+    """Warnings that name views of low agreement (V,), but for those `named` already. Raises BadInput where half of
+    them are."""
     if np.median(shares) < MEDIAN_AGREEMENT:
         raise disagreement(shares, names)
-    low = [name for name, share in zip(names, shares, strict=True) if share < VIEW_AGREEMENT]
+    low = [names[view] for view in np.flatnonzero(shares < VIEW_AGREEMENT) if view not in named]
     return [f"masks of views {listed(low)} disagree with the other {len(names) - len(low)}"] if low else []
 
 

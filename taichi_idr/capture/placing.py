@@ -57,7 +57,7 @@ def settle_frame(views: Silhouettes, cameras: Cameras, file: CameraFile, warning
             T = find_object(given.chosen(others), thinned[others])
         in_frame = transform_cameras(np.linalg.inv(T), thinned)
         shares = agreement(sound.hull(in_frame, COARSE).cpu().numpy(), object_rays(sound.masks, in_frame), len(thin))
-        warnings += check_agreement(shares, thin.names)
+        warnings += check_agreement(shares, thin.names, [fault.view for fault in faults])
     except BadInput as general:
         raise _cause(thin, thinned, file) or general from general
     _check_consistency(given if may_be_exchanged(faults) else sound, thinned, in_frame, file, warnings)

@@ -78,6 +78,14 @@ def test_a_stopped_fit_goes_on_bit_by_bit(unlike, tmp_path):
     assert len(summary.exposure_lines) == 1
 
 
+def test_rough_poses_are_no_sign_of_unlike_exposures(unlike, tmp_path):
+    """Nor do they forbid what is asked for."""
+    fit(unlike, tmp_path / "auto", steps=2, more=("cameras.train=true",))
+    assert load_run(tmp_path / "auto").stops is None
+    fit(unlike, tmp_path / "on", steps=2, more=("cameras.train=true", "exposure.mode=on"))
+    assert load_run(tmp_path / "on").stops is not None
+
+
 def test_exposures_can_be_asked_for(tmp_path):
     """Of like photos they stay small."""
     fit(make_capture(tmp_path / "balls", views=VIEWS), tmp_path / "run", steps=STEPS, more=("exposure.mode=on",))

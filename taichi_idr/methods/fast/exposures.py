@@ -31,9 +31,12 @@ class PhotoExposures:
         self.stops: Tensor | None = None
         self._sums: Tensor | None = None  # (2, V, 3): shown, rendered
 
-    def start(self, photos: Photos, cameras: Cameras, hull: Tensor) -> None:
-        """Begin with what the hull's points show in several photos, if exposures are to be fitted."""
-        if self.config.mode == "off" or not bool(hull.any()):
+    def start(self, photos: Photos, cameras: Cameras, hull: Tensor, *, rough: bool) -> None:
+        """Begin with what the hull's points show in several photos, if exposures are to be fitted.
+
+        rough: poses show other points than they say, whose colours differ: no reason to fit exposures unasked.
+        """
+        if self.config.mode == "off" or (self.config.mode == "auto" and rough) or not bool(hull.any()):
             return
         stops = estimated_stops(photos, cameras, hull)
         spread = spread_beside_neighbours(stops, cameras)

@@ -73,7 +73,9 @@ class ConsistencyConfig(Group):
 class ExposureConfig(Group):
     """Exposure and white balance of each photo, fitted beside the object (docs/decisions/0023)."""
 
-    mode: Literal["auto", "on", "off"] = Field(default="auto", description="auto: where photos' exposures differ")
+    mode: Literal["auto", "on", "off"] = Field(
+        default="auto", description="auto: where photos' exposures differ and poses are not trained"
+    )
     least_spread: float = Field(
         default=0.25, gt=0, description="EV, robust deviation of photos from those beside them: auto fits from there on"
     )

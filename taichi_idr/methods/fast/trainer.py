@@ -55,7 +55,7 @@ class FastTrainer(Trainer):
         between()
         hull = self._hull()
         between()
-        self.terms.exposures.start(self.pixels, self.poses.cameras(), hull)
+        self.terms.exposures.start(self.pixels, self.poses.cameras(), hull, rough=self.config.cameras.train)
         between()
         seen = self._stereo(hull, capture, between)
         if seen:
