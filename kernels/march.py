@@ -20,6 +20,8 @@ from .trilinear import interpolate
 OUTSIDE, CLEAR, CANDIDATE = 0, 1, 2
 LOW, HIGH, GUESS, SLOPE = 0, 1, 2, 3
 RELAXATION = 0.8  # share of the interpolated distance that one step dares: the interpolant is no exact distance
+VERTEX_REACH = 2.0  # least steps from the least value to those beside it
+STRAIGHT = 0.01  # bend of a parabola, of its reach, below which its vertex is anywhere
 MOST_STEPS = 2048  # bounds a launch; a ray of length 2 at the least step used (1/512) ends before
 
 
@@ -74,8 +76,9 @@ def march_interval(o, d, start, lattice: ti.template(), radius, margin, least_st
 def least_on_ray(o, d, start, lattice: ti.template(), radius, least_step, enough):
     """Depth and value of the least interpolated distance from `start` to the far side of the sphere.
 
-    The search ends early at a value below `enough`. A ray that misses the sphere reports its point nearest to the
-    centre (TRACE-13) and the distance from the sphere.
+    The search ends early at a value below `enough`; else the depth is the vertex of a parabola through the least value
+    and those beside it, for samples are far apart and the interpolant is rough. A ray that misses the sphere reports
+    its point nearest to the centre (TRACE-13) and the distance from the sphere.
     """
     near, far, meets = sphere_interval(o, d, radius)
     best = ti.math.inf
@@ -90,6 +93,15 @@ def least_on_ray(o, d, start, lattice: ti.template(), radius, least_step, enough
                 best_depth = t
             searching = t < far and best >= enough
             t = ti.min(t + ti.max(least_step, RELAXATION * ti.abs(here)), far)
+        if best >= enough:
+            reach = VERTEX_REACH * least_step
+            before = interpolate(lattice, o + (best_depth - reach) * d)
+            after = interpolate(lattice, o + (best_depth + reach) * d)
+            bend = before - 2.0 * best + after
+            if bend > STRAIGHT * reach:
+                shift = ti.math.clamp(0.5 * reach * (before - after) / bend, -reach, reach)
+                best_depth = ti.math.clamp(best_depth + shift, ti.max(near, start), far)
+                best = ti.min(best, interpolate(lattice, o + best_depth * d))
     else:
         best = (o + best_depth * d).norm() - radius
     return best_depth, best

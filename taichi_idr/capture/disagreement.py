@@ -20,7 +20,7 @@ def check_agreement(shares: np.ndarray, names: Sequence[str], named: Sequence[in
     them are."""
     if np.median(shares) < MEDIAN_AGREEMENT:
         raise disagreement(shares, names)
-    low = [names[view] for view in np.flatnonzero(shares < VIEW_AGREEMENT) if view not in named]
+    low = [name for view, name in enumerate(names) if shares[view] < VIEW_AGREEMENT and view not in named]
     return [f"masks of views {listed(low)} disagree with the other {len(names) - len(low)}"] if low else []
 
 

@@ -64,7 +64,7 @@ def shown_light(photos: Photos, cameras: Cameras, hull: Tensor) -> tuple[Tensor,
         column, row = (place[:, :2] / place[:, 2:]).round().long().unbind(dim=1)
         within = (place[:, 2] > 0) & (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
         index = photos.offsets[view] + row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
-        within &= photos.objects[index] & _in_sight(points, centres[view], hull, CLEARANCE * cell)
+        within &= photos.objects[index] & in_sight(points, centres[view], hull, CLEARANCE * cell)
         if photos.ignored is not None:
             within &= ~photos.ignored[index]
         colour = photos.colours[index].float() / 255
@@ -81,7 +81,7 @@ def _surface(hull: Tensor, device: torch.device) -> Tensor:
     return surface[::every].to(device).float() * (2 / (len(hull) - 1)) - 1
 
 
-def _in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> Tensor:
+def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> Tensor:
     """Points (N,) bool that nothing of the hull hides from a camera."""
     towards = points - centre
     rays = Rays(centre.expand_as(points).contiguous(), normalize(towards, dim=1))

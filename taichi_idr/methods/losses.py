@@ -19,9 +19,14 @@ def colour_loss(predicted: Tensor, observed: Tensor, rays: int) -> Tensor:
     return (predicted - observed).abs().sum() / rays
 
 
-def mask_loss(sdf: Tensor, is_object: Tensor, alpha: float, rays: int) -> Tensor:
-    """LOSS-2: cross-entropy of the silhouette, f (N,) at the rays' least points, is_object (N,) bool."""
-    entropy = F.binary_cross_entropy_with_logits(-alpha * sdf, is_object.to(sdf.dtype), reduction="sum")
+def mask_loss(sdf: Tensor, is_object: Tensor, alpha: float, rays: int, object_weight: float = 1.0) -> Tensor:
+    """LOSS-2: cross-entropy of the silhouette, f (N,) at the rays' least points, is_object (N,) bool.
+
+    object_weight: how much more than background an object pixel counts.
+    """
+    weight = sdf.new_tensor(object_weight)
+    logits, target = -alpha * sdf, is_object.to(sdf.dtype)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight, reduction="sum")
     return entropy / (alpha * rays)
 
 

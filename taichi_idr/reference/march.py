@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..kernels.march import CANDIDATE, CLEAR, MOST_STEPS, OUTSIDE, RELAXATION
+from ..kernels.march import CANDIDATE, CLEAR, MOST_STEPS, OUTSIDE, RELAXATION, STRAIGHT, VERTEX_REACH
 
 
 def interpolate(lattice: Tensor, points: Tensor) -> Tensor:
@@ -79,7 +79,14 @@ def least_along(
         if not searching.any():
             break
         t = torch.minimum(t + (RELAXATION * here.abs()).clamp(min=least_step), far)
-    return depth, best
+    reach = VERTEX_REACH * least_step
+    values = [interpolate(lattice, origins + (depth + shift)[:, None] * directions) for shift in (-reach, reach)]
+    bend = values[0] - 2 * best + values[1]
+    shift = (reach / 2 * (values[0] - values[1]) / bend).clamp(-reach, reach)
+    vertex = torch.minimum(torch.maximum(depth + shift, torch.maximum(near, start)), far)
+    lower = torch.minimum(best, interpolate(lattice, origins + vertex[:, None] * directions))
+    bent = meets & (best >= enough) & (bend > STRAIGHT * reach)
+    return torch.where(bent, vertex, depth), torch.where(bent, lower, best)
 
 
 def _sphere(origins: Tensor, directions: Tensor, radius: float) -> tuple[Tensor, Tensor, Tensor]:

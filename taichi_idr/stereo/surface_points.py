@@ -24,6 +24,13 @@ class SurfacePoints:
     def __len__(self) -> int:
         return len(self.points)
 
+    def __getitem__(self, index: Tensor | slice) -> SurfacePoints:
+        return SurfacePoints(*(part[index] for part in self.tensors().values()))
+
+    def drawn(self, count: int, generator: torch.Generator) -> SurfacePoints:
+        """`count` of them at random, some more than once."""
+        return self[torch.randint(len(self), (count,), generator=generator).to(self.points.device)]
+
     def tensors(self) -> dict[str, Tensor]:
         """By the names of its fields."""
         return {"points": self.points, "normals": self.normals, "confidence": self.confidence}

@@ -10,7 +10,9 @@ from tiny_fits import fit, stopped_after
 
 from taichi_idr.errors import UsageError
 from taichi_idr.fitting.budget import PROBED, Budget
+from taichi_idr.methods.fast.settings import FAST
 from taichi_idr.methods.fast.trainer import FastTrainer
+from taichi_idr.methods.losses import alpha_at
 from taichi_idr.runs.checkpoint import load_newest
 from taichi_idr.runs.contents import Course
 from taichi_idr.runs.folder import RunFolder
@@ -87,7 +89,8 @@ def test_a_fit_of_some_minutes_goes_through_its_schedule_and_on_where_it_was_sto
     summary = fit(capture, run, steps=None, until=SHORT)
     assert planned is not None and PROBED < summary.steps <= planned
     assert planned_of(run) == summary.steps
-    assert RunFolder(run).read_metrics()[-1]["alpha"] == 50 * 2**5
+    sharpest = alpha_at(FAST.loss, FAST.loss.alpha_doublings)
+    assert RunFolder(run).read_metrics()[-1]["alpha"] == sharpest
     assert fit(capture, run, steps=None, until=SHORT).steps == summary.steps
     assert fit(capture, run, steps=None, until=2 * SHORT).steps > summary.steps
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from captures import make_capture
 from exposures import expose_files
-from tiny_fits import assert_same_run, fit, state, stopped_after
+from tiny_fits import GENTLE, assert_same_run, fit, state, stopped_after
 
 from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.methods.fast.trainer import FastTrainer
@@ -32,7 +32,7 @@ def unlike(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(unlike: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    fit(unlike, folder, steps=STEPS)
+    fit(unlike, folder, steps=STEPS, more=GENTLE)
     return folder
 
 
@@ -44,7 +44,7 @@ def test_unlike_exposures_are_fitted_without_being_asked(run):
 
 def test_photos_are_compared_as_they_were_exposed(run, unlike, tmp_path, capsys):
     """And the judgement does not blame what is fitted."""
-    fit(unlike, tmp_path / "off", steps=STEPS, more=("exposure.mode=off",))
+    fit(unlike, tmp_path / "off", steps=STEPS, more=(*GENTLE, "exposure.mode=off"))
     plain, found = evaluate_run(tmp_path / "off"), evaluate_run(run)
     assert found["psnr_db"] > plain["psnr_db"] + 1
     assert found["exposure_spread_ev"] == pytest.approx(TRUE.std(), abs=0.15)

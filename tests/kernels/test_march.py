@@ -70,6 +70,19 @@ def test_least_along_equals_twin(generator, enough):
     assert ((depth - twin_depth).abs() > 1e-3).float().mean() <= 0.01  # two equal minima of a ray: either
 
 
+def test_where_a_ray_comes_nearest_is_found_between_samples(generator):
+    """Measured: 0.19 of the samples' distance, of which the interpolant's cells are larger; of samples alone 0.55."""
+    rays, lattice = rays_towards(RAYS, generator), lattice_of(sphere)
+    start = torch.zeros_like(rays.origins[:, 0])
+    depth, value = torch.empty_like(start), torch.empty_like(start)
+    arguments = (rays.origins, rays.directions, start, lattice.values, 1.0, LEAST_STEP, -math.inf)
+    taichi_runtime.launch(kernels.least_along, *arguments, depth, value)
+    middle = -(rays.origins * rays.directions).sum(dim=1)
+    beside = sphere(rays.at(middle)).abs() < 0.03
+    assert beside.sum() > 30
+    assert (depth - middle)[beside].abs().mean() < 0.3 * LEAST_STEP
+
+
 def test_every_root_lies_in_its_interval(generator):
     """The margin covers the interpolation error of a sphere: no dense root is left out, none is invented."""
     rays, lattice = rays_towards(RAYS, generator), lattice_of(sphere)

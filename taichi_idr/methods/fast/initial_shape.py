@@ -13,7 +13,6 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ...fields.hash_geometry import HashGeometry
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ..losses import eikonal_loss
@@ -65,11 +64,13 @@ def teach_distance(
     for step in range(schedule.hull_steps):
         points = _draw(surface, generator)
         target = interpolate(distance, points).to(device)
-        sample = model.geometry.sample(points.to(device))
-        error = (sample.sdf - target).abs().mean()
-        loss = error + EIKONAL_WEIGHT * eikonal_loss(sample.gradient)
-        if surface_points is not None:
-            loss = loss + POINTS_WEIGHT * off_surface(model.geometry, surface_points, POINTS, generator)
+        known = surface_points.drawn(POINTS, generator) if surface_points else None
+        places = [points.to(device), *([known.points] if known else [])]
+        sdf, gradient = model.geometry.value_and_gradient(model.geometry.encode(torch.cat(places)))
+        error = (sdf[:BATCH] - target).abs().mean()
+        loss = error + EIKONAL_WEIGHT * eikonal_loss(gradient[:BATCH])
+        if known:
+            loss = loss + POINTS_WEIGHT * off_surface(sdf[BATCH:], gradient[BATCH:], known)
         optimiser.zero_gradients()
         loss.backward()
         optimiser.step(step / schedule.hull_steps)
@@ -77,13 +78,11 @@ def teach_distance(
     return float(error.detach())
 
 
-def off_surface(geometry: HashGeometry, known: SurfacePoints, count: int, generator: torch.Generator) -> Tensor:
-    """How far `count` random ones of known surface points are from it, and gradients there from their normals; mean,
-    weighted by confidence."""
-    chosen = torch.randint(len(known), (count,), generator=generator).to(known.points.device)
-    sdf, gradient = geometry.value_and_gradient(geometry.encode(known.points[chosen]))
-    turned = (gradient - known.normals[chosen]).square().sum(dim=1)
-    return (known.confidence[chosen] * (sdf.abs() + NORMAL_WEIGHT * turned)).mean()
+def off_surface(sdf: Tensor, gradient: Tensor, known: SurfacePoints) -> Tensor:
+    """How far known surface points are from it, f (N,) there, and grad f (N, 3) from their normals; mean, weighted by
+    confidence."""
+    turned = (gradient - known.normals).square().sum(dim=1)
+    return (known.confidence * (sdf.abs() + NORMAL_WEIGHT * turned)).mean()
 
 
 def _draw(surface: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,6 @@ from ... import runtime
 from ...kernels.hash_encoding import RESOLUTION, ROWS
 from ...kernels.sparse_adam import sparse_adam
 from ...ops.hash_encoding import HashLayout
-from ...state import adam_state, load_adam_state, prefixed, unprefixed
 from .model import FastModel
 from .schedules import rate_factor
 from .settings import ScheduleConfig
@@ -21,7 +20,10 @@ EPSILON = 1e-12
 
 
 class Optimiser:
-    """One step over all parameters of a model."""
+    """One step over all parameters of a model.
+
+    The networks' Adam is written out: torch's imports its compiler, which takes seconds and 70 MB.
+    """
 
     def __init__(self, model: FastModel, schedule: ScheduleConfig) -> None:
         self.schedule = schedule
@@ -30,13 +32,14 @@ class Optimiser:
         self.row_shares = level_shares(model.geometry.layout, schedule.fine_rate)
         self.table_moments = [torch.zeros_like(self.table), torch.zeros_like(self.table)]
         self.networks = [p for p in model.parameters() if p is not self.table]
-        self.adam = torch.optim.Adam(self.networks, betas=BETAS, eps=EPSILON, fused=True)
+        self.network_moments = [[torch.zeros_like(p) for p in self.networks] for _ in BETAS]
         self.count = 0
         self.rate_scale = 1.0
 
     def zero_gradients(self) -> None:
         """Forget the gradients of an abandoned step as well as those of the last one."""
-        self.adam.zero_grad(set_to_none=True)
+        for parameter in self.networks:
+            parameter.grad = None
 
     def discard(self) -> None:
         """Drop this step's gradients without moving a parameter."""
@@ -54,14 +57,22 @@ class Optimiser:
             return False
         self.count += 1
         factor = self.rate_scale * rate_factor(self.schedule, progress)
-        for group in self.adam.param_groups:
-            group["lr"] = self.schedule.network_rate * factor
-        self.adam.step()
         corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
+        self._move_networks(self.schedule.network_rate * factor, *corrections)
         moments = (self.table_gradient, *self.table_moments)
         rate = self.schedule.table_rate * factor
         runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, self.row_shares, *moments, self.table)
         return True
+
+    @torch.no_grad()
+    def _move_networks(self, rate: float, first_correction: float, second_correction: float) -> None:
+        for parameter, first, second in zip(self.networks, *self.network_moments, strict=True):
+            if parameter.grad is None:
+                continue
+            first.lerp_(parameter.grad, 1 - BETAS[0])
+            second.mul_(BETAS[1]).addcmul_(parameter.grad, parameter.grad, value=1 - BETAS[1])
+            scale = (second / second_correction).sqrt_().add_(EPSILON)
+            parameter.addcdiv_(first, scale, value=-rate / first_correction)
 
     def _finite(self, others: Sequence[Tensor]) -> bool:
         gradients = [p.grad for p in self.networks if p.grad is not None]
@@ -72,15 +83,24 @@ class Optimiser:
         """Moments and counters as named tensors."""
         tensors = {"count": torch.tensor(self.count), "rate_scale": torch.tensor(self.rate_scale, dtype=torch.float64)}
         tensors["table.first"], tensors["table.second"] = self.table_moments
-        return {**tensors, **prefixed("network", adam_state(self.adam))}
+        return tensors | self._network_state()
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Continue from `state()`."""
         self.count, self.rate_scale = int(tensors["count"]), float(tensors["rate_scale"])
         for moment, name in zip(self.table_moments, ("first", "second"), strict=True):
             moment.copy_(tensors[f"table.{name}"])
-        load_adam_state(self.adam, unprefixed("network", tensors))
+        for name, moment in self._network_state().items():
+            moment.copy_(tensors[name])
         self.table_gradient.zero_()
+
+    def _network_state(self) -> dict[str, Tensor]:
+        """By the numbers of the parameters, and torch's names of the moments."""
+        return {
+            f"network.{number}.{name}": moment
+            for name, moments in zip(("exp_avg", "exp_avg_sq"), self.network_moments, strict=True)
+            for number, moment in enumerate(moments)
+        }
 
 
 def level_shares(layout: HashLayout, power: float) -> Tensor:

@@ -22,7 +22,7 @@ from ...settings import Group
 class ScheduleConfig(Group):
     """Steps, batches and learning rates."""
 
-    steps: int = Field(default=6000, ge=1)
+    steps: int = Field(default=4500, ge=1)
     rays: int = Field(default=2048, ge=1)
     views_per_step: int = Field(default=32, ge=1)
     table_rate: float = Field(default=2e-2, gt=0, description="of the coarsest level")
@@ -51,12 +51,20 @@ class ScheduleConfig(Group):
     hull_steps: int = Field(default=300, ge=1, description="steps of fitting the field to the hull's distance")
 
 
+class FastLossConfig(LossConfig):
+    """Weights of this method's own terms, beside those of the paper (docs/decisions/0025)."""
+
+    object_weight: float = Field(default=2.0, gt=0, description="of object pixels in the mask's term")
+    alpha_doublings: int = Field(default=6, ge=0)
+    unseen_weight: float = Field(default=0.1, ge=0, description="of the first shape where no photo shows the surface")
+
+
 class ConsistencyConfig(Group):
     """Photos compared along the surface, patch by patch (docs/decisions/0012)."""
 
     weight: float = Field(default=0.1, ge=0, description="0 leaves the term out")
     start: float = Field(default=0.6, ge=0, le=1, description="share of the steps after which the shape stands")
-    points: int = Field(default=512, ge=1, description="surface points per step")
+    points: int = Field(default=256, ge=1, description="surface points per step")
     sources: int = Field(default=6, ge=1, description="other photos that each is looked for in")
     best: int = Field(default=4, ge=1, description="of these, the most alike, that count")
     unexplained: float = Field(
@@ -92,7 +100,7 @@ class FastConfig(FitConfig):
     geometry: HashGeometryConfig = HashGeometryConfig()
     radiance: RadianceConfig = RadianceConfig(view_frequencies=2)
     tracer: TracerConfig = TracerConfig()
-    loss: LossConfig = LossConfig()
+    loss: FastLossConfig = FastLossConfig()
     cameras: FastCamerasConfig = FastCamerasConfig()
     proxy: ProxyConfig = ProxyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -102,5 +110,7 @@ class FastConfig(FitConfig):
 
 
 FAST = FastConfig()
-QUALITY = FastConfig(preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(start=0.4))
+QUALITY = FastConfig(
+    preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(start=0.4, points=512)
+)
 """`fast` with photos compared along the surface, and the time that takes."""

@@ -22,15 +22,19 @@ from .photo_consistency import PhotoConsistency
 from .schedules import doublings_at
 from .settings import FastConfig
 
+Held = tuple[str, SurfacePoints, float]
+"""A term's name, points that hold the surface, and the term's weight."""
 Lemma = tuple[Tensor, Tensor, Tensor]
 """Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
+UNSEEN_PER_STEP = 128  # points
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
 class Terms:
     """What the terms need beside a batch: the model, the poses, all photos, random numbers.
 
-    known: points of the surface that photos agree on, where a fit has begun with some.
+    known: points of the surface that photos agree on, where a fit has begun with some; unseen: of the first shape,
+    where photos say nothing.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Terms:
     ) -> None:
         self.config, self.model, self.poses, self.generator = config, model, poses, generator
         self.known: SurfacePoints | None = None
+        self.unseen: SurfacePoints | None = None
         self.exposures = PhotoExposures(config.exposure)
         self.consistency = PhotoConsistency(photos, config.consistency) if config.consistency.weight else None
 
@@ -56,10 +61,12 @@ class Terms:
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()
         count_traced, geometry = len(traced), self.model.geometry
-        # One pass over the table serves f at the traced points, the gradients around and the surface points.
-        encoded = geometry.encode(torch.cat([traced, self._regular_points(traced)]))
+        regular, held = self._regular_points(traced), self._held(progress)
+        # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
+        encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held)]))
         sdf, gradient = geometry.value_and_gradient(encoded)
-        normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points :]
+        end = count_traced + len(regular)
+        normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points : end]
         lemma = (depth, sdf[:count_traced], normal)
         points, clamped = surface_points(surface_rays.origins, surface_rays.directions, *lemma, grazing=config.grazing)
         surface = geometry.decode(geometry.following(points, encoded[:count_traced]))
@@ -70,13 +77,13 @@ class Terms:
         predicted = self.exposures.shown(view, predicted, observed)
         colour = colour_loss(predicted, observed, count)
         least = geometry.sdf(rays[in_mask_loss].at(hits.search_depth[in_mask_loss]))
-        mask = mask_loss(least, batch.is_object[in_mask_loss], alpha, count)
+        mask = mask_loss(least, batch.is_object[in_mask_loss], alpha, count, config.object_weight)
         terms = {
             "colour": colour,
             "mask": config.mask_weight * mask,
-            "eikonal": config.eikonal_weight * eikonal_loss(gradient),
+            "eikonal": config.eikonal_weight * eikonal_loss(gradient[:end]),
             "smooth": config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside),
-            "stereo": self._from_known(progress),
+            **self._of_held(sdf[end:], gradient[end:], held),
             "consistency": self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced], progress),
         }
         measured = {
@@ -104,14 +111,26 @@ class Terms:
         photos, lattice = self.consistency.posed(self.poses.cameras()), self.model.lattice
         return config.weight * self.consistency.loss(photos, batch[some], points, normals, lattice, self.generator)
 
-    def _from_known(self, progress: float) -> Tensor:
-        """Weighted distance of the surface from what photos agree on: it holds corners that coarse levels round off,
-        and lets go before fine ones know better."""
-        config = self.config.stereo
-        if self.known is None or progress >= config.until:
-            return torch.zeros((), device=self.model.device)
-        weight = config.weight * (1 - progress / config.until)
-        return weight * off_surface(self.model.geometry, self.known, config.points_per_step, self.generator)
+    def _held(self, progress: float) -> list[Held]:
+        """Points that hold the surface in a step: those that photos agree on keep corners that coarse levels round off,
+        and let go before fine ones know better; the unseen ones have nobody else."""
+        held, config = list[Held](), self.config.stereo
+        if self.known and progress < config.until:
+            some = self.known.drawn(config.points_per_step, self.generator)
+            held.append(("stereo", some, config.weight * (1 - progress / config.until)))
+        if self.unseen:
+            some = self.unseen.drawn(UNSEEN_PER_STEP, self.generator)
+            held.append(("unseen", some, self.config.loss.unseen_weight))
+        return held
+
+    def _of_held(self, sdf: Tensor, gradient: Tensor, held: list[Held]) -> dict[str, Tensor]:
+        """Their terms; sdf (N,), gradient (N, 3): of f at all of them."""
+        terms, begin = {"stereo": sdf.new_zeros(()), "unseen": sdf.new_zeros(())}, 0
+        for name, points, weight in held:
+            end = begin + len(points)
+            terms[name] = weight * off_surface(sdf[begin:end], gradient[begin:end], points)
+            begin = end
+        return terms
 
     def _regular_points(self, traced: Tensor) -> Tensor:
         """Where else the gradient is regularised: uniform points (E, 3) of the box, then one beside some traced."""

@@ -28,8 +28,10 @@ from .schedules import doublings_at, levels_at
 from .settings import FastConfig
 from .stereo_start import StereoStart, stereo_start
 from .terms import Terms
+from .unseen import unseen_points
 
-KNOWN = "known"  # before the names of the state's surface points
+KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface points
+UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3)  # shares of the steps at which unseen points are found anew
 
 
 class FastTrainer(Trainer):
@@ -63,6 +65,7 @@ class FastTrainer(Trainer):
             self.found, self.terms.known, distance = (seen.line,), seen.points, seen.distance
         else:
             distance = self._bound(hull)
+        self.terms.unseen = self._unseen(distance)
         teach_distance(model, distance, schedule, self.generator, between, self.terms.known)
 
     def prepare(self, between: Callable[[], None]) -> None:
@@ -75,6 +78,7 @@ class FastTrainer(Trainer):
         self._unlock_levels()
         self._refresh_hull()
         self._refresh_lattice()
+        self._refresh_unseen()
         self.optimiser.zero_gradients()
         self.poses.zero_grad()
         batch = self.pixels.draw(self.generator)
@@ -111,6 +115,8 @@ class FastTrainer(Trainer):
         others = {"lattice": self.model.lattice.values, "doubtful": self.pixels.doubtful}
         if self.terms.known and self.progress < self.config.stereo.until:
             others |= prefixed(KNOWN, self.terms.known.tensors())
+        if self.terms.unseen:
+            others |= prefixed(UNSEEN, self.terms.unseen.tensors())
         return {**joined(parts), **others, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
@@ -119,8 +125,9 @@ class FastTrainer(Trainer):
         # Fixed poses are the capture's; checkpoints from before poses were trained have none.
         self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         self.pose_steps.load_state(unprefixed("pose_optimiser", tensors))
-        known = unprefixed(KNOWN, tensors)
+        known, unseen = (unprefixed(part, tensors) for part in (KNOWN, UNSEEN))
         self.terms.known = SurfacePoints(**known).to(self.pixels.device) if known else None
+        self.terms.unseen = SurfacePoints(**unseen).to(self.pixels.device) if unseen else None
         self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
         doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
         self.pixels.doubtful = doubtful.to(self.pixels.device)
@@ -167,6 +174,12 @@ class FastTrainer(Trainer):
             return None
         return stereo_start(hull, capture, self.poses.cameras(), self.config.stereo, between)
 
+    def _unseen(self, distance: Tensor) -> SurfacePoints | None:
+        """What the loss has to hold."""
+        if not self.config.loss.unseen_weight:
+            return None
+        return unseen_points(distance, self.poses.cameras(), self.pixels.sizes)
+
     def _unlock_levels(self) -> None:
         """The levels of this step, whether the one before was done in this session or not."""
         self.model.geometry.active_levels = levels_at(self.config, self.progress)
@@ -185,6 +198,11 @@ class FastTrainer(Trainer):
         elif rest == 0:
             swept = {"sweep": turn, "sweeps": proxy.sweeps, "possible": self.model.possible()}
             self.model.lattice.refresh_near_surface(self.model.surface, proxy.band, **swept)
+
+    def _refresh_unseen(self) -> None:
+        """Silhouettes soon know the shape better than the hull, whose lattice is coarse."""
+        if self.steps_done in {round(share * self.total_steps) for share in UNSEEN_AGAIN}:
+            self.terms.unseen = self._unseen(self.model.lattice.values)
 
     def _losses(self, batch: PixelBatch, rays: Rays) -> StepReport:
         report, contradicted = self.terms.of(batch, rays, self.progress)

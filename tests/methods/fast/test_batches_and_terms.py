@@ -26,8 +26,9 @@ def test_mask_loss_is_loss_2():
     """LOSS-2: (1/alpha) sum of BCE(sigmoid(-alpha f), O) by the number of all rays."""
     sdf, is_object = torch.tensor([0.01, -0.02]), torch.tensor([True, False])
     sigmoid = [1 / (1 + math.exp(50 * f)) for f in (0.01, -0.02)]
-    expected = -(math.log(sigmoid[0]) + math.log(1 - sigmoid[1])) / 50 / 8
-    assert mask_loss(sdf, is_object, 50.0, 8).item() == pytest.approx(expected, rel=1e-5)
+    for weight in (1.0, 3.0):
+        expected = -(weight * math.log(sigmoid[0]) + math.log(1 - sigmoid[1])) / 50 / 8
+        assert mask_loss(sdf, is_object, 50.0, 8, weight).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_eikonal_loss_is_loss_3():
@@ -148,15 +149,15 @@ def test_photo_gives_the_view_back():
 
 
 def test_loss_5_doubles_alpha_in_steps():
-    """LOSS-5: 50, doubled five times, ends at 1600; levels of the encoding awake from coarse to fine."""
+    """LOSS-5, doubled once more than in the paper: 50 to 3200; levels of the encoding awake from coarse to fine."""
     from taichi_idr.methods.fast.schedules import doublings_at, levels_at
 
     config = FastConfig()
-    assert [alpha_at(config.loss, doublings_at(config.loss, p)) for p in (0.0, 0.17, 0.99, 1.0)] == [
+    assert [alpha_at(config.loss, doublings_at(config.loss, p)) for p in (0.0, 0.15, 0.99, 1.0)] == [
         50,
         100,
-        1600,
-        1600,
+        3200,
+        3200,
     ]
     assert levels_at(config, 0.0) == config.schedule.first_levels
     assert levels_at(config, config.schedule.levels_unlocked) == config.geometry.levels

@@ -62,6 +62,24 @@ def test_dense_gradients_give_torch_adam(generator):
     torch.testing.assert_close(parameter, twin.detach(), rtol=1e-5, atol=1e-5)
 
 
+def test_networks_move_as_by_torch_adam(generator):
+    """One without a gradient stays."""
+    model = small_model()
+    optimiser = Optimiser(model, ScheduleConfig(network_rate=1e-2, warmup=0, decay_start=1))
+    moved, still = optimiser.networks[:-1], optimiser.networks[-1].detach().clone()
+    twins = [parameter.detach().clone().requires_grad_() for parameter in moved]
+    adam = torch.optim.Adam(twins, lr=1e-2, betas=BETAS, eps=EPSILON)
+    for _ in range(5):
+        for parameter, twin in zip(moved, twins, strict=True):
+            twin.grad = torch.randn(twin.shape, generator=generator).to(twin)
+            parameter.grad = twin.grad.clone()
+        adam.step()
+        assert optimiser.step(0.5)
+    for parameter, twin in zip(moved, twins, strict=True):
+        torch.testing.assert_close(parameter, twin, rtol=1e-5, atol=1e-6)
+    assert torch.equal(optimiser.networks[-1], still)
+
+
 def test_rates_rise_hold_and_fall():
     schedule = ScheduleConfig(warmup=0.1, decay_start=0.5, decay_floor=0.02)
     assert rate_factor(schedule, 0.05) == pytest.approx(0.5)

@@ -1,0 +1,67 @@
+"""What no photo shows of a shape, and that it stays where it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ball_run import HEIGHT, WIDTH, around
+from torch import Tensor
+
+from taichi_idr import runtime as taichi_runtime
+from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, unseen_points
+from taichi_idr.stereo.surface_points import SurfacePoints
+from taichi_idr.types import Cameras
+
+RADIUS = 0.5
+ABOVE, BESIDE = 1.2, 0.1  # elevations of cameras, radians
+SLACK = 0.03  # of cosines: the lattice's normals
+
+
+def distance_of_ball(resolution: int = 64) -> Tensor:
+    axis = torch.linspace(-1, 1, resolution)
+    return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).norm(dim=-1) - RADIUS
+
+
+def unseen(distance: Tensor, cameras: Cameras, height: int = HEIGHT) -> SurfacePoints:
+    sizes = torch.tensor([[height, WIDTH]] * len(cameras), device=taichi_runtime.current().device)
+    found = unseen_points(distance, cameras, sizes)
+    assert found is not None
+    return found
+
+
+def facing(found: SurfacePoints, cameras: Cameras) -> Tensor:
+    """Cosines (V, N)."""
+    towards = torch.nn.functional.normalize(cameras.centres.to(found.points)[:, None] - found.points, dim=2)
+    return (towards * found.normals).sum(dim=2)
+
+
+@pytest.mark.parametrize("elevation", [ABOVE, BESIDE])
+def test_what_no_camera_faces_is_unseen(elevation):
+    cameras = around(6, elevation=elevation)
+    found = unseen(distance_of_ball(), cameras)
+    torch.testing.assert_close(found.points.norm(dim=1), torch.full_like(found.confidence, RADIUS), atol=2e-3, rtol=0)
+    torch.testing.assert_close(found.normals, found.points / RADIUS, atol=SLACK, rtol=0)
+    assert ((facing(found, cameras) > LEAST_FACING + SLACK).sum(dim=0) < FEWEST).all()
+    poles = found.points[:, 2].abs() > 0.9 * RADIUS
+    assert poles.any() and (elevation == BESIDE or (found.points[:, 2] < 0.5 * RADIUS).all())
+
+
+def test_what_another_part_hides_is_unseen():
+    """A plate above the ball, seen from above."""
+    axis = torch.linspace(-1, 1, 64)
+    plate = torch.maximum(
+        (axis[None, None] - 0.7).abs() - 0.06, axis[:, None, None].square() + axis[:, None] ** 2 - 0.7
+    )
+    cameras = around(6, elevation=1.5)
+    alone, below = (
+        unseen(distance, cameras) for distance in (distance_of_ball(), torch.minimum(distance_of_ball(), plate))
+    )
+    assert not (alone.points[:, 2] > 0.3).any()
+    top_of_ball = (below.points[:, 2] > 0.3) & (below.points.norm(dim=1) < RADIUS + 0.01)
+    assert top_of_ball.sum() > 50
+
+
+def test_what_photos_cut_off_is_unseen():
+    cameras = around(6, elevation=BESIDE)
+    whole, cut = (unseen(distance_of_ball(), cameras, height) for height in (HEIGHT, HEIGHT // 2))
+    assert (whole.points[:, 2] < -0.1).sum() < 0.5 * (cut.points[:, 2] < -0.1).sum()
