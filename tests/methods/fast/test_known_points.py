@@ -57,6 +57,21 @@ def test_it_moves_the_surface_to_the_points(photos: Capture) -> None:
     assert beside[100.0] < 0.8 * beside[0.0]
 
 
+def test_unseen_points_hold_the_surface_to_the_end(photos: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taichi_idr.methods.fast.trainer.UNSEEN_AGAIN", ())
+    beside = {}
+    for weight in (0.0, 100.0):
+        fit = trainer(photos)
+        fit.terms.unseen, fit.terms.known = fit.terms.known, None
+        loss = fit.config.loss.model_copy(update={"unseen_weight": weight})
+        fit.terms.config = fit.config.model_copy(update={"loss": loss})
+        values = [float(fit.step().terms["unseen"].detach()) for _ in range(STEPS)]
+        assert all((value > 0) == (weight > 0) for value in values)
+        beside[weight] = float(fit.model.surface(fit.terms.unseen.points).abs().mean())
+    assert beside[100.0] < 0.8 * beside[0.0]
+    assert any(name.startswith("unseen") for name in fit.state())
+
+
 def test_a_checkpoint_has_the_points_while_they_count(photos: Capture) -> None:
     fit = trainer(photos)
     fit.step()
