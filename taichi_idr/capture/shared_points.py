@@ -60,9 +60,7 @@ def shown_light(photos: Photos, cameras: Cameras, hull: Tensor) -> tuple[Tensor,
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
     cell, light, shown = 2 / (len(hull) - 1), [], []
     for view, (rows, columns) in enumerate(photos.sizes.tolist()):
-        place = points @ P[view, :, :3].T + P[view, :, 3]
-        column, row = (place[:, :2] / place[:, 2:]).round().long().unbind(dim=1)
-        within = (place[:, 2] > 0) & (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+        column, row, within = in_photo(points, P[view], rows, columns)
         index = photos.offsets[view] + row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
         within &= photos.objects[index] & in_sight(points, centres[view], hull, CLEARANCE * cell)
         if photos.ignored is not None:
@@ -73,12 +71,13 @@ def shown_light(photos: Photos, cameras: Cameras, hull: Tensor) -> tuple[Tensor,
     return torch.stack(light), torch.stack(shown)
 
 
-def _surface(hull: Tensor, device: torch.device) -> Tensor:
-    """At most POINTS of the lattice's points (N, 3) that have a neighbour outside the hull, evenly from all."""
-    outside = (~hull)[None, None].float()
-    surface = (hull & (max_pool3d(outside, 3, stride=1, padding=1)[0, 0] > 0)).nonzero()
-    every = max(1, -(-len(surface) // POINTS))
-    return surface[::every].to(device).float() * (2 / (len(hull) - 1)) - 1
+def in_photo(points: Tensor, P: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Column and row (N,) of the pixel that points (N, 3) fall on by a projection (3, 4), and whether the photo has
+    it, (N,) bool."""
+    place = points @ P[:, :3].T + P[:, 3]
+    column, row = (place[:, :2] / place[:, 2:]).round().long().unbind(dim=1)
+    within = (place[:, 2] > 0) & (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
+    return column, row, within
 
 
 def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> Tensor:
@@ -87,3 +86,11 @@ def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> 
     rays = Rays(centre.expand_as(points).contiguous(), normalize(towards, dim=1))
     depth = first_occupied(hull, rays)
     return (depth >= 0) & (depth > towards.norm(dim=1) - clearance)
+
+
+def _surface(hull: Tensor, device: torch.device) -> Tensor:
+    """At most POINTS of the lattice's points (N, 3) that have a neighbour outside the hull, evenly from all."""
+    outside = (~hull)[None, None].float()
+    surface = (hull & (max_pool3d(outside, 3, stride=1, padding=1)[0, 0] > 0)).nonzero()
+    every = max(1, -(-len(surface) // POINTS))
+    return surface[::every].to(device).float() * (2 / (len(hull) - 1)) - 1

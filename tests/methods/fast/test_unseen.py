@@ -8,7 +8,7 @@ from ball_run import HEIGHT, WIDTH, around
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, unseen_points
+from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, MANY, unseen_points
 from taichi_idr.stereo.surface_points import SurfacePoints
 from taichi_idr.types import Cameras
 
@@ -44,6 +44,21 @@ def test_what_no_camera_faces_is_unseen(elevation):
     assert ((facing(found, cameras) > LEAST_FACING + SLACK).sum(dim=0) < FEWEST).all()
     poles = found.points[:, 2].abs() > 0.9 * RADIUS
     assert poles.any() and (elevation == BESIDE or (found.points[:, 2] < 0.5 * RADIUS).all())
+
+
+def test_a_hollow_has_no_surface():
+    cameras = around(6, elevation=BESIDE)
+    ball = distance_of_ball()
+    whole, hollow = (unseen(distance, cameras) for distance in (ball, torch.maximum(ball, -0.3 - ball)))
+    assert torch.equal(whole.points, hollow.points)
+
+
+def test_a_few_points_have_less_weight():
+    """And each as much as one of many, up to the whole weight."""
+    many, few = (unseen(distance_of_ball(resolution), around(6, elevation=BESIDE)) for resolution in (64, 40))
+    assert len(few) < MANY < len(many)
+    assert (many.confidence == 1).all()
+    torch.testing.assert_close(few.confidence, torch.full_like(few.confidence, len(few) / MANY))
 
 
 def test_what_another_part_hides_is_unseen():
