@@ -1,6 +1,6 @@
 # Needs python3 (3.10 to 3.13, with the venv module) and make; everything else is installed into .venv.
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    torch without CUDA: a much smaller download on Linux
-#   make test PYTEST_ARGS="-k march --arch vulkan"                options for pytest
+#   make test PYTEST_ARGS="-k march --arch vulkan" WORKERS=0      options for pytest, and all of it in one process
 #   make bench BENCH_ARGS="hash --arch cpu --arch vulkan"         cases and options for tidr bench
 
 PYTHON ?= python3
@@ -8,13 +8,18 @@ TORCH_INDEX ?=
 TIDR_TEST_DATA ?= $(CURDIR)/../shared/data
 DEMO ?= runs/demo
 PYTEST_ARGS ?=
+WORKERS ?= 2
 BENCH_ARGS ?=
 export TIDR_TEST_DATA
+# Without byte code every process that a test starts compiles torch again, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 RUN := $(VENV)/bin/python
 # Compiling what is never imported takes longer than the rest of the installation.
 INSTALL := $(RUN) -m pip --quiet --quiet --disable-pip-version-check install --no-compile -c constraints.txt
+# In the order of conftest.py, a file's tests in one process: they share fits.
+PYTEST := $(RUN) -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 SOURCES := taichi_idr kernels cli tests examples benchmarks
 
 .DEFAULT_GOAL := help
@@ -32,10 +37,10 @@ demo: $(VENV)/.stamp
 	$(RUN) -m taichi_idr demo --out "$(DEMO)"
 
 test: $(VENV)/.stamp-dev
-	$(RUN) -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.stamp-dev
-	$(RUN) -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 check: $(VENV)/.stamp-dev
 	$(RUN) -m ruff check $(SOURCES)

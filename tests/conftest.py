@@ -1,7 +1,8 @@
 """What every test shares: backend, order by precision, random numbers, data that is not in the repository.
 
 `pytest --arch vulkan` runs the kernels on another backend; `@pytest.mark.precision("float64")` asks for kernels in
-double precision; tests are ordered by it, because every change of precision compiles all kernels anew.
+double precision; tests are ordered by it, because every change of precision compiles all kernels anew. Where several
+processes share the tests (`make test`), those of a file and precision stay together, with the fits that they share.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=_precision_of)
+    distributed = hasattr(config, "workerinput")
     for item in items:
+        if distributed:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.name}, {_precision_of(item)}"))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
         if item.get_closest_marker("autodiff") and config.getoption("--arch") == "vulkan":
