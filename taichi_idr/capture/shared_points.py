@@ -5,6 +5,9 @@ Photos of an object from all around have other medians because they show other s
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool3d, normalize
@@ -21,11 +24,22 @@ FEWEST_PHOTOS = 3
 ROUNDS = 20
 ALIKE = 0.3  # EV: what differs by more counts less
 NEIGHBOURS = 4
+BESIDE = 0.5  # cosine between the directions to photos that are compared
+LEAST_SHARED = 10  # points that a usual photo shows, below which nothing is known of exposures
+DEVIATION = 1.4826  # of a normal distribution, over its median absolute deviation
 TINY = 1e-9
 
 
-def estimated_stops(photos: Photos, cameras: Cameras, hull: Tensor) -> Tensor:
-    """Exposure (V, 3) of V photos in EV, the median photo's 0 in each channel; 0 of photos that share no point.
+class EstimatedStops(NamedTuple):
+    """stops (V, 3): exposures in EV, the median photo's 0 in each channel. error: standard error of a usual photo's,
+    were its points' errors independent; infinite where photos share too few points."""
+
+    stops: Tensor
+    error: float
+
+
+def estimated_stops(photos: Photos, cameras: Cameras, hull: Tensor) -> EstimatedStops:
+    """Exposures of V photos; 0 of those that share no point.
 
     cameras: V, camera -> normalised. hull (M, M, M) bool over [-1, 1]^3. What photos show of points is explained by
     every point's light and every photo's exposure: least absolute deviations, nearly, by weighted means in turn.
@@ -37,20 +51,25 @@ def estimated_stops(photos: Photos, cameras: Cameras, hull: Tensor) -> Tensor:
         points = ((light - stops[:, None]) * weight).sum(dim=0) / weight.sum(dim=0).clamp(min=TINY)
         stops = ((light - points) * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=TINY)
         weight = shown / (ALIKE + (light - points - stops[:, None]).abs())
-    return stops - stops.quantile(0.5, dim=0)
+    error = _error(light - points - stops[:, None], (shown > 0).all(dim=2))
+    return EstimatedStops(stops - stops.quantile(0.5, dim=0), error)
 
 
 def spread_beside_neighbours(stops: Tensor, cameras: Cameras) -> float:
     """Robust deviation in EV of photos' exposures (V, 3) from those of the photos taken from beside them.
 
-    Gloss and shadows change smoothly from side to side, exposures need not. 0 of fewer than three photos.
+    Gloss and shadows change smoothly from side to side, exposures need not. 0 where half of the photos have fewer than
+    two beside them.
     """
     count = min(NEIGHBOURS, len(stops) - 1)
     if count < 2:
         return 0.0
-    outward, mean = normalize(cameras.centres.double(), dim=1), stops.mean(dim=1).cpu().double()
-    near = (outward @ outward.T).fill_diagonal_(-torch.inf).topk(count, dim=1).indices.cpu()
-    return 1.4826 * float((mean - mean[near].quantile(0.5, dim=1)).abs().quantile(0.5))
+    outward, mean = normalize(cameras.centres.double().cpu(), dim=1), stops.mean(dim=1).cpu().double()
+    cosine, near = (outward @ outward.T).fill_diagonal_(-torch.inf).topk(count, dim=1)
+    others = torch.where(cosine > BESIDE, mean[near], torch.nan).nanquantile(0.5, dim=1)
+    compared = (cosine > BESIDE).sum(dim=1) >= 2
+    apart = (mean - others).abs()[compared]
+    return DEVIATION * float(apart.quantile(0.5)) if 2 * len(apart) > len(stops) else 0.0
 
 
 def shown_light(photos: Photos, cameras: Cameras, hull: Tensor) -> tuple[Tensor, Tensor]:
@@ -86,6 +105,15 @@ def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> 
     rays = Rays(centre.expand_as(points).contiguous(), normalize(towards, dim=1))
     depth = first_occupied(hull, rays)
     return (depth >= 0) & (depth > towards.norm(dim=1) - clearance)
+
+
+def _error(difference: Tensor, shown: Tensor) -> float:
+    """Standard error of a usual photo's exposure, by how far what is shown (V, N) bool differs from what was explained
+    (V, N, 3)."""
+    usual_count = int(shown.sum(dim=1).median())
+    if usual_count < LEAST_SHARED:
+        return math.inf
+    return DEVIATION * float(difference.mean(dim=2).abs()[shown].median()) / math.sqrt(usual_count)
 
 
 def _surface(hull: Tensor, device: torch.device) -> Tensor:

@@ -15,7 +15,7 @@ from taichi_idr.capture.exposure import exposed, exposure_line, stops_between
 from taichi_idr.capture.formats.catalogue import find_capture
 from taichi_idr.capture.pixels import Photos
 from taichi_idr.capture.reading import read_capture
-from taichi_idr.capture.shared_points import estimated_stops, spread_beside_neighbours
+from taichi_idr.capture.shared_points import EstimatedStops, estimated_stops, spread_beside_neighbours
 from taichi_idr.ops.visual_hull import visual_hull
 from taichi_idr.types import Capture, CaptureReading
 
@@ -32,9 +32,13 @@ def capture(tmp_path: Path) -> Capture:
     return read_capture(folder, reading, layout=find_capture(folder, reading))
 
 
-def estimate(capture: Capture) -> torch.Tensor:
+def estimated(capture: Capture) -> EstimatedStops:
     hull = visual_hull(capture.masks, capture.cameras, 48)
     return estimated_stops(Photos(capture, torch.device("cpu")), capture.cameras, hull)
+
+
+def estimate(capture: Capture) -> torch.Tensor:
+    return estimated(capture).stops
 
 
 @pytest.mark.parametrize("stops", [-1.0, 0.5, 1.0])
@@ -89,6 +93,33 @@ def test_what_is_ignored_says_nothing(capture):
     images[2][ignored] //= 3
     told = replace(capture, images=images, ignored=(None, None, ignored, *[None] * (VIEWS - 3)))
     assert abs(estimate(told)[2].mean()) < BY_POINTS < abs(estimate(replace(capture, images=images))[2].mean())
+
+
+def test_more_photos_make_exposures_surer(capture):
+    """Every fourth shows other sides than the next."""
+    few = replace(
+        capture,
+        cameras=capture.cameras[range(0, VIEWS, 4)],
+        **{part: getattr(capture, part)[::4] for part in ("images", "masks", "names")},
+    )
+    assert 0 < estimated(capture).error < 0.7 * estimated(few).error < 1
+
+
+def test_photos_of_opposite_sides_are_not_compared(capture):
+    third = replace(
+        capture,
+        cameras=capture.cameras[range(0, VIEWS, 8)],
+        images=differently_exposed(capture.images[::8], [1.0, 0.0, -1.0]),
+        **{part: getattr(capture, part)[::8] for part in ("masks", "names")},
+    )
+    assert spread_beside_neighbours(estimate(third), third.cameras) == 0
+
+
+def test_photos_that_share_few_points_tell_nothing(capture):
+    pair = replace(
+        capture, cameras=capture.cameras[[0, 1]], **{p: getattr(capture, p)[:2] for p in ("images", "masks", "names")}
+    )
+    assert estimated(pair).error == np.inf and not estimate(pair).any()
 
 
 def test_two_photos_are_too_few_to_differ():

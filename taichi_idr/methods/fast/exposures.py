@@ -15,6 +15,7 @@ from .settings import ExposureConfig
 LIFTED = 1 + 2 * LIFT  # what is added to colours in [-1, 1], which an exposure then multiplies
 GREY = 0.5 + LIFT  # lifted colour in [0, 1] of the pixels that stand for what was known before
 NOISE = 0.02  # lifted colour; deviations below it count as squares, larger ones as they are
+SURE = 8.0  # standard errors of a photo's exposure: points that lie together err alike
 FITTED = "each photo's is fitted (exposure.mode)"
 SHADE_OF_WHITE = 1.0  # colour in [-1, 1] of a channel that is as bright as a file can say
 
@@ -38,9 +39,9 @@ class PhotoExposures:
         """
         if self.config.mode == "off" or (self.config.mode == "auto" and rough) or not bool(hull.any()):
             return
-        stops = estimated_stops(photos, cameras, hull)
+        stops, error = estimated_stops(photos, cameras, hull)
         spread = spread_beside_neighbours(stops, cameras)
-        if self.config.mode == "auto" and spread > self.config.least_spread:
+        if self.config.mode == "auto" and spread > max(self.config.least_spread, SURE * error):
             warn(f"exposure differs by about {spread:.1f} EV from photo to photo: {FITTED}")
         elif self.config.mode == "auto":
             return
