@@ -18,7 +18,8 @@ def fit(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
     until: Annotated[
-        float | None, typer.Option(metavar="MINUTES", help="As many steps as there is time for, --steps aside.")
+        str | None,
+        typer.Option(metavar="MINUTES|converged", help="As many steps as there is time for, or as many as help."),
     ] = None,
     rays: Annotated[int | None, typer.Option(min=1, help="Rays per step.")] = None,
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
@@ -58,7 +59,7 @@ def fit(
         assignments=assignments or [],
         steps=steps,
         time_limit=time_limit,
-        until=until,
+        until=_end(until),
         rays=rays,
         downscale=downscale,
         seed=seed,
@@ -81,3 +82,16 @@ def fit(
     for line in summary.exposure_lines:
         typer.echo(line)
     typer.echo(f"verdict   {summary.verdict}")
+    if summary.steps_line:
+        typer.echo(f"more      {summary.steps_line}")
+
+
+def _end(until: str | None) -> float | Literal["converged"] | None:
+    """What --until says."""
+    if until is None or until == "converged":
+        return until
+    try:
+        return float(until)
+    except ValueError:
+        wanted = f"{until!r} is neither a number of minutes nor 'converged'"
+        raise typer.BadParameter(wanted, param_hint="--until") from None

@@ -61,12 +61,12 @@ class MlpGeometryConfig(Group):
 
 
 class RadianceConfig(Group):
-    """Neural renderer M(x, n, v, z, encoding) -> colour in [-1, 1]; modes leave out an input (NET-7)."""
+    """Neural renderer M(x, n, v, z, encoding) -> colour in [-1, 1]; modes leave out an input (NET-7), or add one."""
 
     width: int = Field(default=128, ge=8)
     hidden_layers: int = Field(default=3, ge=1)
     view_frequencies: int = Field(default=4, ge=0, description="NET-1 on the view direction")
-    mode: Literal["idr", "no_view_dir", "no_normal"] = "idr"
+    mode: Literal["idr", "no_view_dir", "no_normal", "reflected"] = "idr"
 
 
 class ProxyConfig(Group):
@@ -218,5 +218,6 @@ class FitConfig(Group):
     until: float | None = Field(
         default=None, gt=0, description="minutes that the fit takes in all: its steps are as many as there is time for"
     )
+    until_converged: bool = Field(default=False, description="whether it goes on while more steps help")
     cameras: CamerasConfig = CamerasConfig()
     log: LogConfig = LogConfig()

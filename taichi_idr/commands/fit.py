@@ -30,7 +30,7 @@ def fit_capture(
     assignments: list[str] | None = None,
     steps: int | None = None,
     time_limit: float | None = None,
-    until: float | None = None,
+    until: float | Literal["converged"] | None = None,
     rays: int | None = None,
     downscale: int | None = None,
     seed: int | None = None,
@@ -48,7 +48,8 @@ def fit_capture(
 ) -> FitSummary:
     """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
 
-    time_limit: seconds of this call. until: minutes of the whole fit, which has as many steps as there is time for.
+    time_limit: seconds of this call. until: minutes of the whole fit, which has as many steps as there is time for; or
+    "converged", which goes on from the last step until more of them help little.
     cameras: None leaves it to the settings. init_cameras: poses to start from, a file
     in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
     ignore: folder, likewise, of pictures of what no loss may use, white on black; by default the capture's `ignore/`.
@@ -62,12 +63,12 @@ def fit_capture(
     Raises the TidrErrors of the capture, UsageError, InputMissing, CannotCreate, Locked, WriteFailed, BadInput (a run
     of other settings), Diverged, Stopped.
     """
-    if steps is not None and until is not None:
-        raise UsageError("two ends of one fit", where=f"--steps {steps} --until {until:g}", todo="give one of them")
+    minutes, converged = (None, True) if until == "converged" else (until, None)
+    if steps is not None and minutes is not None:
+        raise UsageError("two ends of one fit", where=f"--steps {steps} --until {minutes:g}", todo="give one of them")
     groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
-    config = make_config(
-        preset, assignments or [], **groups, time_limit=time_limit, until=until, downscale=downscale, seed=seed
-    )
+    ends = {"time_limit": time_limit, "until": minutes, "until_converged": converged}
+    config = make_config(preset, assignments or [], **groups, **ends, downscale=downscale, seed=seed)
     method = method_of(config)
     if config.cameras.train and not method.trains_cameras:
         why = f"method {method.name} takes them as they are"

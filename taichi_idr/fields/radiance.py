@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from ..config import RadianceConfig
 from .encodings import positional_encoding
@@ -14,7 +15,11 @@ from .sample import GeometrySample
 
 
 class Radiance(nn.Module):
-    """M(x, n, v, z, encoding) in [-1, 1]^3 (NET-6; the hash encoding at x is a further input); modes of NET-7."""
+    """M(x, n, v, z, encoding) in [-1, 1]^3 (NET-6; the hash encoding at x is a further input); modes of NET-7.
+
+    In mode `reflected` it also knows where a mirror there would look from the camera: what is shiny depends on little
+    else (Verbin et al., Ref-NeRF, CVPR 2022, equation 4).
+    """
 
     def __init__(
         self,
@@ -37,6 +42,8 @@ class Radiance(nn.Module):
     def forward(self, points: Tensor, directions: Tensor, geometry: GeometrySample) -> Tensor:
         """Colours (N, 3) at points (N, 3) seen along unit ray directions (N, 3), surface data in `geometry`."""
         parts = [points]
+        if self.config.mode == "reflected":
+            parts.append(positional_encoding(reflected(directions, geometry.gradient), self.config.view_frequencies))
         if self.config.mode != "no_view_dir":
             parts.append(positional_encoding(-directions, self.config.view_frequencies))  # NET-9: surface to camera
         if self.config.mode != "no_normal":
@@ -47,8 +54,14 @@ class Radiance(nn.Module):
         return torch.tanh(self.layers[-1](hidden))
 
 
+def reflected(directions: Tensor, normals: Tensor) -> Tensor:
+    """Unit directions (N, 3) of light after a mirror with normals (N, 3), of any length."""
+    unit = normalize(normals, dim=1)
+    return directions - 2 * (directions * unit).sum(dim=1, keepdim=True) * unit
+
+
 def renderer_layer_shapes(config: RadianceConfig, geometry_width: int) -> list[tuple[int, int]]:
     """(inputs, outputs) of every layer (NET-6, NET-7)."""
-    view = 0 if config.mode == "no_view_dir" else 3 * (1 + 2 * config.view_frequencies)
+    view = {"no_view_dir": 0, "reflected": 2}.get(config.mode, 1) * 3 * (1 + 2 * config.view_frequencies)
     normal = 0 if config.mode == "no_normal" else 3
     return list(pairwise([3 + view + normal + geometry_width, *[config.width] * config.hidden_layers, 3]))

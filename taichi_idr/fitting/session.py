@@ -25,12 +25,13 @@ from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
-from ..runs.contents import EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
+from ..runs.contents import COURSE, EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
 from ..runs.folder import RunFolder
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
 from .budget import Budget
 from .camera_log import CameraLog, movement_lines
+from .convergence import WORTH_DB, Convergence, ErrorCurve
 from .interrupts import Interrupts
 from .judging import judge_fit
 from .preview import write_preview
@@ -42,6 +43,7 @@ SHOWN = ("loss", "psnr_db", "mask_iou", "hits")
 """Of what is logged, in the line that a fit shows."""
 SHORT_CHECK = 3  # lines about single photos
 SETUP_STOPPED = "run the same command again"
+MORE_STEPS = "half as many steps again would gain about {:.1f} dB: --until converged goes on"
 NOT_JUDGED = "none, for lack of time; tidr eval gives one"
 
 Watch = Callable[[Trainer], None]
@@ -52,7 +54,8 @@ class FitSummary:
     """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU.
 
     names: of the V views. movement: of their cameras, world units, where they were trained. stops: (V, 3) EV, exposures
-    of the photos, where they were fitted. judgement: None where there was no time for it.
+    of the photos, where they were fitted. judgement: None where there was no time for it. steps_line: whether more
+    steps would help, where that is known.
     """
 
     run: Path
@@ -64,6 +67,7 @@ class FitSummary:
     movement: CameraMovement | None
     stops: np.ndarray | None = None
     judgement: Judgement | None = None
+    steps_line: str = ""
 
     @property
     def verdict(self) -> str:
@@ -144,7 +148,8 @@ class _Fit:
         self.overlaps: list[float] = []
         self.skipped, self.rolled_back = 0, False
         self.last: dict[str, float] = {}
-        self.budget = Budget(config.until, lambda: self.seconds) if config.until else None
+        self.error_curve = ErrorCurve()
+        self.ending = self._ending()
 
     def run(self) -> FitSummary:
         """Start or go on, until the last step, the time limit, or a signal."""
@@ -162,6 +167,7 @@ class _Fit:
             Progress(trainer.total_steps, self.rays, time_limit=self.config.time_limit) as progress,
         ):
             self.watch(trainer)
+            self._plan(progress)
             while trainer.steps_done < trainer.total_steps and not self._out_of_time():
                 with suppress(_Paused):
                     trainer.prepare(self._pause)
@@ -197,7 +203,22 @@ class _Fit:
         trainer, log = self.trainer, self.camera_log
         movement = log.movement(self._cameras) if log else None
         numbers = (trainer.steps_done, self.seconds, self.last_psnr, self.last_iou)
-        return FitSummary(self.folder.path, *numbers, self.capture.names, movement, trainer.exposures(), self._judge())
+        found = (self.capture.names, movement, trainer.exposures(), self._judge(), self._steps_line())
+        return FitSummary(self.folder.path, *numbers, *found)
+
+    def _ending(self) -> Budget | Convergence | None:
+        """What finds the last step, where the settings do not say it."""
+        if self.config.until:
+            return Budget(self.config.until, lambda: self.seconds)
+        return Convergence(self.trainer.total_steps, self.error_curve) if self.config.until_converged else None
+
+    def _steps_line(self) -> str:
+        """Whether more steps would help, in words."""
+        if isinstance(self.ending, Convergence):
+            return self.ending.line
+        gain = self.error_curve.expected_gain_db()
+        finished = self.trainer.steps_done == self.trainer.total_steps
+        return MORE_STEPS.format(gain) if finished and gain >= WORTH_DB else ""
 
     def _judge(self) -> Judgement | None:
         """What is wrong is said; None where a signal comes: the fit is done and saved."""
@@ -220,11 +241,13 @@ class _Fit:
         self._save()
 
     def _plan(self, progress: Progress) -> None:
-        """End where the time does, if the fit has a time."""
-        total = self.budget.after_step(self.trainer.steps_done) if self.budget else None
+        """End where the time does, or when more steps would not help, if the fit was told to."""
+        total = self.ending.after_step(self.trainer.steps_done) if self.ending else None
         if total is not None:
             self.trainer.total_steps = total
             progress.end_at(total)
+            if isinstance(self.ending, Convergence):
+                progress.message(f"more      {self.ending.line}{', ' if self.ending.line else ''}going on to {total}")
 
     def _pause(self) -> None:
         if self.interrupts.pending:
@@ -239,6 +262,7 @@ class _Fit:
     def _step(self, progress: Progress) -> None:
         trainer, log = self.trainer, self.config.log
         report = trainer.step()
+        self.error_curve.note(trainer.progress, report.measured.get("squared_error"))
         if trainer.applied:
             self.skipped = 0
         elif self._skip():
@@ -316,10 +340,12 @@ class _Fit:
         frame = Frame(self._cameras, self.capture.T_world_normalised)
         stops = trainer.exposures()
         exposures = {} if stops is None else {EXPOSURES: torch.from_numpy(stops.copy())}
-        tensors = {**frame.tensors(), **trainer.state(), **history, **exposures}
+        course = prefixed(COURSE, self.error_curve.state())
+        tensors = {**frame.tensors(), **trainer.state(), **history, **exposures, **course}
         best_psnr = self.best_psnr if math.isfinite(self.best_psnr) else None
-        course = Course(self.seconds, best_psnr, self.budget.planned if self.budget else None)
-        about = metadata(self.config, self.origin, course)
+        planned = self.ending.planned if self.ending else None
+        before = self.ending.before_db if isinstance(self.ending, Convergence) else None
+        about = metadata(self.config, self.origin, Course(self.seconds, best_psnr, planned, before))
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
             self.camera_log.write(self._cameras)
@@ -330,9 +356,12 @@ class _Fit:
             self.camera_log.load_state(unprefixed(HISTORY, checkpoint.tensors))
         course = Course.of_record(checkpoint.metadata)
         self.seconds_before, self.started = course.seconds, time.monotonic()
+        self.error_curve.load_state(unprefixed(COURSE, checkpoint.tensors))
         same = settings_of(checkpoint.metadata).get("until") == self.config.until
-        if self.budget and course.planned_steps and same:  # else there is another time to plan for
-            self.budget.planned = self.trainer.total_steps = course.planned_steps
+        if self.ending and course.planned_steps and same:  # else there is another time to plan for
+            self.ending.planned = self.trainer.total_steps = course.planned_steps
+            if isinstance(self.ending, Convergence):
+                self.ending.before_db = course.before_db
         self.best_psnr, self.recent_psnr = -math.inf if course.best_psnr_db is None else course.best_psnr_db, []
 
 

@@ -17,6 +17,8 @@ from ..version import __version__
 
 HISTORY = "history"
 """Part that holds the poses of the logged steps, where they were trained."""
+COURSE = "course"
+"""Part that holds the error over the fit's course."""
 EXPOSURES = "exposures"
 """Tensor (V, 3) of the photos' exposures, EV, where they were fitted."""
 _CONFIG = "config"
@@ -81,16 +83,18 @@ class Origin:
 @dataclass(frozen=True)
 class Course:
     """How a fit has gone: seconds of all sessions, the best mean PSNR so far (None before the first), the step
-    at which a fit ends that was given a time, once it is known."""
+    at which a fit ends whose steps were not given, once it is known, and the PSNR when it last went on."""
 
     seconds: float = 0.0
     best_psnr_db: float | None = None
     planned_steps: int | None = None
+    before_db: float | None = None
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Course:
         """From a checkpoint's metadata. Raises KeyError."""
-        return cls(record["seconds"], record["best_psnr_db"], record.get("planned_steps"))
+        later = (record.get("planned_steps"), record.get("before_db"))
+        return cls(record["seconds"], record["best_psnr_db"], *later)
 
 
 def metadata(config: FitConfig, origin: Origin, course: Course) -> dict[str, Any]:

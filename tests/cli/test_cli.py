@@ -178,6 +178,7 @@ class TestArguments:
                 camera_lines=["cameras   turned"],
                 exposure_lines=["exposure  fitted"],
                 verdict="good",
+                steps_line="would help",
             )
 
         stand_in("commands.fit", "fit_capture", fit_capture)
@@ -216,6 +217,7 @@ class TestArguments:
             "cameras   turned",
             "exposure  fitted",
             "verdict   good",
+            "more      would help",
         ]
 
     def test_what_was_noticed_before_a_refusal_is_said_with_it(
@@ -247,6 +249,21 @@ class TestArguments:
         assert {name for name, value in seen.items() if value is None} == {
             "steps", "time_limit", "until", "rays", "downscale", "seed", "threads", "cameras", "init_cameras", "ignore"
         }  # fmt: skip
+
+    def test_a_fit_goes_on_until_it_has_converged(self, stand_in: Callable[..., None]) -> None:
+        seen: dict[str, Any] = {}
+
+        def fit_capture(_: Path, **options: Any) -> None:
+            seen.update(options)
+            raise errors.Diverged("enough")
+
+        stand_in("commands.fit", "fit_capture", fit_capture)
+        assert run(["fit", "photos", "--until", "converged"]) == 76
+        assert seen["until"] == "converged"
+
+    def test_another_end_is_a_usage_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(["fit", "photos", "--until", "dawn"]) == 2
+        assert "'dawn' is neither a number of minutes nor 'converged'" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         ("command", "module", "function"),

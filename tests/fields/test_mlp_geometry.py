@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.config import MlpGeometryConfig, RadianceConfig
@@ -14,7 +16,7 @@ from taichi_idr.errors import UsageError
 from taichi_idr.fields.encodings import PointEncoding, positional_encoding
 from taichi_idr.fields.layers import WeightNormLinear
 from taichi_idr.fields.mlp_geometry import MlpGeometry, layer_shapes
-from taichi_idr.fields.radiance import Radiance, renderer_layer_shapes
+from taichi_idr.fields.radiance import Radiance, reflected, renderer_layer_shapes
 from taichi_idr.fields.sample import GeometrySample
 from taichi_idr.methods.idr.released import from_official, to_official
 from taichi_idr.methods.idr.settings import IdrConfig
@@ -64,7 +66,7 @@ def test_networks_have_the_published_sizes(generator):
 
 @pytest.mark.parametrize(
     ("mode", "features", "inputs"),
-    [("idr", 256, 289), ("no_view_dir", 256, 262), ("no_normal", 256, 286), ("idr", 0, 33)],
+    [("idr", 256, 289), ("no_view_dir", 256, 262), ("no_normal", 256, 286), ("idr", 0, 33), ("reflected", 256, 316)],
 )
 def test_renderer_modes_leave_out_an_input(generator, mode, features, inputs):
     """NET-7: widths, and the colour that does not move with what is left out."""
@@ -77,6 +79,31 @@ def test_renderer_modes_leave_out_an_input(generator, mode, features, inputs):
     assert (v.grad is None) == (mode == "no_view_dir")
     assert (n.grad is None) == (mode == "no_normal")
     assert x.grad is not None
+
+
+def test_a_mirror_s_view_is_reflected():
+    """Straight on it looks back, at a slant to the other side, along the surface on; whatever the normal's length."""
+    half = math.sqrt(0.5)
+    directions = torch.tensor([[0.0, 0, 1], [half, 0, half], [1, 0, 0]])
+    expected = torch.tensor([[0.0, 0, -1], [half, 0, -half], [1, 0, 0]])
+    for length in (0.3, 1.0, 2.0):
+        normals = torch.tensor([[0.0, 0, -length]]).expand(3, 3)
+        torch.testing.assert_close(reflected(directions, normals), expected)
+
+
+def test_a_reflecting_renderer_knows_where_a_mirror_looks(generator):
+    """Without its other inputs, two directions and normals with the same mirrored view have one colour."""
+    radiance = Radiance(RadianceConfig(mode="reflected", width=8, hidden_layers=1), 0, torch.device("cpu"), generator)
+    width = 3 * (1 + 2 * radiance.config.view_frequencies)
+    with torch.no_grad():
+        radiance.layers[0].weight[:, 3 + width :] = 0  # view and normal as they are
+    straight, tilted = torch.tensor([[0.0, 0, 1]]), torch.tensor([[0.0, math.sin(0.4), -math.cos(0.4)]])
+    aside = torch.tensor([[0.0, math.sin(0.8), math.cos(0.8)]])
+    alike = normalize(reflected(straight, tilted) - aside, dim=1)
+    sample = partial(GeometrySample, torch.zeros(1), feature=torch.empty(1, 0), encoding=torch.empty(1, 0))
+    shown = [radiance(torch.zeros(1, 3), *seen) for seen in ((straight, sample(tilted)), (aside, sample(alike)))]
+    torch.testing.assert_close(*shown)
+    assert not torch.allclose(radiance(torch.zeros(1, 3), aside, sample(tilted)), shown[0], atol=1e-3)
 
 
 def test_encodings_as_released_and_as_printed():

@@ -24,6 +24,7 @@ IDR = [
 ]  # fmt: skip
 SMALL = {"fast": FAST, "idr": IDR}
 RENDERER = ["radiance.mode=no_view_dir", "radiance.mode=no_normal", "geometry.features=0", "loss.mask_weight=0"]
+FASTS = [*RENDERER[1:3], "radiance.mode=reflected"]
 GEOMETRY = ["geometry.position_frequencies=0", "geometry.encoding=paper", "geometry.initialisation=random"]
 
 
@@ -39,7 +40,8 @@ def fit(capture: Path, out: Path, preset: str, *changes: str, steps: int = 2) ->
 
 
 @pytest.mark.parametrize(
-    ("preset", "change"), [("idr", c) for c in [*RENDERER, *GEOMETRY]] + [("fast", c) for c in RENDERER[1:3]]
+    ("preset", "change"),
+    [("idr", c) for c in [*RENDERER, *GEOMETRY]] + [("fast", c) for c in FASTS],
 )
 def test_an_ablation_is_one_flag(capture, tmp_path, preset, change):
     """NET-2, NET-7 and the ablations of section 9: two steps move the networks, and the run can be loaded."""
