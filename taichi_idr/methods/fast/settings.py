@@ -48,7 +48,7 @@ class ScheduleConfig(Group):
         default=0.1, ge=0, description="how far the surroundings reach, in sizes of the object's box"
     )
     hull_resolution: int = Field(default=96, ge=16, le=256, description="visual hull that the fit starts from")
-    hull_steps: int = Field(default=300, ge=1, description="steps of fitting the field to the hull's distance")
+    hull_steps: int = Field(default=150, ge=1, description="steps of fitting the field to the hull's distance")
 
 
 class FastLossConfig(LossConfig):
