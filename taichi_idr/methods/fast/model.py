@@ -17,6 +17,7 @@ from ...fields.sample import GeometrySample
 from ...tracing.lattice import ProxyLattice, interpolate
 from ...tracing.proxy import trace_proxy
 from ...types import Hits, Rays
+from .inside import enclosed
 from .settings import FastConfig
 
 HULL_MARGIN = 2.0  # cells of the hull's lattice by which its stairs and smoothing may err
@@ -45,6 +46,7 @@ class FastModel(FieldModel):
         self.register_buffer("hull", hull)
         self._viewing: ProxyLattice | None = None
         self._possible: Tensor | None = None
+        self._enclosed: Tensor | None = None
 
     @property
     def radius(self) -> float:
@@ -74,6 +76,7 @@ class FastModel(FieldModel):
         self.hull.copy_(distance)
         self._possible = None
         self.lattice.values.clamp_(min=self._least_distance())
+        self.lattice_changed()
         self.field_changed()
 
     def possible(self) -> Tensor:
@@ -81,6 +84,16 @@ class FastModel(FieldModel):
         if self._possible is None:
             self._possible = self._least_distance() < 2 * self.lattice.cell
         return self._possible
+
+    def enclosed(self) -> Tensor:
+        """Points (M, M, M) bool of the training lattice deep below the surface."""
+        if self._enclosed is None:
+            self._enclosed = enclosed(self.lattice.values)
+        return self._enclosed
+
+    def lattice_changed(self) -> None:
+        """The training lattice has other values."""
+        self._enclosed = None
 
     def _least_distance(self) -> Tensor:
         """What the hull bounds f by at the lattice's points (M, M, M)."""
@@ -123,6 +136,7 @@ class FastModel(FieldModel):
         super().load_tensors(tensors)
         self._possible = None
         self.lattice.values.copy_(tensors["lattice"])
+        self.lattice_changed()
 
     def field_changed(self) -> None:
         self._viewing = None

@@ -17,6 +17,7 @@ from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_
 from ..trainer import StepReport
 from .exposures import PhotoExposures
 from .initial_shape import off_surface
+from .inside import hollow_loss
 from .model import FastModel
 from .photo_consistency import PhotoConsistency
 from .schedules import doublings_at
@@ -65,7 +66,7 @@ class Terms:
         # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
         encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held)]))
         sdf, gradient = geometry.value_and_gradient(encoded)
-        end = count_traced + len(regular)
+        end, box = count_traced + len(regular), regular[: config.eikonal_points]
         normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points : end]
         lemma = (depth, sdf[:count_traced], normal)
         points, clamped = surface_points(surface_rays.origins, surface_rays.directions, *lemma, grazing=config.grazing)
@@ -84,6 +85,7 @@ class Terms:
             "eikonal": config.eikonal_weight * eikonal_loss(gradient[:end]),
             "smooth": config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside),
             **self._of_held(sdf[end:], gradient[end:], held),
+            "hollow": config.hollow_weight * hollow_loss(sdf[count_traced:][: len(box)], box, self.model.enclosed()),
             "consistency": self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced], progress),
         }
         measured = {

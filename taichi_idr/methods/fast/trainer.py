@@ -198,6 +198,8 @@ class FastTrainer(Trainer):
         elif rest == 0:
             swept = {"sweep": turn, "sweeps": proxy.sweeps, "possible": self.model.possible()}
             self.model.lattice.refresh_near_surface(self.model.surface, proxy.band, **swept)
+        if rest == 0:
+            self.model.lattice_changed()
 
     def _refresh_unseen(self) -> None:
         """Silhouettes soon know the shape better than the hull, whose lattice is coarse."""

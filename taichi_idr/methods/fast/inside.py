@@ -1,0 +1,33 @@
+"""What the surface encloses: photos say nothing about it, and a network that hollows it out may break through."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import binary_dilation
+from skimage.measure import label
+from torch import Tensor
+from torch.nn.functional import relu
+
+DEPTH = 2  # cells below the surface from which a point counts as deep
+
+
+def enclosed(distance: Tensor) -> Tensor:
+    """Points (M, M, M) bool, deep below the surface, hollows among them: no air that meets the border is near.
+
+    distance (M, M, M): signed.
+    """
+    air = np.asarray(label((distance >= 0).cpu().numpy(), connectivity=1))
+    is_outside = np.zeros(air.max() + 1, bool)
+    for axis in range(3):
+        is_outside[np.take(air, (0, -1), axis)] = True
+    is_outside[0] = False  # not air
+    near_air = binary_dilation(is_outside[air], np.ones((3, 3, 3), bool), iterations=DEPTH)
+    return torch.from_numpy(np.logical_not(near_air)).to(distance.device)
+
+
+def hollow_loss(sdf: Tensor, points: Tensor, deep: Tensor) -> Tensor:
+    """Mean over all points (N, 3), of the values sdf (N,) that are not below minus a cell at those in `deep` cells."""
+    cell = 2 / (len(deep) - 1)
+    x, y, z = ((points.detach() + 1) / cell).round().long().clamp(0, len(deep) - 1).unbind(dim=1)
+    return (relu(sdf + cell) * deep[x, y, z]).sum() / max(len(points), 1)
