@@ -12,8 +12,8 @@ from torch.nn.functional import relu
 DEPTH = 2  # cells below the surface from which a point counts as deep
 
 
-def enclosed(distance: Tensor) -> Tensor:
-    """Points (M, M, M) bool, deep below the surface, hollows among them: no air that meets the border is near.
+def solid(distance: Tensor) -> Tensor:
+    """Points (M, M, M) bool that the surface encloses, hollows among them: all but air that meets the border.
 
     distance (M, M, M): signed.
     """
@@ -22,7 +22,12 @@ def enclosed(distance: Tensor) -> Tensor:
     for axis in range(3):
         is_outside[np.take(air, (0, -1), axis)] = True
     is_outside[0] = False  # not air
-    near_air = binary_dilation(is_outside[air], np.ones((3, 3, 3), bool), iterations=DEPTH)
+    return torch.from_numpy(np.logical_not(is_outside[air])).to(distance.device)
+
+
+def enclosed(distance: Tensor) -> Tensor:
+    """Of these, the points deep below the surface."""
+    near_air = binary_dilation((~solid(distance)).cpu().numpy(), np.ones((3, 3, 3), bool), iterations=DEPTH)
     return torch.from_numpy(np.logical_not(near_air)).to(distance.device)
 
 

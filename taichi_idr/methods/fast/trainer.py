@@ -193,13 +193,14 @@ class FastTrainer(Trainer):
     def _refresh_lattice(self) -> None:
         proxy = self.config.proxy
         turn, rest = divmod(self.steps_done, proxy.refresh_interval)
+        if rest:
+            return
         if self.steps_done == 0:
             self.model.lattice.refresh(self.model.surface)
-        elif rest == 0:
+        else:
             swept = {"sweep": turn, "sweeps": proxy.sweeps, "possible": self.model.possible()}
             self.model.lattice.refresh_near_surface(self.model.surface, proxy.band, **swept)
-        if rest == 0:
-            self.model.lattice_changed()
+        self.model.lattice_changed()
 
     def _refresh_unseen(self) -> None:
         """Silhouettes soon know the shape better than the hull, whose lattice is coarse."""

@@ -7,7 +7,6 @@ elsewhere moves them: they sank in by millimetres (docs/decisions/0025-silhouett
 from __future__ import annotations
 
 import torch
-from scipy.ndimage import binary_fill_holes
 from torch import Tensor
 from torch.nn.functional import max_pool3d, normalize
 
@@ -16,6 +15,7 @@ from ...capture.shared_points import CLEARANCE, in_photo, in_sight
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ...types import Cameras
+from .inside import solid
 
 LEAST_FACING = 0.2  # cosine between normal and view, below which a photo says little about a point
 FEWEST = 2  # photos that show a point well enough that the loss can place it
@@ -30,8 +30,8 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
     distance (M, M, M): signed, over [-1, 1]^3. cameras: V, camera -> normalised; sizes (V, 2): their photos' height and
     width, pixels.
     """
-    solid = torch.from_numpy(binary_fill_holes((distance < 0).cpu().numpy()))
-    distance, hull, cell = distance.to(sizes.device), solid.to(sizes.device), 2 / (len(distance) - 1)
+    distance, cell = distance.to(sizes.device), 2 / (len(distance) - 1)
+    hull = solid(distance)
     points, normals = _surface(distance, hull)
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
     shown = torch.zeros_like(points[:, 0])
@@ -47,13 +47,13 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
     return SurfacePoints(points[unseen], normals[unseen], confidence)
 
 
-def _surface(distance: Tensor, solid: Tensor) -> tuple[Tensor, Tensor]:
+def _surface(distance: Tensor, hull: Tensor) -> tuple[Tensor, Tensor]:
     """At most MOST points (N, 3) where the distance changes sign, evenly from all, and unit normals there.
 
-    Not the walls of hollows, which are solid (M, M, M) bool.
+    Not the walls of hollows, which are filled in hull (M, M, M) bool.
     """
     cell = 2 / (len(distance) - 1)
-    beside_air = max_pool3d((~solid)[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0
+    beside_air = max_pool3d((~hull)[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0
     near = ((distance.abs() < cell / 2) & beside_air).nonzero()
     near = near[:: max(1, -(-len(near) // MOST))].to(distance) * cell - 1
     steps = cell * torch.eye(3, dtype=near.dtype, device=near.device)
