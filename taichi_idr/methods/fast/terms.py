@@ -15,6 +15,7 @@ from ...stereo.surface_points import SurfacePoints
 from ...types import Hits, Rays
 from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_loss
 from ..trainer import StepReport
+from .adrift import adrift_loss
 from .exposures import PhotoExposures
 from .initial_shape import off_surface
 from .inside import hollow_loss
@@ -28,6 +29,7 @@ Held = tuple[str, SurfacePoints, float]
 Lemma = tuple[Tensor, Tensor, Tensor]
 """Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
 UNSEEN_PER_STEP = 128  # points
+ADRIFT_PER_STEP = 128
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
@@ -35,7 +37,7 @@ class Terms:
     """What the terms need beside a batch: the model, the poses, all photos, random numbers.
 
     known: points of the surface that photos agree on, where a fit has begun with some; unseen: of the first shape,
-    where photos say nothing.
+    where photos say nothing; adrift (N, 3): the lattice's points in bodies that no photo needs.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Terms:
         self.config, self.model, self.poses, self.generator = config, model, poses, generator
         self.known: SurfacePoints | None = None
         self.unseen: SurfacePoints | None = None
+        self.adrift: Tensor | None = None
         self.exposures = PhotoExposures(config.exposure)
         self.consistency = PhotoConsistency(photos, config.consistency) if config.consistency.weight else None
 
@@ -62,9 +65,9 @@ class Terms:
         surface_rays, depth = rays[on_surface], hits.depth[on_surface]
         traced = surface_rays.at(depth).detach()
         count_traced, geometry = len(traced), self.model.geometry
-        regular, held = self._regular_points(traced), self._held(progress)
+        regular, held, adrift = self._regular_points(traced), self._held(progress), self._adrift_points(traced)
         # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
-        encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held)]))
+        encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held), adrift]))
         sdf, gradient = geometry.value_and_gradient(encoded)
         end, box = count_traced + len(regular), regular[: config.eikonal_points]
         normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points : end]
@@ -86,6 +89,7 @@ class Terms:
             "smooth": config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside),
             **self._of_held(sdf[end:], gradient[end:], held),
             "hollow": config.hollow_weight * hollow_loss(sdf[count_traced:][: len(box)], box, self.model.enclosed()),
+            "adrift": config.adrift_weight * adrift_loss(sdf[len(sdf) - len(adrift) :], self.model.lattice.cell),
             "consistency": self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced], progress),
         }
         measured = {
@@ -124,6 +128,15 @@ class Terms:
             some = self.unseen.drawn(UNSEEN_PER_STEP, self.generator)
             held.append(("unseen", some, self.config.loss.unseen_weight))
         return held
+
+    def _adrift_points(self, traced: Tensor) -> Tensor:
+        """Points (A, 3) of a step in cells of bodies that no photo needs."""
+        if self.adrift is None:
+            return traced[:0]
+        drawn = torch.randint(len(self.adrift), (ADRIFT_PER_STEP,), generator=self.generator)
+        some = self.adrift[drawn.to(traced.device)]
+        shift = self.model.lattice.cell * (torch.rand(some.shape, generator=self.generator) - 0.5)
+        return some + shift.to(some)
 
     def _of_held(self, sdf: Tensor, gradient: Tensor, held: list[Held]) -> dict[str, Tensor]:
         """Their terms; sdf (N,), gradient (N, 3): of f at all of them."""

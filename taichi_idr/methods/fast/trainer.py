@@ -19,6 +19,7 @@ from ...stereo.surface_points import SurfacePoints
 from ...types import Cameras, Capture, Rays
 from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
+from .adrift import adrift_points
 from .initial_shape import hull_distance, teach_distance
 from .model import FastModel
 from .optimiser import Optimiser
@@ -32,6 +33,8 @@ from .unseen import unseen_points
 
 KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface points
 UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3)  # shares of the steps at which unseen points are found anew
+ADRIFT = "adrift"  # the state's points of bodies that no photo needs
+ADRIFT_AGAIN = 5  # refreshes of the lattice after which they are found anew
 
 
 class FastTrainer(Trainer):
@@ -117,6 +120,8 @@ class FastTrainer(Trainer):
             others |= prefixed(KNOWN, self.terms.known.tensors())
         if self.terms.unseen:
             others |= prefixed(UNSEEN, self.terms.unseen.tensors())
+        if self.terms.adrift is not None:
+            others[ADRIFT] = self.terms.adrift
         return {**joined(parts), **others, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
@@ -128,6 +133,7 @@ class FastTrainer(Trainer):
         known, unseen = (unprefixed(part, tensors) for part in (KNOWN, UNSEEN))
         self.terms.known = SurfacePoints(**known).to(self.pixels.device) if known else None
         self.terms.unseen = SurfacePoints(**unseen).to(self.pixels.device) if unseen else None
+        self.terms.adrift = tensors[ADRIFT].to(self.pixels.device) if ADRIFT in tensors else None
         self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
         doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
         self.pixels.doubtful = doubtful.to(self.pixels.device)
@@ -201,6 +207,8 @@ class FastTrainer(Trainer):
             swept = {"sweep": turn, "sweeps": proxy.sweeps, "possible": self.model.possible()}
             self.model.lattice.refresh_near_surface(self.model.surface, proxy.band, **swept)
         self.model.lattice_changed()
+        if turn % ADRIFT_AGAIN == 0 and self.config.loss.adrift_weight:
+            self.terms.adrift = adrift_points(self.model.lattice.values, self.pixels, self.poses.cameras())
 
     def _refresh_unseen(self) -> None:
         """Silhouettes soon know the shape better than the hull, whose lattice is coarse."""
