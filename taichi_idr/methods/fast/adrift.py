@@ -37,7 +37,8 @@ def adrift_points(distance: Tensor, photos: Photos, cameras: Cameras) -> Tensor 
         return None
     largest = int(sizes.argmax())
     points, owner = _surface(bodies, largest)
-    shows, needs = _evidence(points, owner, solid.to(photos.device), bodies == largest, photos, cameras)
+    counts = torch.bincount(owner, minlength=len(sizes))
+    shows, needs = _evidence(points, owner, counts, solid.to(photos.device), bodies == largest, photos, cameras)
     adrift = (shows.sum(dim=0) < FEW * len(shows)) & ~needs.any(dim=0)
     adrift[[0, largest]] = False
     places = adrift[bodies].nonzero()
@@ -62,11 +63,20 @@ def _placed(places: Tensor, lattice: Tensor) -> Tensor:
 
 
 def _evidence(
-    points: Tensor, owner: Tensor, solid: Tensor, largest: Tensor, photos: Photos, cameras: Cameras
+    points: Tensor,
+    owner: Tensor,
+    counts: Tensor,
+    solid: Tensor,
+    largest: Tensor,
+    photos: Photos,
+    cameras: Cameras,
 ) -> tuple[Tensor, Tensor]:
-    """Which of V photos show each of B bodies at their objects' pixels, and which of them need it: (V, B) bool."""
+    """Which of V photos show each of B bodies at their objects' pixels, and which of them need it: (V, B) bool.
+
+    points (N, 3) of the bodies owner (N,), counts (B,) of each; solid, largest (M, M, M) bool.
+    """
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
-    clearance, total = CLEARANCE * 2 / (len(solid) - 1), torch.bincount(owner)
+    clearance = CLEARANCE * 2 / (len(solid) - 1)
     shows, needs = [], []
     for view, (rows, columns) in enumerate(photos.sizes.tolist()):
         column, row, within = in_photo(points, P[view], rows, columns)
@@ -78,7 +88,7 @@ def _evidence(
         some = some[in_sight(points[some], centres[view], solid, clearance)]
         rays = Rays(centres[view].expand(len(some), 3).contiguous(), normalize(points[some] - centres[view], dim=1))
         bare = some[first_occupied(largest, rays) < 0]
-        shown, uncovered = (torch.bincount(owner[part], minlength=len(total)) for part in (some, bare))
-        shows.append(shown > SHOWN * total)
+        shown, uncovered = (torch.bincount(owner[part], minlength=len(counts)) for part in (some, bare))
+        shows.append(shown > SHOWN * counts)
         needs.append(shows[-1] & (2 * uncovered > shown))
     return torch.stack(shows), torch.stack(needs)

@@ -65,9 +65,10 @@ def object_() -> Tensor:
     return ball((0.0, 0.0, 0.0), RADIUS)
 
 
-@pytest.fixture
-def flake(cameras: Cameras) -> Tensor:
-    direction = torch.nn.functional.normalize(cameras.centres[0].float(), dim=0)
+@pytest.fixture(params=[0, VIEWS // 2])
+def flake(cameras: Cameras, request: pytest.FixtureRequest) -> Tensor:
+    """Before one of two cameras: bodies are numbered along x, the ball comes first or last."""
+    direction = torch.nn.functional.normalize(cameras.centres[request.param].float(), dim=0)
     x, y, z = (IN_FRONT * direction).tolist()
     return ball((x, y, z), SMALL_RADIUS)
 
@@ -88,7 +89,10 @@ def test_a_part_that_silhouettes_have_is_needed(object_, cameras):
 
 def test_what_many_photos_show_is_believed(object_, flake, cameras):
     """The same flake, photographed from its side alone."""
-    both, beside = torch.minimum(object_, flake), cameras[[0, 1, 2, VIEWS - 2, VIEWS - 1]]
+    both = torch.minimum(object_, flake)
+    x, y, _ = (flake.argmin() // torch.tensor([RESOLUTION**2, RESOLUTION, 1]) % RESOLUTION).tolist()
+    side = cameras.centres @ torch.tensor([x, y, RESOLUTION / 2], dtype=torch.float64).sub(RESOLUTION / 2)
+    beside = cameras[side.topk(5).indices.tolist()]
     assert adrift_points(both, photographed(object_, cameras), cameras) is not None
     assert adrift_points(both, photographed(object_, beside), beside) is None
 
