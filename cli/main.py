@@ -18,7 +18,22 @@ from typer.main import get_command
 from taichi_idr import __version__
 from taichi_idr.errors import ExitCode
 
-from . import bench, check, convert, demo, doctor, evaluate, failures, fit, import_idr, mesh, render, swap
+from . import (
+    bench,
+    check,
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    failures,
+    fit,
+    import_idr,
+    mesh,
+    prepare,
+    render,
+    scan,
+    swap,
+)
 
 app = typer.Typer(
     help="Photos, silhouettes and cameras of one object become a watertight coloured mesh.",
@@ -26,6 +41,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: importing rich costs more than the rest of --help
 )
 app.command("check")(check.check)
+app.command("scan")(scan.scan)
+app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
 app.command("mesh")(mesh.mesh)
 app.command("render")(render.render)

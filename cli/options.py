@@ -46,3 +46,23 @@ IgnoreOption = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Pictures of pixels to ignore. [default: CAPTURE/ignore, if there]"),
 ]
+
+MasksOption = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Silhouettes of plain photos, where you have them.")
+]
+FocalOption = Annotated[float | None, typer.Option(help="Focal length of plain photos in pixels. [default: found]")]
+QuickOption = Annotated[bool, typer.Option("--quick", help="Cameras of plain photos in less time, fewer are found.")]
+RegionOption = Annotated[
+    str | None, typer.Option(metavar="X,Y,Z,RADIUS", help="Ball that holds the object. [default: found]")
+]
+
+
+def chosen_region(text: str | None) -> tuple[float, float, float, float] | None:
+    """What --region says. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    try:
+        x, y, z, radius = (float(word) for word in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not X,Y,Z,RADIUS", param_hint="--region") from None
+    return x, y, z, radius

@@ -146,6 +146,24 @@ class CaptureReading:
 
 
 @dataclass(frozen=True)
+class Plane:
+    """Points x with normal . x = offset, unit normal (3,); what stands on it lies where normal . x is more."""
+
+    normal: np.ndarray
+    offset: float
+
+    def height(self, points: np.ndarray) -> np.ndarray:
+        """Above the plane, (N,) of points (N, 3)."""
+        return points @ self.normal - self.offset
+
+    def moved(self, T_new_old: np.ndarray) -> Plane:
+        """In another frame, by a similarity (4, 4)."""
+        scaled = T_new_old[:3, :3] @ self.normal
+        scale = float(scaled @ scaled) ** 0.5
+        return Plane(scaled / scale, scale * self.offset + float(scaled @ T_new_old[:3, 3]) / scale)
+
+
+@dataclass(frozen=True)
 class PhotoFile:
     """A file of a capture's `image/`: its name, and its size in pixels before any shrinking."""
 
@@ -164,6 +182,7 @@ class Capture:
     cameras: float64, camera -> normalised.
     T_world_normalised: (4, 4) float64 similarity (the file's `scale_mat_0`, or computed).
     names: file stem of each image. warnings: what the reader wants the user to know. files: V, of a capture on disk.
+    support: what the object stands on, where that is known; normalised frame.
     """
 
     folder: Path
@@ -175,6 +194,7 @@ class Capture:
     warnings: tuple[str, ...] = ()
     files: tuple[PhotoFile, ...] = ()
     ignored: tuple[np.ndarray | None, ...] = ()
+    support: Plane | None = None
 
     def __len__(self) -> int:
         return len(self.images)

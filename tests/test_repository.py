@@ -37,7 +37,7 @@ FEATURES = {
     "EVAL": [1, 5, 6, 8],
 }
 """What the paper and its released code consist of; other numbers are unused."""
-OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w"}
+OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "opencv-python-headless": "cv2"}
 
 
 def test_three_floors_and_two_links():
@@ -62,7 +62,9 @@ def test_kernels_refuse_another_name():
 
 
 def test_what_is_imported_and_what_is_declared_agree():
-    requirements = [re.split(r"[^\w-]", text, maxsplit=1)[0] for text in _pyproject()["project"]["dependencies"]]
+    project = _pyproject()["project"]
+    texts = [*project["dependencies"], *project["optional-dependencies"]["photos"]]
+    requirements = [re.split(r"[^\w-]", text, maxsplit=1)[0] for text in texts]
     declared = {OTHER_NAMES.get(name, name) for name in requirements}
     modules = {module.split(".")[0] for path in _floor_sources() for module in _imported(path)}
     assert modules - {"", "taichi_idr"} - set(sys.stdlib_module_names) - {"tomli"} == declared - {"tomli"}

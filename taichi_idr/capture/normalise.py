@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..cameras.focus import nearest_point
 from ..cameras.pinhole import transform_cameras
 from ..errors import BadInput
 from ..types import Cameras
@@ -55,7 +56,7 @@ def first_guess(views: Silhouettes, cameras: Cameras) -> np.ndarray:
     parts = [rays.view == view for view in np.unique(rays.view)]
     means = np.stack([_mean_direction(rays.directions[part]) for part in parts])
     origins = np.stack([rays.origins[part][0] for part in parts])
-    centre = _nearest_point(origins, means)
+    centre = nearest_point(origins, means)
     sines = [
         np.linalg.norm(np.cross(rays.directions[part], mean), axis=1).max()
         for part, mean in zip(parts, means, strict=True)
@@ -92,19 +93,6 @@ def _hull(views: Silhouettes, cameras: Cameras, T_world_box: np.ndarray, resolut
 def _mean_direction(directions: np.ndarray) -> np.ndarray:
     mean = directions.mean(axis=0)
     return mean / np.linalg.norm(mean)
-
-
-def _nearest_point(origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """The point with the least sum of distances to lines (V, 3), by reweighted least squares."""
-    across = np.eye(3) - directions[:, :, None] * directions[:, None]
-    weights, point = np.ones(len(origins)), np.zeros(3)
-    for _ in range(30):
-        system = (weights[:, None, None] * across).sum(axis=0)
-        target = (weights[:, None] * np.einsum("vij,vj->vi", across, origins)).sum(axis=0)
-        point = np.linalg.lstsq(system, target, rcond=None)[0]
-        away = np.linalg.norm(np.einsum("vij,vj->vi", across, point - origins), axis=1)
-        weights = 1 / np.maximum(away, 1e-6 * np.linalg.norm(point - origins, axis=1) + 1e-300)
-    return point
 
 
 def _bounded_hull(views: Silhouettes, cameras: Cameras, T_world_box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .masks import MaskReading, bright_mask, check_masks, read_masks, threshold_mask
 from .placing import settle_frame
+from .support import read_support
 
 
 def read_capture(
@@ -108,7 +109,10 @@ def _read(
         take_out(ignored, masks, layout.images)
     cameras = transform_cameras(np.linalg.inv(T), in_world)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
-    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored)
+    support = read_support(folder)
+    if support is not None:
+        support = support.moved(np.linalg.inv(T))
+    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support)
 
 
 def world_cameras_of(layout: Layout, reading: CaptureReading, downscale: int) -> CameraFile:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..capture.formats.catalogue import find_capture
+from ..capture.formats.catalogue import find_capture, is_recognised
 from ..capture.formats.idr import FORMAT, poses_file
 from ..capture.formats.pairing import ignore_folder
 from ..capture.memory import check_memory
@@ -15,11 +15,15 @@ from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
 from ..runs.folder import default_run
 from ..types import CaptureReading
+from .prepare import Knowledge, is_plain, prepare_capture
 
 if TYPE_CHECKING:
     from ..fitting.session import FitSummary
     from ..methods.trainer import Trainer
     from ..runtime import Arch
+
+PREPARED = "capture"
+"""Folder of a run with what plain photos became."""
 
 
 def fit_capture(
@@ -44,9 +48,12 @@ def fit_capture(
     resize_masks: bool = False,
     allow_outside: bool = False,
     ignore: Path | None = None,
+    knowledge: Knowledge | None = None,
     watch: Callable[[Trainer], None] | None = None,
 ) -> FitSummary:
     """Fit a capture folder and leave the result in a run folder; an interrupted run of the same settings goes on.
+
+    A folder of plain photos becomes a capture first, `RUN/capture`; knowledge: what is known of them.
 
     time_limit: seconds of this call. until: minutes of the whole fit, which has as many steps as there is time for; or
     "converged", which goes on from the last step until more of them help little.
@@ -73,6 +80,12 @@ def fit_capture(
     if config.cameras.train and not method.trains_cameras:
         why = f"method {method.name} takes them as they are"
         raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
+    run = out or default_run(capture.resolve().name)
+    if is_plain(capture):
+        capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)
+    elif knowledge not in (None, Knowledge()) and is_recognised(capture):
+        todo = "leave out --masks, --focal, --quick and --region"
+        raise UsageError("the capture is prepared already", where=capture, todo=todo)
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
     reading = CaptureReading(
         normalize, invert_masks, resize_masks, poses, allow_outside, ignore_folder(capture, ignore)
@@ -87,7 +100,6 @@ def fit_capture(
     runtime.init(arch, threads=threads)
     if config.cameras.train or poses:
         print(_poses_in_words(poses, config.cameras.train), flush=True)
-    run = out or default_run(capture.resolve().name)
     return fit(capture, reading, config, run, layout=layout, fresh=fresh, watch=watch)
 
 

@@ -22,7 +22,21 @@ from taichi_idr.methods.catalogue import make_config
 from taichi_idr.runs.folder import RunFolder
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
-COMMANDS = ("check", "fit", "mesh", "render", "eval", "swap", "convert", "import-idr", "demo", "doctor", "bench")
+COMMANDS = (
+    "scan",
+    "prepare",
+    "check",
+    "fit",
+    "mesh",
+    "render",
+    "eval",
+    "swap",
+    "convert",
+    "import-idr",
+    "demo",
+    "doctor",
+    "bench",
+)
 HELP_SECONDS = 0.5
 
 IMPORTED = """
@@ -130,6 +144,12 @@ WRONG = {
     "import-idr none.pth cameras.pth --out new": 2,
     "import-idr run/config.toml --capture bare --out new": 66,
     "fit photos --cameras train --init-cameras none.npz": 66,
+    "scan nowhere": 66,
+    "scan empty --masks none": 66,
+    "prepare empty": 66,
+    "prepare photos": 65,
+    "prepare photos --masks none": 65,
+    "prepare photos --region 1,2,3": 2,
     "bench --compare none.json none.json": 66,
     "bench --sizes x": 2,
 }

@@ -76,6 +76,11 @@ def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = Tr
     return transforms.find_heldout(folder, reading, need_masks=need_masks)
 
 
+def is_recognised(folder: Path) -> bool:
+    """Whether a folder has the files of one of the formats."""
+    return any(one.recognised(folder) for one in FORMATS)
+
+
 def _format_of(folder: Path, reading: CaptureReading) -> ModuleType:
     """The first that is recognised; where poses of a file of its own were chosen, or nothing is, the IDR format."""
     found = (one for one in FORMATS if not reading.cameras_file and one.recognised(folder))

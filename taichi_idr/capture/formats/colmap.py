@@ -115,6 +115,36 @@ def colmap_texts(cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[i
     return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
 
 
+def model_texts(views: Sequence[FoundView], points: Sequence[tuple[float, float, float]]) -> dict[str, str]:
+    """Views of lenses that bend in one term (SIMPLE_RADIAL), and points of the world, without what shows them."""
+    kinds: dict[tuple[Pinhole, Lens], int] = {}
+    images = ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points, which is empty"]
+    for number, view in enumerate(views, start=1):
+        camera = kinds.setdefault((view.pinhole, view.lens), len(kinds) + 1)
+        inverse = tuple(zip(*view.rotation, strict=True))
+        shift = [-sum(r * c for r, c in zip(row, view.centre, strict=True)) for row in inverse]
+        name = _one_word(view.image.name)
+        images += [f"{number} {_spaced(_quaternion(inverse))} {_spaced(shift)} {camera} {name}", ""]
+    models = ["# CAMERA_ID MODEL WIDTH HEIGHT f cx cy k"]
+    for (pinhole, lens), number in kinds.items():
+        p, (k, *_) = pinhole, (*lens.coefficients, 0.0)
+        values = _spaced((p.fx, p.cx + CORNER_CENTRE, p.cy + CORNER_CENTRE, k))
+        models.append(f"{number} SIMPLE_RADIAL {p.width} {p.height} {values}")
+    places = ["# POINT3D_ID X Y Z R G B ERROR"]
+    places += [f"{number} {_spaced(point)} 128 128 128 0" for number, point in enumerate(points, start=1)]
+    texts = {"cameras.txt": models, "images.txt": images, "points3D.txt": places}
+    return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
+
+
+def _quaternion(rotation: Sequence[Sequence[float]]) -> list[float]:
+    """w x y z of a rotation matrix."""
+    import torch
+
+    from ...cameras.rotations import quaternions_from_rotations
+
+    return quaternions_from_rotations(torch.tensor(rotation, dtype=torch.float64)[None])[0].tolist()
+
+
 def _models(folder: Path) -> list[Path]:
     """Folders with a model's files, in order."""
     places = [folder / part for part in MODELS]

@@ -152,6 +152,11 @@ def folder_of(capture: Path, names: Sequence[str]) -> Path:
     return found[0] if found else capture / names[0]
 
 
+def folder_of_photos(folder: Path) -> Path:
+    """Where the photos of a capture, or of a folder that is none yet, are: in one of IMAGE_FOLDERS, or in itself."""
+    return next((folder / name for name in IMAGE_FOLDERS if (folder / name).is_dir()), folder)
+
+
 def refuse_outside(path: Path, capture: Path) -> None:
     """Raises BadInput where a file lies outside of the capture, by a link or by its name."""
     if not path.resolve().is_relative_to(capture.resolve()):

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
+from ...types import Plane
 from ..losses import eikonal_loss
 from .model import FastModel
 from .optimiser import Optimiser
@@ -41,6 +42,20 @@ def hull_distance(occupancy: Tensor) -> Tensor:
     outward, inward = (np.asarray(ndimage.distance_transform_edt(side)) for side in (~inside, inside))
     steps = np.where(inside, 0.5 - inward, outward - 0.5)
     return torch.from_numpy(ndimage.gaussian_filter(steps * cell, 1.0).astype(np.float32))
+
+
+def above_support(distance: Tensor, support: Plane | None, allowance: float = 0.0) -> Tensor:
+    """A signed distance lattice (M, M, M) of what does not reach below the plane that it stands on.
+
+    allowance: what a bound will be widened by, which the plane needs no more than half a cell of.
+    """
+    if support is None:
+        return distance
+    axis = torch.linspace(-1, 1, len(distance), dtype=torch.float64)
+    places = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1)
+    below = (support.offset - places @ torch.from_numpy(support.normal)).to(distance)
+    slack = min(allowance, 1 / (len(distance) - 1))
+    return torch.maximum(distance, below + allowance - slack)
 
 
 def teach_distance(

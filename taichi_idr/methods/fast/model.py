@@ -62,10 +62,11 @@ class FastModel(FieldModel):
 
     def frozen(self) -> FrozenHashField:
         """`surface` for kernels, of the parameters as they are now."""
-        return frozen(self.geometry, self.hull, self._hull_margin)
+        return frozen(self.geometry, self.hull, self.hull_margin)
 
     @property
-    def _hull_margin(self) -> float:
+    def hull_margin(self) -> float:
+        """How far outside of the visual hull a surface may be."""
         return HULL_MARGIN * 2 / (len(self.hull) - 1)
 
     def bound_by_hull(self, distance: Tensor) -> None:
@@ -97,7 +98,7 @@ class FastModel(FieldModel):
 
     def _least_distance(self) -> Tensor:
         """What the hull bounds f by at the lattice's points (M, M, M)."""
-        return (interpolate(self.hull, self.lattice.places()) - self._hull_margin).view_as(self.lattice.values)
+        return (interpolate(self.hull, self.lattice.places()) - self.hull_margin).view_as(self.lattice.values)
 
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
         """First surface points; for previews on the coarser training lattice."""

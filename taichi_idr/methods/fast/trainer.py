@@ -20,7 +20,7 @@ from ...types import Cameras, Capture, Rays
 from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
 from .adrift import adrift_points
-from .initial_shape import hull_distance, teach_distance
+from .initial_shape import above_support, hull_distance, teach_distance
 from .model import FastModel
 from .optimiser import Optimiser
 from .pixels import PixelTable
@@ -49,7 +49,7 @@ class FastTrainer(Trainer):
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
         self.optimiser = Optimiser(self.model, config.schedule)
         self.pose_steps = PoseSteps(self.poses, config.cameras)
-        self.masks, self.ignored = capture.masks, capture.ignored
+        self.masks, self.ignored, self.support = capture.masks, capture.ignored, capture.support
         self.generator = torch.Generator().manual_seed(config.seed)
         self.terms = Terms(config, self.model, self.poses, self.pixels, self.generator)
 
@@ -64,8 +64,9 @@ class FastTrainer(Trainer):
         between()
         seen = self._stereo(hull, capture, between)
         if seen:
-            model.bound_by_hull(seen.bound)
-            self.found, self.terms.known, distance = (seen.line,), seen.points, seen.distance
+            model.bound_by_hull(above_support(seen.bound, self.support, model.hull_margin))
+            self.found, self.terms.known = (seen.line,), seen.points
+            distance = above_support(seen.distance, self.support)
         else:
             distance = self._bound(hull)
         self.terms.unseen = self._unseen(distance)
@@ -161,10 +162,10 @@ class FastTrainer(Trainer):
     def _bound(self, hull: Tensor) -> Tensor:
         """Signed distance (H, H, H) from the hull, by which the field is bounded from now on; wider while poses are
         rough."""
-        distance = hull_distance(hull)
+        distance = above_support(hull_distance(hull), self.support)
         if bool(hull.any()):
             slack = self.config.cameras.hull_slack * 2 / (len(hull) - 1) if self._rough else 0.0
-            self.model.bound_by_hull(distance - slack)
+            self.model.bound_by_hull(above_support(hull_distance(hull) - slack, self.support, self.model.hull_margin))
         else:
             rest = "the last one stays" if self.steps_done else "starting from a ball"
             warn(f"the visual hull is empty: the masks contradict each other; {rest}")

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.methods.fast.initial_shape import BALL_RADIUS, hull_distance, teach_distance
+from taichi_idr.methods.fast.initial_shape import BALL_RADIUS, above_support, hull_distance, teach_distance
 from taichi_idr.methods.fast.model import FastModel
 from taichi_idr.methods.fast.settings import FastConfig
 from taichi_idr.pictures.rendering import render_view
-from taichi_idr.types import Cameras
+from taichi_idr.types import Cameras, Plane
 
 HULL = 48
 CELL = 2 / (HULL - 1)
@@ -34,6 +34,20 @@ def test_an_empty_hull_starts_from_a_ball():
     distance = hull_distance(torch.zeros(24, 24, 24, dtype=torch.bool))
     assert distance[12, 12, 12] == pytest.approx(-BALL_RADIUS, abs=0.1)
     assert distance[0, 0, 0] > 1
+
+
+@pytest.mark.parametrize("allowance", [0.0, 2 * CELL])
+def test_nothing_is_below_what_the_object_stands_on(allowance):
+    """A bound that is widened by the allowance ends at half a cell below the plane at most."""
+    places = grid(HULL)
+    ball, plane = places.norm(dim=-1) - RADIUS, Plane(np.array([0.0, 0.6, 0.8]), -0.2)
+    height = torch.from_numpy(plane.height(places.numpy())).float()
+    cut = above_support(ball, plane, allowance) - allowance
+    assert (cut[height < -CELL / 2 - 1e-6] > 0).all()
+    own = ball - allowance > -height
+    assert own.any()
+    torch.testing.assert_close(cut[own], (ball - allowance)[own])
+    assert above_support(ball, None, allowance) is ball
 
 
 def test_teaching_may_be_stopped(generator):

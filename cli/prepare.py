@@ -1,0 +1,29 @@
+"""`tidr prepare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import FocalOption, MasksOption, QuickOption, RegionOption, chosen_region
+
+
+def prepare(
+    photos: Annotated[Path, typer.Argument(metavar="PHOTOS", help="Folder of plain photos of one object.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the capture. [default: captures/PHOTOS' name]")] = None,
+    masks: MasksOption = None,
+    focal: FocalOption = None,
+    quick: QuickOption = False,
+    region: RegionOption = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+) -> None:
+    """Make a capture of plain photos: cameras by COLMAP, silhouettes by what differs from the table.
+
+    Needs the optional packages: pip install 'taichi-idr[photos]'.
+    """
+    from taichi_idr.commands.prepare import Knowledge, prepare_capture
+
+    place = out or Path("captures") / photos.resolve().name
+    prepare_capture(photos, place, Knowledge(masks, focal, quick, chosen_region(region)), threads=threads)

@@ -1,0 +1,221 @@
+"""`tidr prepare`: plain photos become a capture, with cameras and silhouettes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CannotCreate, InputMissing, UsageError, WriteFailed, warn
+from ..files.writing import atomic_write, create_folder, gone_if_refused
+
+if TYPE_CHECKING:
+    from ..structure.model import Structure
+    from ..structure.region import Region
+
+RECORD = "prepared.json"
+VERSION = 1
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of plain photos beforehand.
+
+    masks: folder of silhouettes, named as their photos; then none are cut. focal: length in pixels. quick: cameras in a
+    quarter of the time, of fewer photos. region: x, y, z, radius of a ball that holds the object, in the world of a
+    capture that was prepared before.
+    """
+
+    masks: Path | None = None
+    focal: float | None = None
+    quick: bool = False
+    region: tuple[float, float, float, float] | None = None
+
+
+def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None, *, threads: int | None = None) -> Path:
+    """Find cameras of plain photos, what they look at and its silhouettes, and write all that as a capture.
+
+    The world's z is up and its origin in the object's middle; its unit is the radius of a ball around the object. What
+    was prepared before from the same photos and with the same knowledge is left as it is. Returns `out`.
+
+    Raises InputMissing, BadInput, Unavailable (an optional package is not installed), OutOfMemory, UsageError,
+    CannotCreate, WriteFailed.
+    """
+    from ..capture.formats.source import folder_of_photos
+    from ..structure.files import plain_photos
+
+    knowledge = knowledge or Knowledge()
+    if knowledge.region is not None and not knowledge.region[3] > 0:
+        where = f"--region ...,{knowledge.region[3]:g}"
+        raise UsageError("no such ball", where=where, why="its radius is not positive", todo="give a radius above 0")
+    files = plain_photos(photos)
+    masks = _known_masks(photos, knowledge.masks)
+    record = _record(knowledge, files, masks)
+    if (before := _read_record(out)) is not None and {key: before.get(key) for key in record} == record:
+        print(f"prepared  {out}: {before['placed']} photos, from before")
+        return out
+    if out.is_dir() and any(out.iterdir()):
+        raise CannotCreate("the folder is not empty", where=out, todo="name a new one, or remove it")
+    print(f"photos    {len(files)} in {folder_of_photos(photos)}", flush=True)
+    with gone_if_refused(out), _in_one_go(out) as new:
+        from .. import runtime
+
+        runtime.init("cpu", threads=threads)
+        structure, region = _placed(files, knowledge, threads)
+        _write(structure, region, masks, new)
+        atomic_write(new / RECORD, json.dumps({**record, "placed": len(structure)}, indent=1) + "\n")
+    print(f"prepared  {out}: tidr check and tidr fit take it")
+    return out
+
+
+@contextmanager
+def _in_one_go(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that becomes it when the block ends without error; else nothing is left. Raises
+    CannotCreate, WriteFailed."""
+    create_folder(out)
+    new = out.with_name(f".tidr-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        create_folder(new)
+        yield new
+        new.replace(out)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise WriteFailed("write failed", where=out, why=why, todo="free space or choose another --out") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def is_plain(folder: Path) -> bool:
+    """Whether a folder has photos and none of what makes it a capture of a known format."""
+    from ..capture.formats.catalogue import is_recognised
+    from ..capture.formats.source import SUFFIXES, folder_of_photos
+
+    if not folder.is_dir() or is_recognised(folder):
+        return False
+    return any(path.suffix.lower() in SUFFIXES for path in folder_of_photos(folder).iterdir())
+
+
+def _known_masks(photos: Path, chosen: Path | None) -> Path | None:
+    """The folder of masks that were given or lie beside the photos."""
+    from ..capture.formats.source import MASK_FOLDERS
+
+    if chosen is not None and not chosen.is_dir():
+        raise InputMissing("no such folder", where=f"--masks {chosen}", todo="name the folder of masks")
+    return chosen or next((photos / name for name in MASK_FOLDERS if (photos / name).is_dir()), None)
+
+
+def _record(knowledge: Knowledge, files: Sequence[Path], masks: Path | None) -> dict[str, Any]:
+    """What a prepared capture depends on, as JSON has it."""
+    from ..capture.formats.source import list_images
+    from ..structure.files import digest
+
+    drawn = {} if masks is None else {path.name: digest(path) for path in list_images(masks, "mask")}
+    known = {"focal": knowledge.focal, "quick": knowledge.quick, "region": knowledge.region and [*knowledge.region]}
+    return {"version": VERSION, **known, "photos": {path.name: digest(path) for path in files}, "masks": drawn}
+
+
+def _read_record(out: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads((out / RECORD).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("placed"), int) else None
+
+
+def _placed(files: Sequence[Path], knowledge: Knowledge, threads: int | None) -> tuple[Structure, Region]:
+    """Cameras and points in a frame about the object, and the region in it."""
+    import numpy as np
+
+    from ..structure.engine import SfmOptions, find_structure
+    from ..structure.region import find_region, region_of_ball, upright
+
+    with tempfile.TemporaryDirectory(prefix="tidr-sfm-") as folder:
+        options = SfmOptions(knowledge.focal, knowledge.quick, threads)
+        structure = find_structure(
+            files, Path(folder) / "work", options, lambda stage: print(f"cameras   {stage} ...", flush=True)
+        )
+    points = np.bincount(structure.observing, minlength=len(structure))
+    lengths = sorted({round(view.pinhole.fx) for view in structure.views})
+    focal_words = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    print(
+        f"cameras   {len(structure)} of {len(files)} photos, {np.median(points):.0f} points in the usual one, "
+        f"focal length {focal_words} pixels",
+        flush=True,
+    )
+    structure, found = upright(structure, find_region(structure, np.random.default_rng(SEED)))
+    if knowledge.region is not None:
+        *centre, radius = knowledge.region
+        found = region_of_ball(structure, np.array(centre), radius, found.support)
+    standing = "on a plane" if found.support is not None else "without a plane below it"
+    print(f"object    {int(found.is_object.sum())} points, {standing}", flush=True)
+    return structure, found
+
+
+def _write(structure: Structure, region: Region, known: Path | None, out: Path) -> None:
+    from ..capture.formats.colmap import COLMAP_FOLDER, model_texts
+    from ..capture.support import write_support
+
+    images, masks = create_folder(out / "images"), create_folder(out / "masks")
+    for view in structure.views:
+        _link(view.image, images / view.image.name)
+    model = create_folder(out / COLMAP_FOLDER)
+    of_object = [tuple(point) for point in structure.points[region.is_object].tolist()]
+    for name, text in model_texts(structure.views, of_object).items():
+        atomic_write(model / name, text)
+    if region.support is not None:
+        write_support(out, region.support)
+    if known is not None:
+        _copy_masks(structure, known, masks)
+    elif not _have_alpha(structure):
+        _cut_masks(structure, region, masks)
+    if not any(masks.iterdir()):
+        masks.rmdir()
+
+
+def _cut_masks(structure: Structure, region: Region, folder: Path) -> None:
+    import numpy as np
+
+    from ..masking.rounds import object_masks
+    from ..masking.small_photos import small_photos
+    from ..masking.writing import write_masks
+
+    print("masks     ...", flush=True)
+    small = small_photos(structure)
+    masks = object_masks(small, structure, region)
+    empty = [photo.view.image.name for photo, mask in zip(small, masks, strict=True) if not mask.any()]
+    if empty:
+        warn(f"no object found in {', '.join(empty)}: draw their masks, or leave them out")
+    write_masks(small, masks, folder)
+    print(f"masks     the object covers {100 * np.median([mask.mean() for mask in masks]):.0f} % of the usual photo")
+
+
+def _have_alpha(structure: Structure) -> bool:
+    from ..capture.formats.source import has_alpha
+
+    return all(has_alpha(view.image) for view in structure.views)
+
+
+def _copy_masks(structure: Structure, known: Path, folder: Path) -> None:
+    from ..capture.formats.pairing import paired_masks
+    from ..capture.formats.source import list_images
+
+    images = [view.image for view in structure.views]
+    for image, mask in zip(images, paired_masks(known, images, list_images(known, "mask")), strict=True):
+        _link(mask, folder / f"{image.stem}{mask.suffix}")
+    print(f"masks     {len(images)} from {known}")
+
+
+def _link(file: Path, place: Path) -> None:
+    """The same file there; a copy where links are not to be had."""
+    try:
+        os.link(file.resolve(), place)
+    except OSError:
+        shutil.copyfile(file, place)

@@ -1,0 +1,127 @@
+"""Masks of all photos: each is cut knowing the support's picture, then again knowing what most masks say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from scipy import ndimage
+from skimage.measure import label
+
+from ..capture.hulls import enlarged, looked_at
+from ..machine import available_cores
+from ..ops.visual_hull import visual_hull
+from ..structure.model import Structure
+from ..structure.region import Region
+from ..types import Cameras
+from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
+from .seeds import first_seeds, narrowed
+from .small_photos import SmallPhoto, cameras_of
+from .table import table_picture
+
+SAME, OTHER = 2.5, 6.0
+"""Differences from the support's picture, in the usual one of background: up to the first a pixel shows the support,
+from the second on likely the object."""
+LEAST_USUAL = 0.5  # CIELAB: of photos without noise
+LATTICE, STRIDE = 96, 2
+SURE, ANY = 0.9, 0.7  # share of the photos that show a point on the object, for what is surely of it, and may be
+SURE_SHARE, SPECK = 0.02, 0.01
+"""Of a part's pixels, that are known to be the object, for it to stay; of the largest part's, below which it goes."""
+
+
+def object_masks(photos: list[SmallPhoto], structure: Structure, region: Region) -> list[np.ndarray]:
+    """V of (h, w) bool: the object in small photos."""
+    first = [first_seeds(photo, view, structure, region) for view, photo in enumerate(photos)]
+    likely = [np.isin(seed, (OBJECT, LIKELY_OBJECT)) for seed in first]
+    first = [narrowed(seed) for seed in first]
+    seeds = _beside_table(photos, first, likely, region)
+    masks = _cut_all(photos, seeds)
+    seeds = _beside_table(photos, first, masks, region)  # seen nearer to the object now
+    up = np.array([0.0, 0.0, 1.0]) if region.support is None else region.support.normal
+    cameras = cameras_of(photos, region.T_region_world(up))
+    lowest = -np.inf if region.support is None else -region.support.height(region.centre[None])[0] / region.radius
+    return _cut_all(photos, _agreed(masks, seeds, cameras, lowest))
+
+
+def _beside_table(
+    photos: list[SmallPhoto], seeds: list[np.ndarray], likely: list[np.ndarray], region: Region
+) -> list[np.ndarray]:
+    """Seeds with what the support's picture says; likely: V of (h, w) bool, pixels that may show the object."""
+    if region.support is None:
+        return seeds
+    table = table_picture(photos, likely, region, region.support)
+    differences = [table.difference(*pair) for pair in zip(photos, likely, strict=True)]
+    usual = _usual(differences, likely)
+    return [_told(seed, away / usual) for seed, away in zip(seeds, differences, strict=True)]
+
+
+def _cut_all(photos: Sequence[SmallPhoto], seeds: Sequence[np.ndarray]) -> list[np.ndarray]:
+    masks = _each(lambda photo, seed: cut(photo.colour, seed), photos, seeds)
+    return [_whole(mask, seed == OBJECT) for mask, seed in zip(masks, seeds, strict=True)]
+
+
+def _each(work: Callable[[SmallPhoto, np.ndarray], np.ndarray], *parts: Sequence) -> list[np.ndarray]:
+    with ThreadPoolExecutor(available_cores()) as pool:
+        return list(pool.map(work, *parts))
+
+
+def _whole(mask: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Parts that hold something known to be the object, or the largest one; without holes of noise."""
+    labels = np.asarray(label(mask, connectivity=1))
+    if not mask.any():
+        return mask
+    sizes, sure = np.bincount(labels.ravel())[1:], np.bincount(labels[known], minlength=labels.max() + 1)[1:]
+    kept = np.concatenate([[False], (sure > SURE_SHARE * sizes) & (sizes > SPECK * sizes.max())])
+    kept[1 + int(sizes.argmax())] = True
+    return kept[labels]
+
+
+def _usual(differences: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> float:
+    """Median over what is thought to be background."""
+    values = [away[np.isfinite(away) & ~mask] for away, mask in zip(differences, masks, strict=True)]
+    joined = np.concatenate(values)
+    return max(LEAST_USUAL, float(np.median(joined))) if len(joined) else LEAST_USUAL
+
+
+def _told(seeds: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """With what the support's picture says, which knows better than single points of it."""
+    known = np.isfinite(away)
+    smooth = ndimage.uniform_filter(np.where(known, away, 0), 3) / np.maximum(
+        ndimage.uniform_filter(known.astype(float), 3), 1e-6
+    )
+    told = seeds.copy()
+    region = ndimage.binary_closing(seeds != BACKGROUND, iterations=3)
+    told[~known & region & (seeds == BACKGROUND)] = LIKELY_BACKGROUND  # a point of the object's foot as well
+    inside = known & region
+    told[inside & (smooth > OTHER) & (seeds != OBJECT)] = LIKELY_OBJECT
+    told[inside & (smooth < SAME)] = BACKGROUND
+    return told
+
+
+def _agreed(masks: list[np.ndarray], seeds: list[np.ndarray], cameras: Cameras, lowest: float) -> list[np.ndarray]:
+    """Seeds with what most masks say of every pixel; nothing is below z = lowest."""
+    sure, any_ = (visual_hull(masks, cameras, LATTICE, min_fraction=share).cpu().numpy() for share in (SURE, ANY))
+    inner = _silhouettes(ndimage.binary_erosion(sure), cameras, masks)
+    possible = ndimage.binary_dilation(any_)
+    possible[:, :, np.linspace(-1, 1, LATTICE) < lowest] = False
+    outer = _silhouettes(possible, cameras, masks)
+    found = []
+    for seed, mask, inside, outside in zip(seeds, masks, inner, [~seen for seen in outer], strict=True):
+        agreed = seed.copy()
+        agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
+        agreed[(seed == BACKGROUND) | outside] = BACKGROUND
+        found.append(agreed)
+    return found
+
+
+def _silhouettes(hull: np.ndarray, cameras: Cameras, masks: list[np.ndarray]) -> list[np.ndarray]:
+    """What each photo would show of a hull, (h, w) bool; asked at every STRIDE-th pixel, since cells are coarser."""
+    lattice, found = torch.from_numpy(hull), []
+    for view, mask in enumerate(masks):
+        rows, columns = (np.arange(0, side, STRIDE) for side in mask.shape)
+        places = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(1, -1, 2)
+        seen = looked_at(lattice, cameras[[view]], places).reshape(len(rows), len(columns))
+        found.append(enlarged(seen, STRIDE, mask.shape))
+    return found

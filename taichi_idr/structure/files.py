@@ -1,0 +1,45 @@
+"""Which files of a folder are plain photos, and whether they are enough: before anything heavy is imported."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ..capture.formats.source import folder_of_photos, list_images, listed
+from ..errors import BadInput, InputMissing
+
+FEWEST = 8  # photos: of fewer no object is seen from all around
+
+
+def plain_photos(folder: Path) -> list[Path]:
+    """Raises InputMissing: no folder, no photos; BadInput: a file that is not read, too few photos, some twice."""
+    if not folder.is_dir():
+        why = "it is a file" if folder.exists() else "there is no such folder"
+        raise InputMissing("no photos", where=folder, why=why, todo="name a folder of photos")
+    files = list_images(folder_of_photos(folder), "photo")
+    if not files:
+        raise InputMissing("no photos", where=folder, why="no image is in it", todo="put JPEG or PNG files there")
+    if len(files) < FEWEST:
+        todo = "take more, all around the object, one every 10 to 15 degrees"
+        raise BadInput("too few photos", where=folder, why=f"{len(files)}, at least {FEWEST} needed", todo=todo)
+    found: dict[str, Path] = {}
+    twice = [path.name for path in files if found.setdefault(digest(path), path) is not path]
+    if len(found) < FEWEST:
+        todo = "take photos from all around the object"
+        raise BadInput("too few photos", where=folder, why=f"{len(twice)} are copies of others", todo=todo)
+    if twice:
+        why = f"{listed(twice)} are copies of others"
+        raise BadInput("photos that are there twice", where=folder, why=why, todo="keep one of each")
+    return files
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file. Raises BadInput where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            whole = hashlib.sha256()
+            while part := file.read(1 << 20):
+                whole.update(part)
+            return whole.hexdigest()
+    except OSError as error:
+        raise BadInput("unreadable file", where=path, why=error.strerror or str(error)) from error

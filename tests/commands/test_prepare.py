@@ -1,0 +1,158 @@
+"""`tidr prepare`, `tidr scan`, and a fit of plain photos."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from table_scene import TableScene, make_scene
+from tiny_fits import SMALL
+
+from taichi_idr.capture.formats.catalogue import find_capture
+from taichi_idr.capture.formats.source import Lens
+from taichi_idr.capture.reading import read_capture
+from taichi_idr.commands import prepare
+from taichi_idr.commands.fit import PREPARED, fit_capture
+from taichi_idr.commands.prepare import Knowledge, is_plain, prepare_capture
+from taichi_idr.commands.scan import scan_photos
+from taichi_idr.errors import BadInput, CannotCreate, InputMissing, UsageError
+from taichi_idr.report import contents
+from taichi_idr.structure import engine
+from taichi_idr.structure.model import Structure
+
+VIEWS, LENS = 10, Lens((-0.02, 0.0))
+needs_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> TableScene:
+    return make_scene(tmp_path / "photos", views=VIEWS)
+
+
+@pytest.fixture
+def found(scene: TableScene, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """True cameras in the place of COLMAP's; a number for each time that they are sought."""
+    calls: list[int] = []
+
+    def find(files: list[Path], folder: Path, options: object, say: Callable[[str], None]) -> Structure:
+        calls.append(len(files))
+        say("features")
+        structure = scene.structure(np.random.default_rng(0), points=400)
+        views = [replace(view, image=file, lens=LENS) for view, file in zip(structure.views, files, strict=True)]
+        return replace(structure, views=tuple(views))
+
+    monkeypatch.setattr(engine, "find_structure", find)
+    return calls
+
+
+def drawn_masks(scene: TableScene, folder: Path) -> Path:
+    folder.mkdir()
+    for view, mask in zip(scene.views, scene.masks, strict=True):
+        Image.fromarray(mask).save(folder / f"{view.image.stem}.png")
+    return folder
+
+
+@needs_opencv
+def test_plain_photos_become_a_capture(scene, found, tmp_path, capsys):
+    out = prepare_capture(scene.folder, tmp_path / "capture")
+    assert find_capture(out).format == "COLMAP"
+    capture = read_capture(out)
+    assert len(capture) == VIEWS and capture.support is not None
+    for mask, truth in zip(capture.masks, scene.masks, strict=True):
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.85  # of photos straightened by a lens they never had
+    inside = np.linalg.inv(capture.T_world_normalised)
+    assert np.linalg.norm(inside[:3, 3]) < 1  # the origin is in the object
+    assert "10 of 10 photos" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == ["images", "masks", "prepared.json", "sparse", "support.json"]
+
+
+def test_masks_that_are_known_are_taken(scene, found, tmp_path):
+    masks = drawn_masks(scene, tmp_path / "drawn")
+    capture = read_capture(prepare_capture(scene.folder, tmp_path / "capture", Knowledge(masks=masks)))
+    for mask, truth in zip(capture.masks, scene.masks, strict=True):
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.97
+
+
+def test_masks_beside_the_photos_are_known(scene, found, tmp_path):
+    (tmp_path / "both").mkdir()
+    drawn_masks(scene, tmp_path / "both" / "masks")
+    scene.folder.rename(tmp_path / "both" / "images")
+    assert is_plain(tmp_path / "both")
+    out = prepare_capture(tmp_path / "both", tmp_path / "capture")
+    drawn, taken = (folder / "masks" / "photo_03.png" for folder in (tmp_path / "both", out))
+    assert drawn.read_bytes() == taken.read_bytes()
+
+
+def test_the_same_again_is_left_as_it_is(scene, found, tmp_path, capsys):
+    knowledge = Knowledge(masks=drawn_masks(scene, tmp_path / "drawn"))
+    out = prepare_capture(scene.folder, tmp_path / "capture", knowledge)
+    prepare_capture(scene.folder, out, knowledge)
+    assert found == [VIEWS]
+    assert "10 photos, from before" in capsys.readouterr().out
+    with pytest.raises(CannotCreate, match="not empty"):
+        prepare_capture(scene.folder, out, replace(knowledge, focal=300.0))
+    Image.new("1", (160, 120)).save(tmp_path / "drawn" / "photo_00.png")
+    with pytest.raises(CannotCreate, match="not empty"):
+        prepare_capture(scene.folder, out, knowledge)
+
+
+def test_a_failure_leaves_nothing(scene, found, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise BadInput("no")
+
+    monkeypatch.setattr(prepare, "_write", fail)
+    with pytest.raises(BadInput):
+        prepare_capture(scene.folder, tmp_path / "out" / "capture")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_ball_without_radius_and_masks_that_are_not_there(scene, found, tmp_path):
+    with pytest.raises(UsageError, match="radius"):
+        prepare_capture(scene.folder, tmp_path / "capture", Knowledge(region=(0, 0, 0, -1)))
+    with pytest.raises(InputMissing, match="--masks"):
+        prepare_capture(scene.folder, tmp_path / "capture", Knowledge(masks=tmp_path / "nothing"))
+
+
+def test_a_ball_that_is_told_is_recorded(scene, found, tmp_path):
+    knowledge = Knowledge(region=(0.0, 0.0, 0.0, 1.2), masks=drawn_masks(scene, tmp_path / "drawn"))
+    out = prepare_capture(scene.folder, tmp_path / "capture", knowledge)
+    record = json.loads((out / "prepared.json").read_text())
+    assert record["region"] == [0, 0, 0, 1.2] and record["placed"] == VIEWS and len(record["photos"]) == VIEWS
+
+
+def test_what_is_plain(scene, tmp_path):
+    assert is_plain(scene.folder)
+    assert not is_plain(tmp_path / "nothing")
+    (tmp_path / "other").mkdir()
+    assert not is_plain(tmp_path / "other")
+    (scene.folder / "transforms.json").write_text("{}")
+    assert not is_plain(scene.folder)
+
+
+def test_a_fit_prepares_plain_photos_once(scene, found, tmp_path):
+    knowledge = Knowledge(masks=drawn_masks(scene, tmp_path / "drawn"))
+    assignments = [*SMALL, "schedule.hull_steps=40"]
+    for steps in (2, 2):
+        summary = fit_capture(
+            scene.folder, out=tmp_path / "run", steps=steps, assignments=assignments, knowledge=knowledge
+        )
+    assert summary.steps == 2 and found == [VIEWS]
+    assert (tmp_path / "run" / PREPARED / "prepared.json").is_file()
+    with pytest.raises(UsageError, match="prepared already"):
+        fit_capture(tmp_path / "run" / PREPARED, out=tmp_path / "other", steps=2, knowledge=knowledge)
+
+
+def test_a_scan_ends_with_a_page(scene, found, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(contents, "write_report", partial(contents.write_report, film_frames=0))
+    knowledge = Knowledge(masks=drawn_masks(scene, tmp_path / "drawn"))
+    page = scan_photos(scene.folder, tmp_path / "run", knowledge, steps=40, resolution=24)
+    assert page.is_file() and (tmp_path / "run" / "mesh" / "mesh.glb").is_file()
+    assert (tmp_path / "run" / "report" / "eval.json").is_file()
+    assert f"report    {page}" in capsys.readouterr().out
