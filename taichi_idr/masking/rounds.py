@@ -25,6 +25,7 @@ SAME, OTHER = 2.5, 6.0
 """Differences from the support's picture, in the usual one of background: up to the first a pixel shows the support,
 from the second on likely the object."""
 LEAST_USUAL = 0.5  # CIELAB: of photos without noise
+WINDOW = 3  # pixels over which differences are averaged
 LATTICE, STRIDE = 96, 2
 SURE, ANY = 0.9, 0.7  # share of the photos that show a point on the object, for what is surely of it, and may be
 SURE_SHARE, SPECK = 0.02, 0.01
@@ -88,30 +89,27 @@ def _usual(differences: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> fl
 def _told(seeds: np.ndarray, away: np.ndarray) -> np.ndarray:
     """With what the support's picture says, which knows better than single points of it."""
     known = np.isfinite(away)
-    smooth = ndimage.uniform_filter(np.where(known, away, 0), 3) / np.maximum(
-        ndimage.uniform_filter(known.astype(float), 3), 1e-6
-    )
+    weight = ndimage.uniform_filter(known.astype(float), WINDOW)
+    smooth = ndimage.uniform_filter(np.where(known, away, 0), WINDOW) / np.maximum(weight, 1e-6)
     told = seeds.copy()
-    region = ndimage.binary_closing(seeds != BACKGROUND, iterations=3)
-    told[~known & region & (seeds == BACKGROUND)] = LIKELY_BACKGROUND  # a point of the object's foot as well
-    inside = known & region
-    told[inside & (smooth > OTHER) & (seeds != OBJECT)] = LIKELY_OBJECT
-    told[inside & (smooth < SAME)] = BACKGROUND
+    in_region = ndimage.binary_closing(seeds != BACKGROUND, iterations=WINDOW)  # single points of the support with it
+    told[~known & in_region & (seeds == BACKGROUND)] = LIKELY_BACKGROUND  # they may be of the object's foot
+    told[known & in_region & (smooth > OTHER) & (seeds != OBJECT)] = LIKELY_OBJECT
+    told[known & in_region & (smooth < SAME)] = BACKGROUND
     return told
 
 
 def _agreed(masks: list[np.ndarray], seeds: list[np.ndarray], cameras: Cameras, lowest: float) -> list[np.ndarray]:
     """Seeds with what most masks say of every pixel; nothing is below z = lowest."""
-    sure, any_ = (visual_hull(masks, cameras, LATTICE, min_fraction=share).cpu().numpy() for share in (SURE, ANY))
-    inner = _silhouettes(ndimage.binary_erosion(sure), cameras, masks)
-    possible = ndimage.binary_dilation(any_)
-    possible[:, :, np.linspace(-1, 1, LATTICE) < lowest] = False
-    outer = _silhouettes(possible, cameras, masks)
+    hulls = [visual_hull(masks, cameras, LATTICE, min_fraction=share).cpu().numpy() for share in (SURE, ANY)]
+    surely, possibly = ndimage.binary_erosion(hulls[0]), ndimage.binary_dilation(hulls[1])
+    possibly[:, :, np.linspace(-1, 1, LATTICE) < lowest] = False
+    inner, outer = (_silhouettes(hull, cameras, masks) for hull in (surely, possibly))
     found = []
-    for seed, mask, inside, outside in zip(seeds, masks, inner, [~seen for seen in outer], strict=True):
+    for seed, mask, inside, possible in zip(seeds, masks, inner, outer, strict=True):
         agreed = seed.copy()
         agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
-        agreed[(seed == BACKGROUND) | outside] = BACKGROUND
+        agreed[(seed == BACKGROUND) | ~possible] = BACKGROUND
         found.append(agreed)
     return found
 
