@@ -43,6 +43,6 @@ METHOD = Method(
     needs=frozenset({Need.MASKS}),
     model=_model,
     trainer=_trainer,
-    terms=("colour", "mask", "eikonal", "smooth", "stereo", "unseen", "hollow", "consistency"),
+    terms=("colour", "mask", "eikonal", "smooth", "stereo", "unseen", "hollow", "adrift", "consistency"),
     pixel_bytes=_pixel_bytes,
 )
