@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import BadInput
 from .formats.source import SUFFIXES, Layout
+from .support import FILE
 
 LETTERS = 16
 BLOCK = 1 << 20
@@ -20,22 +21,14 @@ def fingerprints(folder: Path, layout: Layout) -> dict[str, str]:
 
     Raises BadInput for a file that cannot be read.
     """
-    files = dict.fromkeys(_files(layout))
+    files = dict.fromkeys(_files(folder, layout))
     names = [str(file.relative_to(folder) if file.is_relative_to(folder) else file.name) for file in files]
     with ThreadPoolExecutor() as pool:
-        return dict(zip(names, pool.map(_fingerprint, files), strict=True))
+        return dict(zip(names, pool.map(fingerprint, files), strict=True))
 
 
-def _files(layout: Layout) -> Iterator[Path]:
-    yield from layout.images
-    yield from layout.masks or ()
-    yield from (file for file in layout.ignored if file is not None)
-    for cameras in (layout.cameras, layout.intrinsics):
-        inside = sorted(cameras.iterdir()) if cameras.is_dir() else [cameras]
-        yield from (file for file in inside if file.is_file() and file.stem != _POINTS and file.suffix not in SUFFIXES)
-
-
-def _fingerprint(file: Path) -> str:
+def fingerprint(file: Path) -> str:
+    """The beginning of a file's SHA-256. Raises BadInput where it cannot be read."""
     found = hashlib.sha256()
     try:
         with file.open("rb") as stream:
@@ -44,3 +37,14 @@ def _fingerprint(file: Path) -> str:
     except OSError as error:
         raise BadInput("unreadable file", where=file, why=error.strerror or str(error)) from error
     return found.hexdigest()[:LETTERS]
+
+
+def _files(folder: Path, layout: Layout) -> Iterator[Path]:
+    yield from layout.images
+    yield from layout.masks or ()
+    yield from (file for file in layout.ignored if file is not None)
+    for cameras in (layout.cameras, layout.intrinsics):
+        inside = sorted(cameras.iterdir()) if cameras.is_dir() else [cameras]
+        yield from (file for file in inside if file.is_file() and file.stem != _POINTS and file.suffix not in SUFFIXES)
+    if (support := folder / FILE).is_file():
+        yield support

@@ -92,6 +92,19 @@ def sixteen_bit(image: Image.Image) -> np.ndarray | None:
     return np.asarray(image).astype(np.int32).clip(0, 65535) if image.mode in _SIXTEEN_BIT else None
 
 
+def on_white(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """RGB and alpha: pixels that let something through lie on white, as rays without a hit render (section 5)."""
+    wide = sixteen_bit(image)
+    if wide is not None:
+        return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB"), None
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB"), None
+    rgba = image.convert("RGBA")
+    alpha = rgba.getchannel("A")
+    white = Image.new("RGB", image.size, (255, 255, 255))
+    return Image.composite(rgba.convert("RGB"), white, alpha), alpha
+
+
 def averaged(image: Image.Image, factor: int) -> Image.Image:
     """Mean over blocks of factor x factor pixels; a last incomplete block is dropped."""
     if factor == 1:
@@ -126,7 +139,7 @@ def _shrunk_shape(path: Path, downscale: int, max_pixels: int) -> tuple[int, int
 def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening | None, place: np.ndarray) -> Photo:
     with opened(path, max_pixels) as image:
         remarks = _remarks(image)
-        colour, alpha = _on_white(image)
+        colour, alpha = on_white(image)
         if lens is not None:
             colour, alpha = lens.image(colour), None if alpha is None else lens.image(alpha)
         if min(image.size) // downscale < MIN_SIDE:
@@ -153,19 +166,6 @@ def _decoded(path: Path, max_pixels: int) -> Image.Image:
     except Exception as error:  # Pillow's plugins raise many kinds on damaged bytes
         why = f"damaged or cut short ({error})"
         raise BadInput("unreadable image", where=path, why=why, todo="replace the file") from error
-
-
-def _on_white(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """RGB and alpha: pixels that let something through lie on white, as rays without a hit render (section 5)."""
-    wide = sixteen_bit(image)
-    if wide is not None:
-        return Image.fromarray(np.rint(wide / 257).astype(np.uint8)).convert("RGB"), None
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return image.convert("RGB"), None
-    rgba = image.convert("RGBA")
-    alpha = rgba.getchannel("A")
-    white = Image.new("RGB", image.size, (255, 255, 255))
-    return Image.composite(rgba.convert("RGB"), white, alpha), alpha
 
 
 def _remarks(image: Image.Image) -> tuple[str, ...]:

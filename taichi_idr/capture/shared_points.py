@@ -78,12 +78,9 @@ def shown_light(photos: Photos, cameras: Cameras, hull: Tensor) -> tuple[Tensor,
     points = _surface(hull, photos.device)
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
     cell, light, shown = 2 / (len(hull) - 1), [], []
-    for view, (rows, columns) in enumerate(photos.sizes.tolist()):
-        column, row, within = in_photo(points, P[view], rows, columns)
-        index = photos.offsets[view] + row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
-        within &= photos.objects[index] & in_sight(points, centres[view], hull, CLEARANCE * cell)
-        if photos.ignored is not None:
-            within &= ~photos.ignored[index]
+    for view in range(len(photos.sizes)):
+        index, within = on_object(points, P[view], photos, view)
+        within &= in_sight(points, centres[view], hull, CLEARANCE * cell)
         colour = photos.colours[index].float() / 255
         light.append(POWER * torch.log2(colour + LIFT))
         shown.append((within[:, None] & (colour > DARK) & (colour < BRIGHT)).float())
@@ -97,6 +94,18 @@ def in_photo(points: Tensor, P: Tensor, rows: int, columns: int) -> tuple[Tensor
     column, row = (place[:, :2] / place[:, 2:]).round().long().unbind(dim=1)
     within = (place[:, 2] > 0) & (column >= 0) & (column < columns) & (row >= 0) & (row < rows)
     return column, row, within
+
+
+def on_object(points: Tensor, P: Tensor, photos: Photos, view: int) -> tuple[Tensor, Tensor]:
+    """Index (N,) among all pixels of that which points (N, 3) fall on in a photo, by its projection (3, 4), and
+    whether it is one of the object's that is not ignored, (N,) bool."""
+    rows, columns = photos.sizes[view].tolist()
+    column, row, within = in_photo(points, P, rows, columns)
+    index = photos.offsets[view] + row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
+    within &= photos.objects[index]
+    if photos.ignored is not None:
+        within &= ~photos.ignored[index]
+    return index, within
 
 
 def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> Tensor:

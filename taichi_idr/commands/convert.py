@@ -44,6 +44,7 @@ def convert_capture(
         create_folder(out)
         from ..capture.formats.writing import write_cameras_as
         from ..capture.reading import read_capture
+        from ..capture.support import write_support
 
         read = read_capture(capture, reading, layout=layout)
     for warning in read.warnings:
@@ -51,6 +52,8 @@ def convert_capture(
     _write_pictures(read, [create_folder(out / part) for part in FOLDERS[to]])
     names, sizes = [f"{name}.png" for name in read.names], [mask.shape for mask in read.masks]
     write_cameras_as(to, out, read.cameras, read.T_world_normalised, names, sizes)
+    if read.support is not None:
+        write_support(out, read.support.moved(read.T_world_normalised))
     print(f"converted {layout.format} to {out}: {len(read)} photos")
     return out
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CannotCreate, InputMissing, UsageError, WriteFailed, warn
-from ..files.writing import atomic_write, create_folder, gone_if_refused
+from ..errors import CannotCreate, InputMissing, UsageError, warn
+from ..files.writing import atomic_write, create_folder, gone_if_refused, replacing_folder
 
 if TYPE_CHECKING:
     from ..structure.model import Structure
@@ -65,7 +64,7 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
     if out.is_dir() and any(out.iterdir()):
         raise CannotCreate("the folder is not empty", where=out, todo="name a new one, or remove it")
     print(f"photos    {len(files)} in {folder_of_photos(photos)}", flush=True)
-    with gone_if_refused(out), _in_one_go(out) as new:
+    with gone_if_refused(out), replacing_folder(out) as new:
         from .. import runtime
 
         runtime.init("cpu", threads=threads)
@@ -76,23 +75,6 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
     return out
 
 
-@contextmanager
-def _in_one_go(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that becomes it when the block ends without error; else nothing is left. Raises
-    CannotCreate, WriteFailed."""
-    create_folder(out)
-    new = out.with_name(f".tidr-{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        create_folder(new)
-        yield new
-        new.replace(out)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise WriteFailed("write failed", where=out, why=why, todo="free space or choose another --out") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
 def is_plain(folder: Path) -> bool:
     """Whether a folder has photos and none of what makes it a capture of a known format."""
     from ..capture.formats.catalogue import is_recognised
@@ -100,7 +82,9 @@ def is_plain(folder: Path) -> bool:
 
     if not folder.is_dir() or is_recognised(folder):
         return False
-    return any(path.suffix.lower() in SUFFIXES for path in folder_of_photos(folder).iterdir())
+    with suppress(OSError):  # what cannot be listed is told by the reader
+        return any(path.suffix.lower() in SUFFIXES for path in folder_of_photos(folder).iterdir())
+    return False
 
 
 def _known_masks(photos: Path, chosen: Path | None) -> Path | None:
@@ -114,12 +98,12 @@ def _known_masks(photos: Path, chosen: Path | None) -> Path | None:
 
 def _record(knowledge: Knowledge, files: Sequence[Path], masks: Path | None) -> dict[str, Any]:
     """What a prepared capture depends on, as JSON has it."""
+    from ..capture.fingerprints import fingerprint
     from ..capture.formats.source import list_images
-    from ..structure.files import digest
 
-    drawn = {} if masks is None else {path.name: digest(path) for path in list_images(masks, "mask")}
+    drawn = {} if masks is None else {path.name: fingerprint(path) for path in list_images(masks, "mask")}
     known = {"focal": knowledge.focal, "quick": knowledge.quick, "region": knowledge.region and [*knowledge.region]}
-    return {"version": VERSION, **known, "photos": {path.name: digest(path) for path in files}, "masks": drawn}
+    return {"version": VERSION, **known, "photos": {path.name: fingerprint(path) for path in files}, "masks": drawn}
 
 
 def _read_record(out: Path) -> dict[str, Any] | None:
@@ -167,8 +151,8 @@ def _write(structure: Structure, region: Region, known: Path | None, out: Path) 
     for view in structure.views:
         _link(view.image, images / view.image.name)
     model = create_folder(out / COLMAP_FOLDER)
-    of_object = [tuple(point) for point in structure.points[region.is_object].tolist()]
-    for name, text in model_texts(structure.views, of_object).items():
+    of_object = structure.points[region.is_object].tolist()
+    for name, text in model_texts(structure.views, of_object, model).items():
         atomic_write(model / name, text)
     if region.support is not None:
         write_support(out, region.support)
@@ -209,7 +193,7 @@ def _copy_masks(structure: Structure, known: Path, folder: Path) -> None:
 
     images = [view.image for view in structure.views]
     for image, mask in zip(images, paired_masks(known, images, list_images(known, "mask")), strict=True):
-        _link(mask, folder / f"{image.stem}{mask.suffix}")
+        shutil.copyfile(mask, folder / f"{image.stem}{mask.suffix}")  # it may be painted on
     print(f"masks     {len(images)} from {known}")
 
 

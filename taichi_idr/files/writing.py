@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -60,8 +61,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The folder must exist. An OSError raises WriteFailed; the old file is then as it was.
     """
-    token = f".tidr-{os.getpid()}-{secrets.token_hex(4)}"
-    temporary = path.with_name(f"{token}.tmp{path.suffix}")
+    temporary = path.with_name(_temporary_name(path.suffix))
     try:
         yield temporary
         _flush_to_disk(temporary)
@@ -70,19 +70,47 @@ def replacing(path: Path) -> Iterator[Path]:
     except TidrError:
         raise
     except OSError as error:
-        todo = "free space or choose another --out, then run the same command again"
-        why = f"{_reason(error)}, older files are intact"
-        raise WriteFailed("write failed", where=path, why=why, todo=todo) from error
+        raise _failed(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, which is empty or not there, that becomes it if the block ends without error.
+
+    Else nothing is left of it. Raises CannotCreate, WriteFailed.
+    """
+    temporary = create_folder(path).with_name(_temporary_name())
+    try:
+        yield create_folder(temporary)
+        temporary.replace(path)
+        _flush_to_disk(path.parent)
+    except OSError as error:
+        raise _failed(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_stale_temporaries(folder: Path) -> None:
-    """Delete what `replacing` left below `folder` when its process was killed; living processes keep theirs."""
-    for path in folder.rglob(".tidr-*"):
+    """Delete what `replacing` and `replacing_folder` left below `folder` when their process was killed; living
+    processes keep theirs."""
+    for path in list(folder.rglob(".tidr-*")):
         match = _TEMPORARY_NAME.fullmatch(path.name)
         if match and not _is_running(int(match[1])):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _temporary_name(suffix: str = "") -> str:
+    return f".tidr-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}"
+
+
+def _failed(path: Path, error: OSError) -> WriteFailed:
+    todo = "free space or choose another --out, then run the same command again"
+    return WriteFailed("write failed", where=path, why=f"{_reason(error)}, older files are intact", todo=todo)
 
 
 def _flush_to_disk(path: Path) -> None:

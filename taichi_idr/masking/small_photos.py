@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from ..cameras.rotations import quaternions_from_rotations
+from ..cameras.pinhole import transform_cameras
 from ..capture.distortion import Straightening, distorted
+from ..capture.formats.conventions import view_cameras
 from ..capture.formats.source import FoundView, Lens, Pinhole
+from ..capture.images import MAX_PIXELS, decode_all, on_white, opened
 from ..structure.model import Structure
 from ..types import Cameras
 
@@ -55,16 +57,16 @@ class SmallPhoto:
 
 
 def small_photos(structure: Structure, longer_side: int = LONGER_SIDE) -> list[SmallPhoto]:
-    return [_small(view, longer_side) for view in structure.views]
+    """Of all views. longer_side: pixels, at most. Raises BadInput, naming a file that cannot be decoded."""
+    views = {view.image: view for view in structure.views}
+    return decode_all(lambda path: _small(views[path], longer_side), list(views))
 
 
-def cameras_of(photos: list[SmallPhoto], T_region_world: np.ndarray) -> Cameras:
+def cameras_of(photos: Sequence[SmallPhoto], T_region_world: np.ndarray) -> Cameras:
     """Of small photos (float64), camera -> region."""
-    turn = T_region_world[:3, :3] * (1 / np.cbrt(np.linalg.det(T_region_world[:3, :3])))
-    rotations = torch.from_numpy(np.stack([turn @ np.array(photo.view.rotation) for photo in photos]))
-    centres = np.stack([T_region_world[:3, :3] @ photo.view.centre + T_region_world[:3, 3] for photo in photos])
-    K = torch.from_numpy(np.stack([photo.K for photo in photos]))
-    return Cameras(quaternions_from_rotations(rotations), torch.from_numpy(centres), K)
+    where = photos[0].view.image.parent
+    in_world = view_cameras([photo.view for photo in photos], [photo.pinhole for photo in photos], where)
+    return transform_cameras(T_region_world, in_world)
 
 
 def unbent(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -80,8 +82,8 @@ def unbent(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _small(view: FoundView, longer_side: int) -> SmallPhoto:
     full = view.pinhole
-    with Image.open(view.image) as image:
-        colour = image.convert("RGB")
+    with opened(view.image, MAX_PIXELS) as image:
+        colour, _ = on_white(image)
     factor = min(1.0, longer_side / max(full.width, full.height))
     size = round(full.width * factor), round(full.height * factor)
     colour = colour.resize(size, Image.Resampling.BOX, reducing_gap=2.0) if factor < 1 else colour

@@ -18,6 +18,7 @@ from .small_photos import SmallPhoto
 
 CELLS, ROWS = 512, 64  # along each side of the picture, and rows that are worked on at a time
 REACH = 1.5  # half of its side, in the region's radii
+MOST = 100  # photos that it is made of, evenly from all: each takes 1.5 MB
 FEWEST = 4  # photos that show a cell beside the object
 SLOW, PRIOR = 0.05, 1e-3  # of a photo's longer side, standard deviation of what is slow; weight of no difference
 GROWN = 2  # pixels by which what was cut as the object is left out
@@ -64,12 +65,12 @@ def table_picture(photos: list[SmallPhoto], masks: list[np.ndarray], region: Reg
     """masks: V of (h, w) bool, what is thought to be the object and left out."""
     cv2 = opencv()
     foot = region.centre - support.height(region.centre[None])[0] * support.normal
-    x = np.cross(support.normal, [1.0, 0, 0] if abs(support.normal[0]) < 0.7 else [0, 1.0, 0])
-    x /= np.linalg.norm(x)
-    half = REACH * region.radius
-    across = np.stack([x, np.cross(support.normal, x)]) * (2 * half / (CELLS - 1))
+    level = region.T_region_world(support.normal)[:2, :3] * region.radius  # unit vectors
+    across = level * (2 * REACH * region.radius / (CELLS - 1))
     empty = np.zeros((CELLS, CELLS), bool)
     blank = Table(np.zeros((CELLS, CELLS, 3), np.float32), empty, foot - (CELLS - 1) / 2 * across.sum(axis=0), across)
+    some = slice(None, None, -(-len(photos) // MOST))
+    photos, masks = photos[some], masks[some]
     layers = torch.full((len(photos), CELLS, CELLS, 3), torch.nan, dtype=torch.float16)
     kernel = np.ones((2 * GROWN + 1,) * 2, np.uint8)
     for layer, photo, mask in zip(layers.numpy(), photos, masks, strict=True):

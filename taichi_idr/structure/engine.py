@@ -16,6 +16,7 @@ from threading import Thread
 import numpy as np
 import psutil
 
+from ..capture.formats.source import listed
 from ..errors import BadInput, OutOfMemory, Unavailable, warn
 from ..machine import HOME, available_cores, free_memory
 from .files import FEWEST
@@ -31,6 +32,8 @@ MAPPERS = ("global", "incremental")  # the first wins where both place as many p
 LEAST_PLACED = 0.8  # share of the photos
 FEW_OBSERVATIONS, TOO_FEW_OBSERVATIONS = 100, 50  # points in the median photo
 FOCAL = (0.5, 3.0)  # focal length in the longer side, beyond which the scene was flat or the camera turned on the spot
+
+_TODO = "take the photos again with more overlap, or give a capture with cameras"
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,11 @@ def find_structure(files: Sequence[Path], folder: Path, options: SfmOptions, say
     job.write_text(json.dumps(_job(photos, folder, factor, options)))
     _run(job, max(LEAST_SECONDS, SECONDS_PER_PHOTO * len(photos)), say)
     by_copy = {copy_name(number): photo for number, photo in enumerate(photos)}
-    found = [
-        read_structure(path, {n: p.file for n, p in by_copy.items()}, {n: p.size for n, p in by_copy.items()}, factor)
-        for path in sorted(folder.glob("MODEL-*.npz"))
-    ]
-    return _checked(max(found, key=len), files) if found else _refused(0, files, "")
+    originals = {name: photo.file for name, photo in by_copy.items()}, {n: photo.size for n, photo in by_copy.items()}
+    found = [read_structure(path, *originals, factor) for path in sorted(folder.glob("MODEL-*.npz"))]
+    if not found:
+        raise _unplaced(0, files)
+    return _checked(max(found, key=len), files)
 
 
 def _job(photos: Sequence[PlainPhoto], folder: Path, factor: float, options: SfmOptions) -> dict[str, object]:
@@ -117,9 +120,6 @@ def _run(job: Path, seconds: float, say: Callable[[str], None]) -> None:
             raise BadInput("no cameras found", where="photos", why=_end_in_words(worker.returncode, stages), todo=_TODO)
 
 
-_TODO = "take the photos again with more overlap, or give a capture with cameras"
-
-
 def _listen(worker: subprocess.Popen[str], stages: list[str], say: Callable[[str], None]) -> None:
     assert worker.stdout is not None
     for line in worker.stdout:
@@ -153,7 +153,7 @@ def _checked(found: Structure, files: Sequence[Path]) -> Structure:
     placed = {view.image for view in found.views}
     lost = [path.name for path in files if path not in placed]
     if len(found) < max(FEWEST, LEAST_PLACED * len(files)):
-        return _refused(len(found), files, f": not {', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}")
+        raise _unplaced(len(found), files, f": not {listed(lost)}")
     if lost:
         warn(f"{len(lost)} of {len(files)} photos have no place among the others and are left out: {', '.join(lost)}")
     usual = float(np.median(np.bincount(found.observing, minlength=len(found))))
@@ -172,7 +172,7 @@ def _checked(found: Structure, files: Sequence[Path]) -> Structure:
     return found
 
 
-def _refused(placed: int, files: Sequence[Path], names: str) -> Structure:
+def _unplaced(placed: int, files: Sequence[Path], names: str = "") -> BadInput:
     why = f"{placed} of {len(files)} photos have a place among the others{names}"
     todo = "take more, with more overlap (10 to 15 degrees from one to the next); a turntable needs a plain background"
-    raise BadInput("no cameras found", where="photos", why=why, todo=todo)
+    return BadInput("no cameras found", where="photos", why=why, todo=todo)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+from ..capture.fingerprints import fingerprint
 from ..capture.formats.source import folder_of_photos, list_images, listed
 from ..errors import BadInput, InputMissing
 
@@ -23,7 +23,7 @@ def plain_photos(folder: Path) -> list[Path]:
         todo = "take more, all around the object, one every 10 to 15 degrees"
         raise BadInput("too few photos", where=folder, why=f"{len(files)}, at least {FEWEST} needed", todo=todo)
     found: dict[str, Path] = {}
-    twice = [path.name for path in files if found.setdefault(digest(path), path) is not path]
+    twice = [path.name for path in files if found.setdefault(fingerprint(path), path) is not path]
     if len(found) < FEWEST:
         todo = "take photos from all around the object"
         raise BadInput("too few photos", where=folder, why=f"{len(twice)} are copies of others", todo=todo)
@@ -31,15 +31,3 @@ def plain_photos(folder: Path) -> list[Path]:
         why = f"{listed(twice)} are copies of others"
         raise BadInput("photos that are there twice", where=folder, why=why, todo="keep one of each")
     return files
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file. Raises BadInput where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            whole = hashlib.sha256()
-            while part := file.read(1 << 20):
-                whole.update(part)
-            return whole.hexdigest()
-    except OSError as error:
-        raise BadInput("unreadable file", where=path, why=error.strerror or str(error)) from error

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from ..capture.formats.source import listed
-from ..capture.images import MAX_PIXELS, decode_all, opened
+from ..capture.formats.source import listed, size_of
+from ..capture.images import MAX_PIXELS, decode_all, on_white, opened
 
 LONGER_SIDE = 1600  # of the copies
 INNER, FINE, COARSE = 0.6, 1.0, 2.5
@@ -36,7 +36,7 @@ class PlainPhoto:
 def copied(files: Sequence[Path], folder: Path) -> tuple[list[PlainPhoto], list[str]]:
     """Write copies without metadata into a folder, `00000.png` and so on, all shrunk by one factor (`shrinking`), and
     say which photos are blurred. Raises BadInput, naming the file: damaged, no image, too large."""
-    factor = shrinking([_size(path) for path in files])
+    factor = shrinking([size_of(path) for path in files])
     copies = {path: folder / copy_name(number) for number, path in enumerate(files)}
     looked_at = decode_all(lambda path: _copied(path, copies[path], factor), files)
     sharp = np.array([sharpness for _, sharpness in looked_at])
@@ -54,18 +54,10 @@ def shrinking(sizes: Sequence[tuple[int, int]]) -> float:
     return max(1.0, max(max(size) for size in sizes) / LONGER_SIDE)
 
 
-def _size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except Exception:  # said when it is decoded
-        return 1, 1
-
-
 def _copied(path: Path, copy: Path, factor: float) -> tuple[PlainPhoto, float]:
     with opened(path, MAX_PIXELS) as image:
         camera, focal = _taken_by(image)
-        colour = image.convert("RGB")
+        colour, _ = on_white(image)
         if factor > 1:
             size = round(image.width / factor), round(image.height / factor)
             colour = colour.resize(size, Image.Resampling.BOX, reducing_gap=2.0)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from captures import make_capture
 
+from taichi_idr.capture.fingerprints import fingerprints
+from taichi_idr.capture.formats.catalogue import find_capture
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.capture.support import FILE, read_support, write_support
 from taichi_idr.errors import BadInput
@@ -49,3 +51,13 @@ def test_a_capture_has_it_in_its_own_frame(tmp_path):
     scale = np.cbrt(np.linalg.det(T[:3, :3]))
     in_world = points @ T[:3, :3].T + T[:3, 3]
     np.testing.assert_allclose(scale * capture.support.height(points), plane.height(in_world), rtol=1e-9)
+
+
+def test_a_fit_knows_when_it_has_changed(tmp_path):
+    folder = make_capture(tmp_path / "balls", views=6)
+    layout = find_capture(folder)
+    before = fingerprints(folder, layout)
+    write_support(folder, Plane(np.array([0.0, 0.0, 1.0]), -40.0))
+    first = fingerprints(folder, layout)
+    write_support(folder, Plane(np.array([0.0, 0.0, 1.0]), -30.0))
+    assert set(first) - set(before) == {FILE} and first[FILE] != fingerprints(folder, layout)[FILE]

@@ -12,9 +12,10 @@ from PIL import Image
 
 from taichi_idr.cameras.pinhole import transform_cameras
 from taichi_idr.capture.reading import read_capture
+from taichi_idr.capture.support import read_support, write_support
 from taichi_idr.commands.convert import convert_capture
 from taichi_idr.errors import BadInput, CannotCreate
-from taichi_idr.types import CaptureReading
+from taichi_idr.types import CaptureReading, Plane
 
 
 @pytest.fixture
@@ -42,6 +43,17 @@ def test_a_capture_survives_each_format(
         flat[:, 0, 1] = 0
         assert "hold no skew: pixels are off by up to 0.1" in said
     np.testing.assert_allclose(new.intrinsics, flat, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("to", ["idr", "colmap", "transforms"])
+def test_what_the_object_stands_on_comes_along(
+    capture: Path, tmp_path: Path, to: Literal["idr", "colmap", "transforms"]
+) -> None:
+    plane = Plane(np.array([0.0, 0.6, -0.8]), -75.0)
+    write_support(capture, plane)
+    found = read_support(convert_capture(capture, tmp_path / "out", to=to))
+    assert found is not None and found.offset == pytest.approx(plane.offset)
+    np.testing.assert_allclose(found.normal, plane.normal)
 
 
 def test_formats_lead_into_each_other(capture: Path, tmp_path: Path) -> None:

@@ -108,3 +108,27 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
         files.create_folder(tmp_path / ("x" * 300))
     with pytest.raises(CannotCreate):
         files.create_folder(tmp_path / "nul\0byte")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(ValueError), files.replacing_folder(out) as new:
+        (new / "part").write_text("half")
+        raise ValueError
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and not any(out.iterdir())
+    with files.replacing_folder(out) as new:
+        (new / "part").write_text("whole")
+        assert not any(out.iterdir())
+    assert (out / "part").read_text() == "whole"
+    with pytest.raises(WriteFailed), files.replacing_folder(out) as new:  # not empty any more
+        (new / "part").write_text("another")
+    assert (out / "part").read_text() == "whole" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_only_dead_processes_lose_their_temporary_folders(tmp_path: Path, dead_pid: int) -> None:
+    for pid in (dead_pid, os.getpid()):
+        folder = tmp_path / f".tidr-{pid}-01234567.tmp"
+        folder.mkdir()
+        (folder / f".tidr-{pid}-89abcdef.tmp.png").write_text("inside")
+    files.remove_stale_temporaries(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f".tidr-{os.getpid()}-01234567.tmp"]

@@ -97,3 +97,16 @@ def test_a_damaged_photo_is_refused_by_name(photos, tmp_path):
     (tmp_path / "copies").mkdir()
     with pytest.raises(BadInput, match=r"photo_02\.png"):
         copied(plain_photos(photos), tmp_path / "copies")
+
+
+def test_sixteen_bits_and_alpha_become_eight_and_white(photos, tmp_path):
+    deep = np.linspace(0, 65535, 160 * 120).astype(np.uint16).reshape(120, 160)
+    Image.fromarray(deep).save(photos / "photo_00.png")
+    clear = np.zeros((120, 160, 4), np.uint8)
+    Image.fromarray(clear).save(photos / "photo_01.png")
+    (tmp_path / "copies").mkdir()
+    copied(plain_photos(photos), tmp_path / "copies")
+    with Image.open(tmp_path / "copies" / copy_name(0)) as image:
+        assert np.abs(np.asarray(image)[..., 0] - deep / 257).max() <= 1
+    with Image.open(tmp_path / "copies" / copy_name(1)) as image:
+        assert (np.asarray(image) == 255).all()

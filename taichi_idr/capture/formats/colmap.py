@@ -97,52 +97,61 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
 
 def colmap_texts(cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> dict[str, str]:
     """A pinhole for each view; world -> camera as quaternion w x y z and shift; no points."""
+    from .conventions import pinholes
+
+    models = [
+        f"{number} PINHOLE {width} {height} {_spaced(pinhole)}"
+        for number, (pinhole, (height, width)) in enumerate(zip(pinholes(cameras), sizes, strict=True), start=1)
+    ]
+    return _texts(models, _image_lines(cameras, names, range(1, len(names) + 1)), [])
+
+
+def model_texts(views: Sequence[FoundView], points: Sequence[Sequence[float]], where: Path) -> dict[str, str]:
+    """Views of lenses that bend in one term (SIMPLE_RADIAL), and points of the world, without what shows them.
+
+    Raises BadInput, naming `where`, for a view whose pose is none.
+    """
+    from .conventions import view_cameras
+
+    kinds: dict[tuple[Pinhole, Lens], int] = {}
+    numbers = [kinds.setdefault((view.pinhole, view.lens), len(kinds) + 1) for view in views]
+    models = []
+    for (p, lens), number in kinds.items():
+        k, *_ = (*lens.coefficients, 0.0)
+        values = _spaced((p.fx, p.cx + CORNER_CENTRE, p.cy + CORNER_CENTRE, k))
+        models.append(f"{number} SIMPLE_RADIAL {p.width} {p.height} {values}")
+    cameras = view_cameras(views, [view.pinhole for view in views], where)
+    places = [f"{number} {_spaced(point)} 128 128 128 0" for number, point in enumerate(points, start=1)]
+    return _texts(models, _image_lines(cameras, [view.image.name for view in views], numbers), places)
+
+
+def _image_lines(cameras: Cameras, names: Sequence[str], models: Sequence[int]) -> list[str]:
+    """Two for each view; models: the number of its camera."""
     import torch
 
     from ...cameras.rotations import rotation_matrices
-    from .conventions import pinholes
 
-    models = ["# CAMERA_ID MODEL WIDTH HEIGHT fx fy cx cy"]
-    images = ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points, which is empty"]
     conjugate = torch.tensor([1.0, -1.0, -1.0, -1.0], dtype=torch.float64)
     turns = torch.nn.functional.normalize(cameras.quaternions, dim=1) * conjugate
     shifts = -(rotation_matrices(turns) @ cameras.centres[:, :, None])[:, :, 0]
-    rows = zip(pinholes(cameras), turns.tolist(), shifts.tolist(), names, sizes, strict=True)
-    for number, (pinhole, turn, shift, name, (height, width)) in enumerate(rows, start=1):
-        models.append(f"{number} PINHOLE {width} {height} {_spaced(pinhole)}")
-        images += [f"{number} {_spaced(turn)} {_spaced(shift)} {number} {_one_word(name)}", ""]
-    texts = {"cameras.txt": models, "images.txt": images, "points3D.txt": ["# none"]}
-    return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
+    lines = []
+    rows = zip(turns.tolist(), shifts.tolist(), models, names, strict=True)
+    for number, (turn, shift, model, name) in enumerate(rows, start=1):
+        lines += [f"{number} {_spaced(turn)} {_spaced(shift)} {model} {_one_word(name)}", ""]
+    return lines
 
 
-def model_texts(views: Sequence[FoundView], points: Sequence[tuple[float, float, float]]) -> dict[str, str]:
-    """Views of lenses that bend in one term (SIMPLE_RADIAL), and points of the world, without what shows them."""
-    kinds: dict[tuple[Pinhole, Lens], int] = {}
-    images = ["# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points, which is empty"]
-    for number, view in enumerate(views, start=1):
-        camera = kinds.setdefault((view.pinhole, view.lens), len(kinds) + 1)
-        inverse = tuple(zip(*view.rotation, strict=True))
-        shift = [-sum(r * c for r, c in zip(row, view.centre, strict=True)) for row in inverse]
-        name = _one_word(view.image.name)
-        images += [f"{number} {_spaced(_quaternion(inverse))} {_spaced(shift)} {camera} {name}", ""]
-    models = ["# CAMERA_ID MODEL WIDTH HEIGHT f cx cy k"]
-    for (pinhole, lens), number in kinds.items():
-        p, (k, *_) = pinhole, (*lens.coefficients, 0.0)
-        values = _spaced((p.fx, p.cx + CORNER_CENTRE, p.cy + CORNER_CENTRE, k))
-        models.append(f"{number} SIMPLE_RADIAL {p.width} {p.height} {values}")
-    places = ["# POINT3D_ID X Y Z R G B ERROR"]
-    places += [f"{number} {_spaced(point)} 128 128 128 0" for number, point in enumerate(points, start=1)]
-    texts = {"cameras.txt": models, "images.txt": images, "points3D.txt": places}
-    return {name: "\n".join(lines) + "\n" for name, lines in texts.items()}
-
-
-def _quaternion(rotation: Sequence[Sequence[float]]) -> list[float]:
-    """w x y z of a rotation matrix."""
-    import torch
-
-    from ...cameras.rotations import quaternions_from_rotations
-
-    return quaternions_from_rotations(torch.tensor(rotation, dtype=torch.float64)[None])[0].tolist()
+def _texts(models: list[str], images: list[str], points: list[str]) -> dict[str, str]:
+    """The three files, each with a word about its lines."""
+    lines = {
+        "cameras.txt": ["# CAMERA_ID MODEL WIDTH HEIGHT, then the model's numbers", *models],
+        "images.txt": [
+            "# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, then a line of points, which is empty",
+            *images,
+        ],
+        "points3D.txt": ["# POINT3D_ID X Y Z R G B ERROR", *points] if points else ["# none"],
+    }
+    return {name: "\n".join(text) + "\n" for name, text in lines.items()}
 
 
 def _models(folder: Path) -> list[Path]:

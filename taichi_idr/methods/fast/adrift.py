@@ -13,7 +13,7 @@ from torch.nn.functional import max_pool3d, normalize, relu
 
 from ...cameras.pinhole import projections
 from ...capture.pixels import Photos
-from ...capture.shared_points import CLEARANCE, in_photo, in_sight
+from ...capture.shared_points import CLEARANCE, in_sight, on_object
 from ...ops.visual_hull import first_occupied
 from ...types import Cameras, Rays
 
@@ -78,13 +78,8 @@ def _evidence(
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
     clearance = CLEARANCE * 2 / (len(solid) - 1)
     shows, needs = [], []
-    for view, (rows, columns) in enumerate(photos.sizes.tolist()):
-        column, row, within = in_photo(points, P[view], rows, columns)
-        index = photos.offsets[view] + row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
-        within &= photos.objects[index]
-        if photos.ignored is not None:
-            within &= ~photos.ignored[index]
-        some = within.nonzero()[:, 0]
+    for view in range(len(photos.sizes)):
+        some = on_object(points, P[view], photos, view)[1].nonzero()[:, 0]
         some = some[in_sight(points[some], centres[view], solid, clearance)]
         rays = Rays(centres[view].expand(len(some), 3).contiguous(), normalize(points[some] - centres[view], dim=1))
         bare = some[first_occupied(largest, rays) < 0]

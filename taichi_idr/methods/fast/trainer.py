@@ -162,14 +162,14 @@ class FastTrainer(Trainer):
     def _bound(self, hull: Tensor) -> Tensor:
         """Signed distance (H, H, H) from the hull, by which the field is bounded from now on; wider while poses are
         rough."""
-        distance = above_support(hull_distance(hull), self.support)
+        own = hull_distance(hull)
         if bool(hull.any()):
             slack = self.config.cameras.hull_slack * 2 / (len(hull) - 1) if self._rough else 0.0
-            self.model.bound_by_hull(above_support(hull_distance(hull) - slack, self.support, self.model.hull_margin))
+            self.model.bound_by_hull(above_support(own - slack, self.support, self.model.hull_margin))
         else:
             rest = "the last one stays" if self.steps_done else "starting from a ball"
             warn(f"the visual hull is empty: the masks contradict each other; {rest}")
-        return distance
+        return above_support(own, self.support)
 
     @property
     def _rough(self) -> bool:
