@@ -49,6 +49,7 @@ print(code, [name for name in {heavy} if name in sys.modules], file=sys.stderr)
 STAND_IN = """
 import signal, sys, time, types
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores it, and so would this
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # likewise under nohup
 stand_in = types.ModuleType("taichi_idr.commands.fit")
 def fit_capture(*arguments, **options):
     print("started", flush=True)
