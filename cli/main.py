@@ -28,6 +28,7 @@ from . import (
     failures,
     fit,
     import_idr,
+    mask,
     mesh,
     prepare,
     render,
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("scan")(scan.scan)
 app.command("prepare")(prepare.prepare)
+app.command("mask")(mask.mask)
 app.command("fit")(fit.fit)
 app.command("mesh")(mesh.mesh)
 app.command("render")(render.render)

@@ -48,9 +48,15 @@ class TableScene:
 
 
 def make_scene(
-    folder: Path, *, views: int = 12, size: tuple[int, int] = (120, 160), gains: np.ndarray | None = None
+    folder: Path,
+    *,
+    views: int = 12,
+    size: tuple[int, int] = (120, 160),
+    gains: np.ndarray | None = None,
+    table: bool = True,
 ) -> TableScene:
-    """Photos as PNG files. size: height, width. gains (V,): brightness of each photo."""
+    """Photos as PNG files. size: height, width. gains (V,): brightness of each photo. table: else the ball hangs before
+    the wall."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(3)
     bright = np.ones(views) if gains is None else gains
@@ -58,7 +64,7 @@ def make_scene(
     photos, masks, found = [], [], []
     for view in range(views):
         camera = _camera(folder / f"photo_{view:02d}.png", 2 * np.pi * view / views, view % 2, size)
-        colour, mask = _photograph(camera, textures)
+        colour, mask = _photograph(camera, textures, table=table)
         photo = np.rint(255 * np.clip(bright[view] * colour, 0, 1)).astype(np.uint8)
         Image.fromarray(photo).save(camera.image)
         photos.append(photo)
@@ -85,7 +91,9 @@ def _camera(file: Path, turn: float, ring: int, size: tuple[int, int]) -> FoundV
     return FoundView(file, (tuple(a), tuple(b), tuple(c)), tuple(centre.tolist()), pinhole)
 
 
-def _photograph(view: FoundView, textures: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _photograph(
+    view: FoundView, textures: tuple[np.ndarray, np.ndarray], *, table: bool
+) -> tuple[np.ndarray, np.ndarray]:
     p = view.pinhole
     u, v = np.meshgrid(np.arange(p.width), np.arange(p.height))
     local = np.stack([(u - p.cx) / p.fx, (v - p.cy) / p.fy, np.ones(u.shape)], axis=-1)
@@ -97,8 +105,8 @@ def _photograph(view: FoundView, textures: tuple[np.ndarray, np.ndarray]) -> tup
     on_table = centre + rays * (-centre[2] / np.where(rays[..., 2] < -1e-6, rays[..., 2], np.nan))[..., None]
     colour = np.empty((*u.shape, 3))
     colour[:] = np.array(WALL) / 255
-    table = (np.abs(on_table[..., :2]) < TABLE).all(axis=-1)
-    colour[table] = _looked_up(textures[1], on_table[table][:, :2] / TABLE)
+    tabled = (np.abs(on_table[..., :2]) < TABLE).all(axis=-1) & table
+    colour[tabled] = _looked_up(textures[1], on_table[tabled][:, :2] / TABLE)
     on_ball = centre + rays[mask] * depth[mask][:, None]
     colour[mask] = _looked_up(textures[0], (on_ball - MIDDLE) / RADIUS)
     return colour, mask

@@ -21,6 +21,7 @@ from .formats.source import Lens, Pinhole
 RADII = 400  # of the check that a lens bends no two rays into one
 ZOOMS = 40  # halvings of the search for the least zoom
 LEAST_ZOOM = 0.5
+UNBENDINGS = 20  # of a fixed point
 
 
 @dataclass(frozen=True)
@@ -135,3 +136,14 @@ def _polynomial(s: np.ndarray, coefficients: tuple[float, ...]) -> np.ndarray:
     for k in reversed(coefficients):
         value = (value + k) * s
     return 1 + value
+
+
+def unbent(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rays (x, y, 1) that a lens bends to these, by a fixed point."""
+    if not lens.bends:
+        return x, y
+    straight = x, y
+    for _ in range(UNBENDINGS):
+        bent = distorted(lens, *straight)
+        straight = straight[0] + x - bent[0], straight[1] + y - bent[1]
+    return straight

@@ -11,6 +11,8 @@ from ..errors import BadInput
 from .formats.source import SUFFIXES, Layout
 from .support import FILE
 
+CUT_MASKS = "masks.json"  # which masks the program has cut
+
 LETTERS = 16
 BLOCK = 1 << 20
 _POINTS = "points3D"  # of COLMAP's models: large, and not read
@@ -46,5 +48,4 @@ def _files(folder: Path, layout: Layout) -> Iterator[Path]:
     for cameras in (layout.cameras, layout.intrinsics):
         inside = sorted(cameras.iterdir()) if cameras.is_dir() else [cameras]
         yield from (file for file in inside if file.is_file() and file.stem != _POINTS and file.suffix not in SUFFIXES)
-    if (support := folder / FILE).is_file():
-        yield support
+    yield from (file for name in (FILE, CUT_MASKS) if (file := folder / name).is_file())

@@ -13,12 +13,13 @@ from PIL import Image
 from ..cameras.pinhole import shrunk, transform_cameras
 from ..errors import BadInput, TidrError, UsageError
 from ..types import Capture, CaptureReading, PhotoFile
+from .cut_masks import read_cut
 from .distortion import Straightening, check_lens, resized
 from .formats.catalogue import find_capture
-from .formats.conventions import view_cameras
+from .formats.conventions import poses, view_cameras
 from .formats.idr import FEWEST_VIEWS
 from .formats.matrices import read_cameras
-from .formats.source import CameraFile, Layout, Pinhole, size_of
+from .formats.source import CameraFile, FoundView, Layout, Pinhole, size_of
 from .frame import check_rounding
 from .hulls import Silhouettes
 from .ignored import joined, read_ignored, take_out
@@ -112,7 +113,8 @@ def _read(
     support = read_support(folder)
     if support is not None:
         support = support.moved(np.linalg.inv(T))
-    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support)
+    cut = read_cut(folder, layout.masks)
+    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, cut)
 
 
 def world_cameras_of(layout: Layout, reading: CaptureReading, downscale: int) -> CameraFile:
@@ -120,6 +122,21 @@ def world_cameras_of(layout: Layout, reading: CaptureReading, downscale: int) ->
     pinholes = _own_pinholes(layout)
     file = _camera_file(layout, reading, pinholes, _straightenings(layout, pinholes))
     return replace(file, cameras=shrunk(file.cameras, downscale))
+
+
+def stored_views(layout: Layout, reading: CaptureReading) -> list[FoundView]:
+    """The views of a capture of any format, world frame, with the camera of each photo as it is stored: of its own
+    size, bent by its lens. Raises BadInput."""
+    if layout.views:
+        pairs = zip(layout.views, _own_pinholes(layout), strict=True)
+        return [replace(view, pinhole=pinhole) for view, pinhole in pairs]
+    cameras = read_cameras(layout, reading.normalize).cameras
+    found = []
+    for image, T, K in zip(layout.images, poses(cameras).tolist(), cameras.intrinsics.tolist(), strict=True):
+        pinhole = Pinhole(K[0][0], K[1][1], K[0][2], K[1][2], *size_of(image), K[0][1])
+        rotation, centre = (tuple(row[:3]) for row in T[:3]), (row[3] for row in T[:3])
+        found.append(FoundView(image, tuple(rotation), tuple(centre), pinhole))
+    return found
 
 
 def view_names(images: Sequence[Path]) -> list[str]:

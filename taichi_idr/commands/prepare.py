@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CannotCreate, InputMissing, UsageError, warn
+from ..errors import CannotCreate, InputMissing, UsageError
 from ..files.writing import atomic_write, create_folder, gone_if_refused, replacing_folder
+from .mask import MASKS, SEED, cut_masks
 
 if TYPE_CHECKING:
     from ..structure.model import Structure
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 RECORD = "prepared.json"
 VERSION = 1
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -138,16 +138,16 @@ def _placed(files: Sequence[Path], knowledge: Knowledge, threads: int | None) ->
     if knowledge.region is not None:
         *centre, radius = knowledge.region
         found = region_of_ball(structure, np.array(centre), radius, found.support)
-    standing = "on a plane" if found.support is not None else "without a plane below it"
-    print(f"object    {int(found.is_object.sum())} points, {standing}", flush=True)
+    print(found.sentence, flush=True)
     return structure, found
 
 
 def _write(structure: Structure, region: Region, known: Path | None, out: Path) -> None:
+    from ..capture.cut_masks import write_cut
     from ..capture.formats.colmap import COLMAP_FOLDER, model_texts
     from ..capture.support import write_support
 
-    images, masks = create_folder(out / "images"), create_folder(out / "masks")
+    images, masks = create_folder(out / "images"), create_folder(out / MASKS)
     for view in structure.views:
         _link(view.image, images / view.image.name)
     model = create_folder(out / COLMAP_FOLDER)
@@ -159,26 +159,9 @@ def _write(structure: Structure, region: Region, known: Path | None, out: Path) 
     if known is not None:
         _copy_masks(structure, known, masks)
     elif not _have_alpha(structure):
-        _cut_masks(structure, region, masks)
+        write_cut(out, cut_masks(structure, region, masks))
     if not any(masks.iterdir()):
         masks.rmdir()
-
-
-def _cut_masks(structure: Structure, region: Region, folder: Path) -> None:
-    import numpy as np
-
-    from ..masking.rounds import object_masks
-    from ..masking.small_photos import small_photos
-    from ..masking.writing import write_masks
-
-    print("masks     ...", flush=True)
-    small = small_photos(structure)
-    masks = object_masks(small, structure, region)
-    empty = [photo.view.image.name for photo, mask in zip(small, masks, strict=True) if not mask.any()]
-    if empty:
-        warn(f"no object found in {', '.join(empty)}: draw their masks, or leave them out")
-    write_masks(small, masks, folder)
-    print(f"masks     the object covers {100 * np.median([mask.mean() for mask in masks]):.0f} % of the usual photo")
 
 
 def _have_alpha(structure: Structure) -> bool:

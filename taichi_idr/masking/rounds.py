@@ -1,4 +1,4 @@
-"""Masks of all photos: each is cut knowing the support's picture, then again knowing what most masks say."""
+"""Masks of all photos: each is cut knowing support and backdrop, then again knowing what most masks say."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from ..ops.visual_hull import visual_hull
 from ..structure.model import Structure
 from ..structure.region import Region
 from ..types import Cameras
+from .backdrop import backdrop_differences
 from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
 from .seeds import first_seeds, narrowed
 from .small_photos import SmallPhoto, cameras_of
 from .table import table_picture
 
 SAME, OTHER = 2.5, 6.0
-"""Differences from the support's picture, in the usual one of background: up to the first a pixel shows the support,
-from the second on likely the object."""
+"""Differences from support or backdrop, in the usual one of background: up to the first a pixel shows these, from the
+second on likely the object."""
 LEAST_USUAL = 0.5  # CIELAB: of photos without noise
 WINDOW = 3  # pixels over which differences are averaged
 LATTICE, STRIDE = 96, 2
 SURE, ANY = 0.9, 0.7  # share of the photos that show a point on the object, for what is surely of it, and may be
+DEEP = 3  # cells below the surface of the sure hull: a shadow at the object's foot is in all masks, and thin
 SURE_SHARE, SPECK = 0.02, 0.01
 """Of a part's pixels, that are known to be the object, for it to stay; of the largest part's, below which it goes."""
 
@@ -37,25 +39,33 @@ def object_masks(photos: list[SmallPhoto], structure: Structure, region: Region)
     first = [first_seeds(photo, view, structure, region) for view, photo in enumerate(photos)]
     likely = [np.isin(seed, (OBJECT, LIKELY_OBJECT)) for seed in first]
     first = [narrowed(seed) for seed in first]
-    seeds = _beside_table(photos, first, likely, region)
+    backdrop = backdrop_differences(photos)
+    seeds = _beside_background(photos, first, likely, region, backdrop)
     masks = _cut_all(photos, seeds)
-    seeds = _beside_table(photos, first, masks, region)  # seen nearer to the object now
+    seeds = _beside_background(photos, first, masks, region, backdrop)  # the support is seen nearer to the object now
     up = np.array([0.0, 0.0, 1.0]) if region.support is None else region.support.normal
     cameras = cameras_of(photos, region.T_region_world(up))
     lowest = -np.inf if region.support is None else -region.support.height(region.centre[None])[0] / region.radius
-    return _cut_all(photos, _agreed(masks, seeds, cameras, lowest))
+    return _cut_all(photos, _agreed(masks, seeds, cameras, lowest, more=backdrop is None))
 
 
-def _beside_table(
-    photos: list[SmallPhoto], seeds: list[np.ndarray], likely: list[np.ndarray], region: Region
+def _beside_background(
+    photos: list[SmallPhoto],
+    seeds: list[np.ndarray],
+    likely: list[np.ndarray],
+    region: Region,
+    backdrop: list[np.ndarray] | None,
 ) -> list[np.ndarray]:
-    """Seeds with what the support's picture says; likely: V of (h, w) bool, pixels that may show the object."""
+    """Seeds with what the support's picture and a plain backdrop say; likely: V of (h, w) bool, pixels that may show
+    the object; backdrop: V of (h, w), differences from it, where there is one."""
+    behind = None if backdrop is None else _in_usual(backdrop, likely)
     if region.support is None:
-        return seeds
+        return seeds if behind is None else [_told(*pair) for pair in zip(seeds, behind, strict=True)]
     table = table_picture(photos, likely, region, region.support)
-    differences = [table.difference(*pair) for pair in zip(photos, likely, strict=True)]
-    usual = _usual(differences, likely)
-    return [_told(seed, away / usual) for seed, away in zip(seeds, differences, strict=True)]
+    below = _in_usual([table.difference(*pair) for pair in zip(photos, likely, strict=True)], likely)
+    if behind is not None:  # what differs from the backdrop may be the support, where that is not known
+        below = [np.where(np.isnan(t) & (b < SAME), b, t) for t, b in zip(below, behind, strict=True)]
+    return [_told(*pair) for pair in zip(seeds, below, strict=True)]
 
 
 def _cut_all(photos: Sequence[SmallPhoto], seeds: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -79,15 +89,16 @@ def _whole(mask: np.ndarray, known: np.ndarray) -> np.ndarray:
     return kept[labels]
 
 
-def _usual(differences: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> float:
-    """Median over what is thought to be background."""
-    values = [away[np.isfinite(away) & ~mask] for away, mask in zip(differences, masks, strict=True)]
+def _in_usual(differences: Sequence[np.ndarray], likely: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """In the median over what is thought to be background."""
+    values = [away[np.isfinite(away) & ~mask] for away, mask in zip(differences, likely, strict=True)]
     joined = np.concatenate(values)
-    return max(LEAST_USUAL, float(np.median(joined))) if len(joined) else LEAST_USUAL
+    usual = max(LEAST_USUAL, float(np.median(joined))) if len(joined) else LEAST_USUAL
+    return [away / usual for away in differences]
 
 
 def _told(seeds: np.ndarray, away: np.ndarray) -> np.ndarray:
-    """With what the support's picture says, which knows better than single points of it."""
+    """With what is known of the background, better than by single points of it."""
     known = np.isfinite(away)
     weight = ndimage.uniform_filter(known.astype(float), WINDOW)
     smooth = ndimage.uniform_filter(np.where(known, away, 0), WINDOW) / np.maximum(weight, 1e-6)
@@ -99,16 +110,22 @@ def _told(seeds: np.ndarray, away: np.ndarray) -> np.ndarray:
     return told
 
 
-def _agreed(masks: list[np.ndarray], seeds: list[np.ndarray], cameras: Cameras, lowest: float) -> list[np.ndarray]:
-    """Seeds with what most masks say of every pixel; nothing is below z = lowest."""
+def _agreed(
+    masks: list[np.ndarray], seeds: list[np.ndarray], cameras: Cameras, lowest: float, *, more: bool
+) -> list[np.ndarray]:
+    """Seeds with what most masks say of every pixel; nothing is below z = lowest.
+
+    more: whether they may say that a pixel shows the object; a plain backdrop knows better than the lattice.
+    """
     hulls = [visual_hull(masks, cameras, LATTICE, min_fraction=share).cpu().numpy() for share in (SURE, ANY)]
-    surely, possibly = ndimage.binary_erosion(hulls[0]), ndimage.binary_dilation(hulls[1])
+    surely, possibly = ndimage.binary_erosion(hulls[0], iterations=DEEP), ndimage.binary_dilation(hulls[1])
     possibly[:, :, np.linspace(-1, 1, LATTICE) < lowest] = False
     inner, outer = (_silhouettes(hull, cameras, masks) for hull in (surely, possibly))
     found = []
     for seed, mask, inside, possible in zip(seeds, masks, inner, outer, strict=True):
         agreed = seed.copy()
-        agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
+        if more:
+            agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
         agreed[(seed == BACKGROUND) | ~possible] = BACKGROUND
         found.append(agreed)
     return found

@@ -11,15 +11,14 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from ..cameras.pinhole import transform_cameras
-from ..capture.distortion import Straightening, distorted
+from ..capture.distortion import Straightening, unbent
 from ..capture.formats.conventions import view_cameras
-from ..capture.formats.source import FoundView, Lens, Pinhole
+from ..capture.formats.source import FoundView, Pinhole
 from ..capture.images import MAX_PIXELS, decode_all, on_white, opened
 from ..structure.model import Structure
 from ..types import Cameras
 
 LONGER_SIDE = 480
-UNBENDINGS = 20  # of a fixed point
 
 
 @dataclass(frozen=True)
@@ -67,17 +66,6 @@ def cameras_of(photos: Sequence[SmallPhoto], T_region_world: np.ndarray) -> Came
     where = photos[0].view.image.parent
     in_world = view_cameras([photo.view for photo in photos], [photo.pinhole for photo in photos], where)
     return transform_cameras(T_region_world, in_world)
-
-
-def unbent(lens: Lens, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rays (x, y, 1) that a lens bends to these, by a fixed point."""
-    if not lens.bends:
-        return x, y
-    straight = x, y
-    for _ in range(UNBENDINGS):
-        bent = distorted(lens, *straight)
-        straight = straight[0] + x - bent[0], straight[1] + y - bent[1]
-    return straight
 
 
 def _small(view: FoundView, longer_side: int) -> SmallPhoto:

@@ -62,7 +62,7 @@ class Structure:
         scaled, shift = T_new_world[:3, :3], T_new_world[:3, 3]
         turn = scaled / np.cbrt(np.linalg.det(scaled))
         views = [
-            replace(view, rotation=_rows(turn @ np.array(view.rotation)), centre=_row(scaled @ view.centre + shift))
+            replace(view, rotation=rows_of(turn @ np.array(view.rotation)), centre=row_of(scaled @ view.centre + shift))
             for view in self.views
         ]
         return replace(self, views=tuple(views), points=self.points @ scaled.T + shift)
@@ -92,7 +92,7 @@ def read_structure(path: Path, photos: dict[str, Path], sizes: dict[str, tuple[i
         rotation = arrays["rotations"][view].T
         centre = -rotation @ arrays["shifts"][view]
         pinhole = Pinhole(f, f, cx, cy, width, height)
-        views.append(FoundView(photos[names[view]], _rows(rotation), _row(centre), pinhole, Lens((k, 0.0))))
+        views.append(FoundView(photos[names[view]], rows_of(rotation), row_of(centre), pinhole, Lens((k, 0.0))))
     return Structure(
         tuple(views),
         arrays["points"],
@@ -110,10 +110,12 @@ def _checked(array: np.ndarray, shape: tuple[int, ...], count: int | None, path:
     return array.astype(float)
 
 
-def _row(values: np.ndarray) -> tuple[float, float, float]:
+def row_of(values: np.ndarray) -> tuple[float, float, float]:
+    """In plain numbers, as a FoundView has them."""
     a, b, c = (float(value) for value in values)
     return a, b, c
 
 
-def _rows(matrix: np.ndarray) -> tuple[tuple[float, float, float], ...]:
-    return tuple(_row(row) for row in matrix)
+def rows_of(matrix: np.ndarray) -> tuple[tuple[float, float, float], ...]:
+    """Likewise."""
+    return tuple(row_of(row) for row in matrix)

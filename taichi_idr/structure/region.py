@@ -41,6 +41,12 @@ class Region:
     is_object: np.ndarray
     is_support: np.ndarray
 
+    @property
+    def sentence(self) -> str:
+        """For the terminal."""
+        standing = "on a plane" if self.support is not None else "without a plane below it"
+        return f"object    {int(self.is_object.sum())} points, {standing}"
+
     def T_region_world(self, up: np.ndarray) -> np.ndarray:
         """(4, 4): the similarity that makes the ball the unit ball, with unit vector `up` along z."""
         z = up

@@ -70,7 +70,14 @@ def test_plain_photos_become_a_capture(scene, found, tmp_path, capsys):
     inside = np.linalg.inv(capture.T_world_normalised)
     assert np.linalg.norm(inside[:3, 3]) < 1  # the origin is in the object
     assert "10 of 10 photos" in capsys.readouterr().out
-    assert sorted(path.name for path in out.iterdir()) == ["images", "masks", "prepared.json", "sparse", "support.json"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "images",
+        "masks",
+        "masks.json",
+        "prepared.json",
+        "sparse",
+        "support.json",
+    ]
 
 
 def test_masks_that_are_known_are_taken(scene, found, tmp_path):

@@ -12,13 +12,13 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 from table_scene import MIDDLE, RADIUS, TableScene, make_scene, project
 
-from taichi_idr.capture.distortion import distorted
+from taichi_idr.capture.distortion import distorted, unbent
 from taichi_idr.capture.formats.source import Lens
 from taichi_idr.errors import Unavailable
 from taichi_idr.masking.cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
 from taichi_idr.masking.rounds import object_masks
 from taichi_idr.masking.seeds import first_seeds, narrowed
-from taichi_idr.masking.small_photos import SmallPhoto, cameras_of, small_photos, unbent
+from taichi_idr.masking.small_photos import SmallPhoto, cameras_of, small_photos
 from taichi_idr.masking.table import table_picture
 from taichi_idr.masking.writing import write_masks
 from taichi_idr.structure.model import Structure

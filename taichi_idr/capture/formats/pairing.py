@@ -22,8 +22,8 @@ def find_masks(
     """The mask of each photo, in the capture's folder of them; None where all photos carry alpha instead, empty where
     there are none and none are needed.
 
-    below: the photos' folder where they may lie in folders of it; their masks are then below the same ones. Raises
-    InputMissing, BadInput.
+    below: the photos' folder where they may lie in folders of it, by default the one that they have in common; their
+    masks are below the same ones, or all in one. Raises InputMissing, BadInput.
     """
     folder = folder_of(capture, MASK_FOLDERS)
     if not folder.is_dir():
@@ -37,9 +37,13 @@ def find_masks(
             )
         if not needed:
             return []
+        todo = f"put the masks there, or have them cut: tidr mask {capture}"
+        raise InputMissing("no mask folder", where=folder, todo=todo)
+    base = below or Path(os.path.commonpath([image.parent for image in images]))
     groups: dict[Path, list[Path]] = {}
     for image in images:
-        groups.setdefault(folder / image.parent.relative_to(below) if below else folder, []).append(image)
+        own = folder / image.parent.relative_to(base)
+        groups.setdefault(own if own.is_dir() else folder, []).append(image)
     found: dict[Path, Path] = {}
     for place, some in groups.items():
         masks = list_images(place, "mask", inside=None if reading.allow_outside else capture)

@@ -47,6 +47,9 @@ class ScheduleConfig(Group):
     surround: float = Field(
         default=0.1, ge=0, description="how far the surroundings reach, in sizes of the object's box"
     )
+    masks_refined: int = Field(
+        default=3, ge=0, description="times that masks which the program has cut are cut anew, evenly over the fit"
+    )
     hull_resolution: int = Field(default=96, ge=16, le=256, description="visual hull that the fit starts from")
     hull_steps: int = Field(default=150, ge=1, description="steps of fitting the field to the hull's distance")
 

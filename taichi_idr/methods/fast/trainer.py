@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from ...capture.hulls import Silhouettes
 from ...capture.pixels import PixelBatch
 from ...capture.thin_parts import with_thin_parts
-from ...errors import warn
+from ...errors import Unavailable, warn
 from ...ops.visual_hull import MIN_FRACTION, visual_hull
 from ...poses.parameters import Poses
 from ...state import joined, prefixed, unprefixed
@@ -25,6 +26,7 @@ from .model import FastModel
 from .optimiser import Optimiser
 from .pixels import PixelTable
 from .pose_steps import PoseSteps
+from .refined_masks import refined_masks
 from .schedules import doublings_at, levels_at
 from .settings import FastConfig
 from .stereo_start import StereoStart, stereo_start
@@ -33,6 +35,7 @@ from .unseen import unseen_points
 
 KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface points
 UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3)  # shares of the steps at which unseen points are found anew
+CUT_ANEW = "cut_anew"  # the state's refined masks, all pixels, eight in a byte
 ADRIFT = "adrift"  # the state's points of bodies that no photo needs
 ADRIFT_AGAIN = 5  # refreshes of the lattice after which they are found anew
 
@@ -41,6 +44,7 @@ class FastTrainer(Trainer):
     """Sections 3 to 5 of the method, with the changes that docs/decisions 0005 to 0010 give reasons for."""
 
     config: FastConfig
+    refined = False  # whether masks are others than the capture's
 
     def __init__(self, config: FastConfig, capture: Capture, device: torch.device) -> None:
         self.config, self.total_steps = config, config.schedule.steps
@@ -49,7 +53,7 @@ class FastTrainer(Trainer):
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
         self.optimiser = Optimiser(self.model, config.schedule)
         self.pose_steps = PoseSteps(self.poses, config.cameras)
-        self.masks, self.ignored, self.support = capture.masks, capture.ignored, capture.support
+        self.capture = capture
         self.generator = torch.Generator().manual_seed(config.seed)
         self.terms = Terms(config, self.model, self.poses, self.pixels, self.generator)
 
@@ -64,19 +68,22 @@ class FastTrainer(Trainer):
         between()
         seen = self._stereo(hull, capture, between)
         if seen:
-            model.bound_by_hull(above_support(seen.bound, self.support, model.hull_margin))
+            model.bound_by_hull(above_support(seen.bound, self.capture.support, model.hull_margin))
             self.found, self.terms.known = (seen.line,), seen.points
-            distance = above_support(seen.distance, self.support)
+            distance = above_support(seen.distance, self.capture.support)
         else:
             distance = self._bound(hull)
         self.terms.unseen = self._unseen(distance)
         teach_distance(model, distance, schedule, self.generator, between, self.terms.known)
 
     def prepare(self, between: Callable[[], None]) -> None:
-        """Bundle adjustment, at a few steps of a fit that trains poses."""
+        """At a few steps, bundle adjustment where poses are trained, and masks cut anew that the program has cut."""
         if self.pose_steps.due(self.steps_done, self.total_steps):
             self._unlock_levels()
             self.pose_steps.adjust(self.model, self.pixels, self.progress, between)
+        times = self.config.schedule.masks_refined
+        if self.steps_done in {round(k * self.total_steps / (times + 1)) for k in range(1, times + 1)}:
+            self._cut_anew(between)
 
     def step(self) -> StepReport:
         self._unlock_levels()
@@ -123,6 +130,9 @@ class FastTrainer(Trainer):
             others |= prefixed(UNSEEN, self.terms.unseen.tensors())
         if self.terms.adrift is not None:
             others[ADRIFT] = self.terms.adrift
+        if self.refined:
+            packed = np.packbits(np.concatenate([mask.reshape(-1) for mask in self.capture.masks]))
+            others[CUT_ANEW] = torch.from_numpy(packed)
         return {**joined(parts), **others, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
@@ -136,6 +146,8 @@ class FastTrainer(Trainer):
         self.terms.unseen = SurfacePoints(**unseen).to(self.pixels.device) if unseen else None
         self.terms.adrift = tensors[ADRIFT].to(self.pixels.device) if ADRIFT in tensors else None
         self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
+        if CUT_ANEW in tensors:
+            self._remask(_unpacked(tensors[CUT_ANEW].cpu().numpy(), self.capture.masks))
         doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
         self.pixels.doubtful = doubtful.to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
@@ -154,9 +166,9 @@ class FastTrainer(Trainer):
     def _hull(self) -> Tensor:
         """Visual hull (H, H, H) of the poses as they are; while they are rough, fewer photos have to agree."""
         fraction = self.config.cameras.hull_fraction if self._rough else MIN_FRACTION
-        cameras, resolution = self.poses.cameras(), self.config.schedule.hull_resolution
-        hull = visual_hull(self.masks, cameras, resolution, min_fraction=fraction, ignored=self.ignored)
-        views = Silhouettes(self.masks, [], tuple(self.ignored))
+        cameras, resolution, capture = self.poses.cameras(), self.config.schedule.hull_resolution, self.capture
+        hull = visual_hull(capture.masks, cameras, resolution, min_fraction=fraction, ignored=capture.ignored)
+        views = Silhouettes(capture.masks, [], tuple(capture.ignored))
         return with_thin_parts(hull, views, cameras, min_fraction=fraction).to(hull.device)
 
     def _bound(self, hull: Tensor) -> Tensor:
@@ -165,11 +177,11 @@ class FastTrainer(Trainer):
         own = hull_distance(hull)
         if bool(hull.any()):
             slack = self.config.cameras.hull_slack * 2 / (len(hull) - 1) if self._rough else 0.0
-            self.model.bound_by_hull(above_support(own - slack, self.support, self.model.hull_margin))
+            self.model.bound_by_hull(above_support(own - slack, self.capture.support, self.model.hull_margin))
         else:
             rest = "the last one stays" if self.steps_done else "starting from a ball"
             warn(f"the visual hull is empty: the masks contradict each other; {rest}")
-        return above_support(own, self.support)
+        return above_support(own, self.capture.support)
 
     @property
     def _rough(self) -> bool:
@@ -216,8 +228,27 @@ class FastTrainer(Trainer):
         if self.steps_done in {round(share * self.total_steps) for share in UNSEEN_AGAIN}:
             self.terms.unseen = self._unseen(self.model.lattice.values)
 
+    def _cut_anew(self, between: Callable[[], None]) -> None:
+        if not self.capture.cut:
+            return
+        try:
+            self._remask(refined_masks(self.model, self.poses, self.capture, between))
+        except Unavailable as error:
+            warn(f"masks stay as they were cut: {error}")
+
+    def _remask(self, masks: list[np.ndarray]) -> None:
+        self.capture, self.refined = replace(self.capture, masks=masks), True
+        self.pixels = PixelTable(self.capture, self.config.schedule, self.pixels.device)
+
     def _losses(self, batch: PixelBatch, rays: Rays) -> StepReport:
         report, contradicted = self.terms.of(batch, rays, self.progress)
         if not self.config.cameras.train:  # else it may be the pose that is wrong: such pixels would drive it away
             self.pixels.doubt(batch.index[contradicted])
         return report
+
+
+def _unpacked(packed: np.ndarray, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Masks of the shapes of others."""
+    ends = np.cumsum([mask.size for mask in masks])
+    parts = np.split(np.unpackbits(packed, count=int(ends[-1])).astype(bool), ends[:-1])
+    return [part.reshape(mask.shape) for part, mask in zip(parts, masks, strict=True)]
