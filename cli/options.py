@@ -56,6 +56,11 @@ RegionOption = Annotated[
     str | None, typer.Option(metavar="X,Y,Z,RADIUS", help="Ball that holds the object. [default: found]")
 ]
 
+SfmOption = Annotated[
+    Literal["auto", "colmap", "builtin"],
+    typer.Option("--sfm", help="What finds cameras; auto is COLMAP where pycolmap is installed."),
+]
+
 
 def chosen_region(text: str | None) -> tuple[float, float, float, float] | None:
     """What --region says. Raises typer.BadParameter."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import FocalOption, MasksOption, QuickOption, RegionOption, chosen_region
+from .options import FocalOption, MasksOption, QuickOption, RegionOption, SfmOption, chosen_region
 
 
 def prepare(
@@ -17,13 +17,14 @@ def prepare(
     focal: FocalOption = None,
     quick: QuickOption = False,
     region: RegionOption = None,
+    sfm: SfmOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
-    """Make a capture of plain photos: cameras by COLMAP, silhouettes by what differs from the table.
+    """Make a capture of plain photos: cameras by structure from motion, silhouettes by what differs from the table.
 
     Needs the optional packages: pip install 'taichi-idr[photos]'.
     """
     from taichi_idr.commands.prepare import Knowledge, prepare_capture
 
     place = out or Path("captures") / photos.resolve().name
-    prepare_capture(photos, place, Knowledge(masks, focal, quick, chosen_region(region)), threads=threads)
+    prepare_capture(photos, place, Knowledge(masks, focal, quick, chosen_region(region), sfm), threads=threads)

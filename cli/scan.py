@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .failures import note_run
-from .options import ArchOption, FocalOption, MasksOption, QuickOption, RegionOption, chosen_region
+from .options import ArchOption, FocalOption, MasksOption, QuickOption, RegionOption, SfmOption, chosen_region
 
 
 def scan(
@@ -21,6 +21,7 @@ def scan(
     focal: FocalOption = None,
     quick: QuickOption = False,
     region: RegionOption = None,
+    sfm: SfmOption = "auto",
     arch: ArchOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
@@ -35,5 +36,5 @@ def scan(
     from taichi_idr.commands.prepare import Knowledge
     from taichi_idr.commands.scan import scan_photos
 
-    known = Knowledge(masks, focal, quick, chosen_region(region))
+    known = Knowledge(masks, focal, quick, chosen_region(region), sfm)
     scan_photos(photos, run, known, preset=preset, steps=steps, resolution=res, arch=arch, threads=threads)

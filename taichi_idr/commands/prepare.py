@@ -17,6 +17,7 @@ from ..files.writing import atomic_write, create_folder, gone_if_refused, replac
 from .mask import MASKS, SEED, cut_masks
 
 if TYPE_CHECKING:
+    from ..structure.engine import Engine
     from ..structure.model import Structure
     from ..structure.region import Region
 
@@ -30,13 +31,14 @@ class Knowledge:
 
     masks: folder of silhouettes, named as their photos; then none are cut. focal: length in pixels. quick: cameras in a
     quarter of the time, of fewer photos. region: x, y, z, radius of a ball that holds the object, in the world of a
-    capture that was prepared before.
+    capture that was prepared before. sfm: what finds the cameras; auto is COLMAP where it is.
     """
 
     masks: Path | None = None
     focal: float | None = None
     quick: bool = False
     region: tuple[float, float, float, float] | None = None
+    sfm: Engine = "auto"
 
 
 def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None, *, threads: int | None = None) -> Path:
@@ -103,6 +105,8 @@ def _record(knowledge: Knowledge, files: Sequence[Path], masks: Path | None) -> 
 
     drawn = {} if masks is None else {path.name: fingerprint(path) for path in list_images(masks, "mask")}
     known = {"focal": knowledge.focal, "quick": knowledge.quick, "region": knowledge.region and [*knowledge.region]}
+    if knowledge.sfm != "auto":
+        known["sfm"] = knowledge.sfm
     return {"version": VERSION, **known, "photos": {path.name: fingerprint(path) for path in files}, "masks": drawn}
 
 
@@ -122,7 +126,7 @@ def _placed(files: Sequence[Path], knowledge: Knowledge, threads: int | None) ->
     from ..structure.region import find_region, region_of_ball, upright
 
     with tempfile.TemporaryDirectory(prefix="tidr-sfm-") as folder:
-        options = SfmOptions(knowledge.focal, knowledge.quick, threads)
+        options = SfmOptions(knowledge.focal, knowledge.quick, threads, knowledge.sfm)
         structure = find_structure(
             files, Path(folder) / "work", options, lambda stage: print(f"cameras   {stage} ...", flush=True)
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Thread
+from typing import Literal
 
 import numpy as np
 import psutil
@@ -33,31 +34,39 @@ LEAST_PLACED = 0.8  # share of the photos
 FEW_OBSERVATIONS, TOO_FEW_OBSERVATIONS = 100, 50  # points in the median photo
 FOCAL = (0.5, 3.0)  # focal length in the longer side, beyond which the scene was flat or the camera turned on the spot
 
+Engine = Literal["auto", "colmap", "builtin"]
+
 _TODO = "take the photos again with more overlap, or give a capture with cameras"
 
 
 @dataclass(frozen=True)
 class SfmOptions:
-    """focal: length in pixels where it is known. quick: a quarter of the time, fewer photos are placed."""
+    """focal: length in pixels where it is known. quick: a quarter of the time, fewer photos are placed. engine: "auto"
+    is COLMAP where pycolmap is installed; the built-in one places fewer photos where they lie far apart."""
 
     focal: float | None = None
     quick: bool = False
     threads: int | None = None
+    engine: Engine = "auto"
 
 
 def find_structure(files: Sequence[Path], folder: Path, options: SfmOptions, say: Callable[[str], None]) -> Structure:
     """Cameras of photos; what is made on the way stays in `folder`, which has to be new. say: is told each stage.
 
-    Raises Unavailable: pycolmap is not installed; BadInput: a photo cannot be read, too few can be placed; OutOfMemory.
+    Raises Unavailable: pycolmap or, without it, OpenCV is not installed; BadInput: a photo cannot be read, too few can
+    be placed; OutOfMemory.
     Warns of photos that are left out.
     """
-    if importlib.util.find_spec("pycolmap") is None:
-        todo = "pip install 'taichi-idr[photos]', or give a capture with cameras"
+    has_colmap = importlib.util.find_spec("pycolmap") is not None
+    if options.engine == "colmap" and not has_colmap:
+        todo = "pip install 'taichi-idr[photos]', or use --sfm builtin"
         raise Unavailable("pycolmap is not installed", why="it finds where photos were taken", todo=todo)
     (folder / "images").mkdir(parents=True)
     photos, said = copied(files, folder / "images")
     for text in said:
         warn(text)
+    if options.engine == "builtin" or not has_colmap:
+        return _checked(_built_in(photos, options, say), files)
     factor = shrinking([photo.size for photo in photos])
     job = folder / "job.json"
     job.write_text(json.dumps(_job(photos, folder, factor, options)))
@@ -68,6 +77,21 @@ def find_structure(files: Sequence[Path], folder: Path, options: SfmOptions, say
     if not found:
         raise _unplaced(0, files)
     return _checked(max(found, key=len), files)
+
+
+def _built_in(photos: Sequence[PlainPhoto], options: SfmOptions, say: Callable[[str], None]) -> Structure:
+    """Raises BadInput for photos of several cameras, or that show nothing in common."""
+    from .builtin import builtin_structure
+
+    cameras = {(photo.size, photo.camera) for photo in photos}
+    if len(cameras) > 1:
+        why = f"{len(cameras)} sizes or cameras; the built-in engine knows one"
+        todo = "take all with one camera and zoom, or pip install 'taichi-idr[photos]' for COLMAP"
+        raise BadInput("photos of several cameras", where="photos", why=why, todo=todo)
+    found = builtin_structure(photos, options.focal, say)
+    if found is None:
+        raise _unplaced(0, [photo.file for photo in photos])
+    return found
 
 
 def _job(photos: Sequence[PlainPhoto], folder: Path, factor: float, options: SfmOptions) -> dict[str, object]:

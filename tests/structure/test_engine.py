@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from table_scene import TableScene, make_scene, project
 
 from taichi_idr.errors import BadInput, OutOfMemory, Unavailable
-from taichi_idr.structure import engine
+from taichi_idr.structure import builtin, engine
 from taichi_idr.structure.engine import SfmOptions, find_structure
 from taichi_idr.structure.model import Structure, read_structure
 
@@ -180,10 +181,23 @@ def test_a_worker_that_takes_too_much(sought, monkeypatch):
         sought("import time; data = bytearray(200_000_000); time.sleep(60)")
 
 
-def test_without_pycolmap(sought, monkeypatch):
+def test_without_pycolmap(scene, tmp_path, monkeypatch):
     monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Unavailable, match=r"pycolmap.*pip install 'taichi-idr\[photos\]'"):
-        sought("")
+    files = sorted(scene.folder.iterdir())
+    with pytest.raises(Unavailable, match=r"pycolmap.*pip install 'taichi-idr\[photos\]'.*--sfm builtin"):
+        find_structure(files, tmp_path / "one", SfmOptions(engine="colmap"), print)
+    used: list[int] = []
+    monkeypatch.setattr(builtin, "builtin_structure", lambda photos, focal, say: used.append(len(photos)))
+    with pytest.raises(BadInput, match="no cameras found"):
+        find_structure(files, tmp_path / "two", SfmOptions(), print)
+    assert used == [VIEWS]
+
+
+def test_the_built_in_engine_knows_one_camera(scene, tmp_path):
+    files = sorted(scene.folder.iterdir())
+    Image.open(files[3]).resize((100, 80)).save(files[3])
+    with pytest.raises(BadInput, match=r"several cameras.*2 sizes"):
+        find_structure(files, tmp_path / "work", SfmOptions(engine="builtin"), print)
 
 
 def test_the_program_itself_never_loads_pycolmap():
