@@ -5,6 +5,7 @@ Every backend is tried in a process of its own, because a driver can crash: `pyt
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -39,6 +40,7 @@ def examine() -> Iterator[Finding]:
     yield from _machine()
     yield _cache()
     yield _films()
+    yield from _optional()
     children = {arch: _start_trial(arch) for arch in BACKENDS}
     for arch, child in children.items():
         yield Finding(f"backend {arch}", _outcome(child))
@@ -87,6 +89,14 @@ def _films() -> Finding:
 
     written = features.check("avif")
     return Finding("films (MP4)", "Pillow writes AVIF" if written else "none: this Pillow was built without AVIF")
+
+
+def _optional() -> Iterator[Finding]:
+    """Packages of the extra `photos`."""
+    for name, package, module in (("COLMAP", "pycolmap", "pycolmap"), ("OpenCV", "opencv-python-headless", "cv2")):
+        there = importlib.util.find_spec(module) is not None
+        missing = "not installed: pip install 'taichi-idr[photos]', for photos without cameras or masks"
+        yield Finding(name, (version(package) or "installed") if there else missing)
 
 
 def _start_trial(arch: str) -> subprocess.Popen[str]:

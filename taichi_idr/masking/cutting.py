@@ -5,25 +5,12 @@ Rother, Kolmogorov and Blake, "GrabCut", SIGGRAPH 2004; OpenCV's implementation.
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
 
-from ..errors import Unavailable
+from ..structure.features import opencv
 
 BACKGROUND, OBJECT, LIKELY_BACKGROUND, LIKELY_OBJECT = 0, 1, 2, 3  # cv2.GC_...
 ROUNDS = 2  # more let the models of colours drift onto each other where seeds are few
-
-
-def opencv() -> ModuleType:
-    """Raises Unavailable where it is not installed."""
-    try:
-        import cv2
-    except ImportError as error:
-        todo = "pip install 'taichi-idr[photos]'"
-        raise Unavailable("OpenCV is not installed", why="masks are cut with it", todo=todo) from error
-    cv2.setRNGSeed(0)
-    return cv2
 
 
 def cut(colour: np.ndarray, seeds: np.ndarray) -> np.ndarray:
@@ -37,5 +24,6 @@ def cut(colour: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     if is_object.all() or not is_object.any():
         return is_object
     models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
     cv2.grabCut(np.ascontiguousarray(colour[..., ::-1]), labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     return np.isin(labels, (OBJECT, LIKELY_OBJECT))

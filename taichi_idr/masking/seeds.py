@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..structure.features import opencv
 from ..structure.model import Structure
 from ..structure.region import Region
-from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, opencv
+from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT
 from .small_photos import SmallPhoto
 
 NEAR = 0.01  # of a photo's longer side: what lies farther from any point of the object is no likelier it than not

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..structure.features import opencv
 from ..structure.region import Region
 from ..types import Plane
-from .cutting import opencv
 from .small_photos import SmallPhoto
 
 CELLS, ROWS = 512, 64  # along each side of the picture, and rows that are worked on at a time

@@ -39,7 +39,9 @@ def opencv() -> ModuleType:
         import cv2
     except ImportError as error:
         todo = "pip install 'taichi-idr[photos]'"
-        raise Unavailable("OpenCV is not installed", why="photos without masks need it", todo=todo) from error
+        raise Unavailable(
+            "OpenCV is not installed", why="photos without cameras or masks need it", todo=todo
+        ) from error
     return cv2
 
 

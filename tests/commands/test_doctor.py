@@ -82,3 +82,13 @@ def test_the_command_ends_well_whatever_is_missing() -> None:
     result = subprocess.run([sys.executable, "-m", "taichi_idr", "doctor"], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert "backend cpu      works" in result.stdout
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_it_says_whether_photos_alone_are_enough(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(doctor, "BACKENDS", ())
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object() if there else None)
+    monkeypatch.setattr(doctor, "version", lambda package: None)
+    found = {finding.name: finding.value for finding in doctor.examine()}
+    for name in ("COLMAP", "OpenCV"):
+        assert found[name] == "installed" if there else "pip install 'taichi-idr[photos]'" in found[name]
