@@ -14,8 +14,9 @@ from ..errors import UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
 from ..runs.folder import default_run
+from ..structure.files import is_plain
 from ..types import CaptureReading
-from .prepare import Knowledge, is_plain, prepare_capture
+from .prepare import Knowledge, prepare_capture
 
 if TYPE_CHECKING:
     from ..fitting.session import FitSummary

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..capture.formats.catalogue import find_capture
 from ..errors import BadInput, CannotCreate, InputMissing, warn
 from ..files.writing import create_folder, replacing_folder
+from ..structure.files import is_plain
 from ..types import CaptureReading
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
     are masks already, WriteFailed.
     """
     reading = reading or CaptureReading()
+    if is_plain(capture):
+        todo = f"tidr prepare {capture} finds them, and cuts masks too"
+        raise InputMissing("no cameras", where=capture, why="there are only photos", todo=todo)
     layout = find_capture(capture, reading, need_masks=False)
     if layout.masks != [] or layout.threshold is not None:
         todo = f"correct them with tidr mask {capture} --edit, or move them away"

@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,18 +74,6 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         atomic_write(new / RECORD, json.dumps({**record, "placed": len(structure)}, indent=1) + "\n")
     print(f"prepared  {out}: tidr check and tidr fit take it")
     return out
-
-
-def is_plain(folder: Path) -> bool:
-    """Whether a folder has photos and none of what makes it a capture of a known format."""
-    from ..capture.formats.catalogue import is_recognised
-    from ..capture.formats.source import SUFFIXES, folder_of_photos
-
-    if not folder.is_dir() or is_recognised(folder):
-        return False
-    with suppress(OSError):  # what cannot be listed is told by the reader
-        return any(path.suffix.lower() in SUFFIXES for path in folder_of_photos(folder).iterdir())
-    return False
 
 
 def _known_masks(photos: Path, chosen: Path | None) -> Path | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from ..capture.fingerprints import fingerprint
-from ..capture.formats.source import folder_of_photos, list_images, listed
+from ..capture.formats.catalogue import is_recognised
+from ..capture.formats.source import SUFFIXES, folder_of_photos, list_images, listed
 from ..errors import BadInput, InputMissing
 
 FEWEST = 8  # photos: of fewer no object is seen from all around
@@ -31,3 +33,12 @@ def plain_photos(folder: Path) -> list[Path]:
         why = f"{listed(twice)} are copies of others"
         raise BadInput("photos that are there twice", where=folder, why=why, todo="keep one of each")
     return files
+
+
+def is_plain(folder: Path) -> bool:
+    """Whether a folder has photos and none of what makes it a capture of a known format."""
+    if not folder.is_dir() or is_recognised(folder):
+        return False
+    with suppress(OSError):  # what cannot be listed is told by the reader
+        return any(path.suffix.lower() in SUFFIXES for path in folder_of_photos(folder).iterdir())
+    return False

@@ -133,3 +133,9 @@ def test_photos_in_folders_have_masks_in_folders(tmp_path):
     truth = {view.image.stem: mask for view, mask in zip(scene.views, scene.masks, strict=True)}
     assert min(iou(mask, truth[name]) for name, mask in zip(capture.names, capture.masks, strict=True)) > 0.9
     assert capture.cut == (True,) * VIEWS
+
+
+def test_photos_alone_are_prepared(tmp_path):
+    scene = make_scene(tmp_path / "photos", views=8, size=(24, 32))
+    with pytest.raises(InputMissing, match=r"no cameras.*tidr prepare"):
+        mask_capture(scene.folder)

@@ -20,11 +20,12 @@ from taichi_idr.capture.formats.source import Lens
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands import prepare
 from taichi_idr.commands.fit import PREPARED, fit_capture
-from taichi_idr.commands.prepare import Knowledge, is_plain, prepare_capture
+from taichi_idr.commands.prepare import Knowledge, prepare_capture
 from taichi_idr.commands.scan import scan_photos
 from taichi_idr.errors import BadInput, CannotCreate, InputMissing, UsageError
 from taichi_idr.report import contents
 from taichi_idr.structure import engine
+from taichi_idr.structure.files import is_plain
 from taichi_idr.structure.model import Structure
 
 VIEWS, LENS = 10, Lens((-0.02, 0.0))
