@@ -8,11 +8,26 @@ from typing import Annotated, Literal
 import typer
 
 from .failures import note_run
-from .options import AllowOutsideOption, ArchOption, IgnoreOption, InvertMasksOption, NormalizeOption, ResizeMasksOption
+from .options import (
+    AllowOutsideOption,
+    ArchOption,
+    FocalOption,
+    IgnoreOption,
+    InvertMasksOption,
+    MasksOption,
+    NormalizeOption,
+    QuickOption,
+    RegionOption,
+    ResizeMasksOption,
+    SfmOption,
+    chosen_region,
+)
 
 
 def fit(
-    capture: Annotated[Path, typer.Argument(metavar="CAPTURE", help="Folder with photos, masks and cameras.")],
+    capture: Annotated[
+        Path, typer.Argument(metavar="CAPTURE", help="Folder with photos, masks and cameras; or of photos alone.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/CAPTURE's name]")] = None,
     preset: Annotated[str, typer.Option(help="fast; quality: better geometry; idr: as published.")] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
@@ -40,6 +55,11 @@ def fit(
     resize_masks: ResizeMasksOption = False,
     allow_outside: AllowOutsideOption = False,
     ignore: IgnoreOption = None,
+    masks: MasksOption = None,
+    focal: FocalOption = None,
+    quick: QuickOption = False,
+    region: RegionOption = None,
+    sfm: SfmOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Fit shape and colour to a capture, and cameras if asked to.
@@ -51,6 +71,7 @@ def fit(
     run = out or default_run(capture.resolve().name)
     note_run(run)
     from taichi_idr.commands.fit import fit_capture
+    from taichi_idr.commands.prepare import Knowledge
 
     summary = fit_capture(
         capture,
@@ -73,6 +94,7 @@ def fit(
         resize_masks=resize_masks,
         allow_outside=allow_outside,
         ignore=ignore,
+        knowledge=Knowledge(masks, focal, quick, chosen_region(region), sfm),
     )
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")

@@ -85,7 +85,7 @@ def fit_capture(
     if is_plain(capture):
         capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)
     elif knowledge not in (None, Knowledge()) and is_recognised(capture):
-        todo = "leave out --masks, --focal, --quick and --region"
+        todo = "leave out --masks, --focal, --quick, --region and --sfm"
         raise UsageError("the capture is prepared already", where=capture, todo=todo)
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
     reading = CaptureReading(

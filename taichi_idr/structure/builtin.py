@@ -91,7 +91,7 @@ def _joined(pairs: Sequence[Pair], count: int) -> tuple[list[Pair], np.ndarray]:
 
     A view of one pair is left out: it may lie anywhere on a line.
     """
-    inside, views = [*pairs], np.arange(count)
+    inside = [*pairs]
     while inside:
         times = np.bincount([view for pair in inside for view in (pair.one, pair.other)], minlength=count)
         lone = times == 1

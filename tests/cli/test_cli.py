@@ -18,6 +18,7 @@ import pytest
 
 from taichi_idr import __version__, errors
 from taichi_idr.cli.main import run
+from taichi_idr.commands.prepare import Knowledge
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.runs.folder import RunFolder
 
@@ -25,6 +26,7 @@ HEAVY = ("torch", "taichi", "numpy", "rich")
 COMMANDS = (
     "scan",
     "prepare",
+    "mask",
     "check",
     "fit",
     "mesh",
@@ -206,7 +208,8 @@ class TestArguments:
         line = (
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --until 2.5 --rays 64 --downscale 2 "
             "--seed 7 --arch cpu --threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks "
-            "--resize-masks --allow-outside --cameras train --init-cameras rough.npz --ignore wires"
+            "--resize-masks --allow-outside --cameras train --init-cameras rough.npz --ignore wires "
+            "--masks drawn --focal 900 --quick --region 0,0,1,2 --sfm builtin"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -230,6 +233,7 @@ class TestArguments:
             "resize_masks": True,
             "allow_outside": True,
             "ignore": Path("wires"),
+            "knowledge": Knowledge(Path("drawn"), 900.0, quick=True, region=(0.0, 0.0, 1.0, 2.0), sfm="builtin"),
         }
         assert capsys.readouterr().out.splitlines() == [
             "run       run",
