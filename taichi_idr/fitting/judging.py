@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from ..measures.judgement import FEWEST, Judgement, judge
 from ..measures.small_views import thumbnails
@@ -20,7 +21,8 @@ class _OutOfTime(Exception):
 
 
 def judge_fit(trainer: Trainer, capture: Capture, seconds: float, between: Callable[[], None]) -> Judgement | None:
-    """Judge a fit by its views, or by as many of them as are rendered in that many seconds; None of too few.
+    """Judge a fit by its views, with masks as it has refined them; by as many views as are rendered in that many
+    seconds; None of too few.
 
     between: called often, and may raise.
     """
@@ -34,6 +36,7 @@ def judge_fit(trainer: Trainer, capture: Capture, seconds: float, between: Calla
         if time.monotonic() > deadline:
             raise _OutOfTime
 
+    capture = replace(capture, masks=trainer.masks() or capture.masks)
     cameras, order, views = trainer.cameras() or capture.cameras, spread(len(capture)), []
     with suppress(_OutOfTime):
         for view in thumbnails(preview.model, cameras, capture, order, check, trainer.exposures()):

@@ -99,6 +99,10 @@ class Trainer(ABC):
         """The cameras as they are now, float64, camera -> normalised; None where they are the capture's for good."""
         return None
 
+    def masks(self) -> list[np.ndarray] | None:
+        """The masks as they are now, V of (H, W) bool; None where they are the capture's for good."""
+        return None
+
     def exposures(self) -> np.ndarray | None:
         """Exposure (V, 3) of each photo and channel as fitted, EV above the usual photo's; None where photos are taken
         as they are."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ from captures import make_capture
 from PIL import Image
 from tiny_fits import GENTLE, fit
 
+from taichi_idr.capture.cut_masks import write_cut
 from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.fitting import judging
 from taichi_idr.fitting.judging import spread
@@ -52,6 +54,17 @@ def test_a_mask_that_lacks_a_part_is_named_by_fit_evaluation_and_report(tmp_path
     page = write_report(run, film_frames=0).read_text(encoding="utf-8")
     assert "<td>View 003</td>" in page.split("<h2>Verdict</h2>")[1].split("<details>")[0]
     assert "Every view" in page
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
+def test_a_mask_that_the_fit_has_cut_anew_is_not_blamed(tmp_path, monkeypatch):
+    monkeypatch.setattr("taichi_idr.capture.placing.outvoted", lambda *_: [])
+    capture = make_capture(tmp_path / "balls", views=VIEWS)
+    without_top(capture / "mask" / "003.png")
+    write_cut(capture, sorted((capture / "mask").iterdir()))
+    summary = fit(capture, tmp_path / "run", steps=STEPS, more=JUDGED)
+    assert summary.judgement is not None
+    assert [view.name for view in summary.judgement.flagged if view.cause is Cause.LACKS] == []
 
 
 def test_a_clean_capture_is_not_blamed(tmp_path, capsys):

@@ -156,6 +156,9 @@ class FastTrainer(Trainer):
     def cameras(self) -> Cameras:
         return self.poses.cameras()
 
+    def masks(self) -> list[np.ndarray] | None:
+        return self.capture.masks if self.refined else None
+
     def exposures(self) -> np.ndarray | None:
         stops = self.terms.exposures.stops
         return None if stops is None else stops.cpu().numpy()
