@@ -1,6 +1,7 @@
 """A mask cut anew where a fitted shape has its outline: the shape says roughly where, the colours where exactly.
 
-A shape knows what all photos say of a pixel, the first cut only what its own colours do.
+A shape knows what all photos say of a pixel, the first cut only what its own colours do. Of mask, shape and new cut,
+two decide: a cut alone eats into parts whose colour the background has too.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from skimage.measure import label
 
 from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
 from .small_photos import LONGER_SIDE
 
 BAND, NARROWEST = 0.045, 3.0
 """Of the silhouette's longer side, and pixels: half of the width about its outline in which colours decide."""
+SPECK = 0.003  # of the object: smaller parts and holes are noise
 SMOOTH = 0.7  # pixels of the small photo: enlarged stairs become lines
 
 
@@ -30,7 +33,8 @@ def refined(colour: np.ndarray, mask: np.ndarray, silhouette: np.ndarray) -> np.
     before, shape = (_resized(part, size) > 0.5 for part in (mask, silhouette))
     if not shape.any():
         return mask
-    found = cut(small, _seeds(before, shape))
+    votes = before.astype(int) + shape + cut(small, _seeds(before, shape))
+    found = _clean(votes >= 2)
     soft = ndimage.gaussian_filter(found.astype(np.float32), SMOOTH)
     return found if factor == 1 else _resized(soft, (width, height)) > 0.5
 
@@ -44,6 +48,18 @@ def _seeds(mask: np.ndarray, shape: np.ndarray) -> np.ndarray:
     seeds[deep > band] = OBJECT
     seeds[(away > band) & ~mask] = BACKGROUND
     return seeds
+
+
+def _clean(mask: np.ndarray) -> np.ndarray:
+    """Without ragged edges, specks and pinholes: the fit would make a body or a hollow of each."""
+    smooth = ndimage.median_filter(mask, 3, mode="nearest")
+    least = SPECK * smooth.sum()
+    for part in (smooth, ~smooth):
+        labels = np.asarray(label(part, connectivity=1))
+        small = np.bincount(labels.ravel()) < least
+        small[0] = False
+        smooth = smooth ^ small[labels]
+    return smooth
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
