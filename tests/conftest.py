@@ -7,11 +7,13 @@ processes share the tests (`make test`), those of a file and precision stay toge
 
 from __future__ import annotations
 
+import builtins
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Imported before torch: the package sets how OpenMP threads wait.
 from taichi_idr import runtime as taichi_runtime
@@ -101,3 +103,16 @@ def _keep_to_own_cores(worker: int, workers: int) -> None:
 def _precision_of(item: pytest.Item) -> str:
     marker = item.get_closest_marker("precision")
     return marker.args[0] if marker else "float32"
+
+
+@pytest.fixture
+def no_opencv(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on OpenCV is not installed."""
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "cv2":
+            raise ImportError
+        return real(name, *args, **kwargs)
+
+    return lambda: monkeypatch.setattr(builtins, "__import__", without)

@@ -96,11 +96,17 @@ def threshold_mask(grey: Image.Image, reading: MaskReading) -> np.ndarray:
 def bright_mask(colour: np.ndarray, threshold: int) -> np.ndarray:
     """Of a photo (H, W, 3) uint8 of a dark background: where a channel is above the threshold, but for specks."""
     mask = colour.max(axis=2) > threshold
+    return without_specks(mask, SPECK * mask.size)
+
+
+def without_specks(mask: np.ndarray, least: float) -> np.ndarray:
+    """(H, W) bool, without parts and holes of fewer pixels."""
+    found = mask.copy()
     for part in (mask, ~mask):  # bright specks outside, dark ones inside
         labels = np.asarray(label(part, connectivity=1))
-        small = np.bincount(labels.ravel()) < SPECK * mask.size
-        mask ^= part & small[labels]
-    return mask
+        small = np.bincount(labels.ravel()) < least
+        found ^= part & small[labels]
+    return found
 
 
 def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: bool) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from .formats.catalogue import find_capture
 from .formats.conventions import poses, view_cameras
 from .formats.idr import FEWEST_VIEWS
 from .formats.matrices import read_cameras
-from .formats.source import CameraFile, FoundView, Layout, Pinhole, size_of
+from .formats.source import CameraFile, FoundView, Layout, Pinhole, common_folder, size_of
 from .frame import check_rounding
 from .hulls import Silhouettes
 from .ignored import joined, read_ignored, take_out
@@ -144,7 +143,7 @@ def view_names(images: Sequence[Path]) -> list[str]:
     stems = [path.stem for path in images]
     if len(set(stems)) == len(stems):
         return stems
-    base = os.path.commonpath([path.parent for path in images])
+    base = common_folder(images)
     return ["_".join(path.relative_to(base).with_suffix("").parts) for path in images]
 
 

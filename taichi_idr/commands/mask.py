@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,20 +143,19 @@ def _with_masks(capture: Path, reading: CaptureReading | None) -> tuple[Layout, 
     from ..capture.formats.source import size_of
     from ..capture.masks import MaskReading, read_masks
 
-    reading = reading or CaptureReading()
     layout = find_capture(capture, reading)
     if not layout.masks:
         why = "its photos carry their silhouettes"
         raise BadInput("no masks to correct", where=capture, why=why, todo="correct the photos' alpha")
-    how = MaskReading(1, reading.invert_masks, reading.resize_masks)
-    masks, _ = read_masks(layout.masks, [size_of(image) for image in layout.images], how, {})
+    masks, _ = read_masks(layout.masks, [size_of(image) for image in layout.images], MaskReading())
     return layout, masks
 
 
 def _within(layout: Layout, image: Path) -> Path:
     """Where a photo's cutout is in their folder."""
-    base = os.path.commonpath([path.parent for path in layout.images])
-    return image.relative_to(base).with_suffix(".png")
+    from ..capture.formats.source import common_folder
+
+    return image.relative_to(common_folder(layout.images)).with_suffix(".png")
 
 
 def _alpha(cutout: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -9,15 +9,15 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from skimage.measure import label
 
+from ..capture.masks import without_specks
 from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
 from .small_photos import LONGER_SIDE
+from .writing import SMOOTH
 
 BAND, NARROWEST = 0.045, 3.0
 """Of the silhouette's longer side, and pixels: half of the width about its outline in which colours decide."""
 SPECK = 0.003  # of the object: smaller parts and holes are noise
-SMOOTH = 0.7  # pixels of the small photo: enlarged stairs become lines
 
 
 def refined(colour: np.ndarray, mask: np.ndarray, silhouette: np.ndarray) -> np.ndarray:
@@ -53,13 +53,7 @@ def _seeds(mask: np.ndarray, shape: np.ndarray) -> np.ndarray:
 def _clean(mask: np.ndarray) -> np.ndarray:
     """Without ragged edges, specks and pinholes: the fit would make a body or a hollow of each."""
     smooth = ndimage.median_filter(mask, 3, mode="nearest")
-    least = SPECK * smooth.sum()
-    for part in (smooth, ~smooth):
-        labels = np.asarray(label(part, connectivity=1))
-        small = np.bincount(labels.ravel()) < least
-        small[0] = False
-        smooth = smooth ^ small[labels]
-    return smooth
+    return without_specks(smooth, SPECK * smooth.sum())
 
 
 def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ..capture.formats.source import common_folder
 from ..files.writing import create_folder
 from ..machine import available_cores
 from ..pictures.colours import write_png
@@ -23,7 +23,7 @@ def write_masks(photos: Sequence[SmallPhoto], masks: Sequence[np.ndarray], folde
 
     Raises CannotCreate, WriteFailed.
     """
-    base = os.path.commonpath([photo.view.image.parent for photo in photos])
+    base = common_folder([photo.view.image for photo in photos])
 
     def write(photo: SmallPhoto, mask: np.ndarray) -> Path:
         soft = ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH)

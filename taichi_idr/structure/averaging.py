@@ -15,7 +15,7 @@ from .pairs import Pair
 
 ROUNDS, PLACE_ROUNDS = 50, 12
 USUAL_TURN = np.radians(1.0)  # beyond which what a pair says of rotations counts less
-FARTHEST_TURN, FARTHEST_SIDE = np.radians(6.0), np.radians(15.0)  # from what all say, beyond which a pair is left out
+FARTHEST_TURN = np.radians(6.0)  # from what all say, beyond which a pair is left out
 LEAST = 1e-4  # of the usual distance: places agree
 
 

@@ -23,6 +23,7 @@ from .tracks import beside_each_other, joined_tracks, nearest_points
 EXHAUSTIVE, BESIDE = 60, 12  # photos up to which all pairs are tried; above, the next ones in the order they were taken
 ERRORS = (0.03, 0.01, 0.004, 0.002)  # of the longer side: what observations may be off in each round of adjustment
 NARROWEST = 1.5  # degrees between the rays of a point
+REJECTIONS = 2  # times that what is off is left out, and points are found anew
 ADDED = 3  # times that photos without a place are tried again
 FEWEST, FEWEST_POINTS = 2, 15  # photos that show a point; points that a photo shows
 
@@ -187,16 +188,12 @@ def _meeting(placed: _Placed, flat: Sequence[np.ndarray], links: Links) -> Links
     found = {}
     for (one, other), pairs in links.items():
         if one in place and other in place:
-            a, b = (_towards(flat[view][pairs[:, side]], bundle, place[view]) for side, view in enumerate((one, other)))
-            between = bundle.centres[place[other]] - bundle.centres[place[one]]
+            ends = np.array([place[one], place[other]])
+            sides = zip((one, other), pairs.T, ends, strict=True)
+            a, b = (_rays(bundle, np.full(len(pairs), end), flat[view][side]) for view, side, end in sides)
+            between = bundle.centres[ends[1]] - bundle.centres[ends[0]]
             found[one, other] = pairs[beside_each_other(a, b, between) * bundle.focal < ERRORS[-2]]
     return found
-
-
-def _towards(flat: np.ndarray, bundle: Bundle, place: int) -> np.ndarray:
-    """Unit directions (M, 3), world."""
-    rays = np.column_stack([_flattened(flat, bundle), np.ones(len(flat))]) @ bundle.R[place]
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
 
 def _flattened(flat: np.ndarray, bundle: Bundle) -> np.ndarray:
@@ -208,28 +205,29 @@ def _flattened(flat: np.ndarray, bundle: Bundle) -> np.ndarray:
 def _triangulated(bundle: Bundle, sightings: _Sightings, error: float) -> tuple[Bundle, _Sightings]:
     """With the points that sightings within `error` meet in, numbered anew, and these sightings."""
     seen = sightings
-    for last in (False, False, True):
-        count = int(seen.point.max()) + 1 if len(seen.point) else 0
-        rays = _rays(bundle, seen)
-        points, depth, beside = nearest_points(bundle.centres[seen.view], rays, seen.point, count)
-        good = (depth > 0) & (beside * bundle.focal < error * depth)
-        shown = np.bincount(seen.point[good], minlength=count)
-        total = np.stack([np.bincount(seen.point[good], rays[good][:, k], count) for k in range(3)], axis=1)
-        wide = np.linalg.norm(total, axis=1) < np.cos(np.radians(NARROWEST / 2)) * shown
-        kept = (shown >= FEWEST) & wide
-        if last:
-            good &= kept[seen.point]
-            _, number = np.unique(seen.point[good], return_inverse=True)
-            used = np.unique(seen.point[good])
-            return replace(bundle, points=points[used]), replace(seen[good], point=number)
-        seen = seen[good & kept[seen.point]]
-    raise AssertionError("the last round returns")
+    for _ in range(REJECTIONS):
+        seen = seen[_met(bundle, seen, error)[0]]
+    good, points = _met(bundle, seen, error)
+    used, number = np.unique(seen.point[good], return_inverse=True)
+    return replace(bundle, points=points[used]), replace(seen[good], point=number)
 
 
-def _rays(bundle: Bundle, seen: _Sightings) -> np.ndarray:
-    """Unit directions (M, 3), world."""
-    local = np.column_stack([_flattened(seen.flat, bundle), np.ones(len(seen.flat))])
-    rays = np.einsum("mij,mi->mj", bundle.R[seen.view], local)
+def _met(bundle: Bundle, seen: _Sightings, error: float) -> tuple[np.ndarray, np.ndarray]:
+    """Which sightings (M,) are within `error` of points that enough such show, from sides that differ; all points."""
+    count = int(seen.point.max()) + 1 if len(seen.point) else 0
+    rays = _rays(bundle, seen.view, seen.flat)
+    points, depth, beside = nearest_points(bundle.centres[seen.view], rays, seen.point, count)
+    good = (depth > 0) & (beside * bundle.focal < error * depth)
+    shown = np.bincount(seen.point[good], minlength=count)
+    total = np.stack([np.bincount(seen.point[good], rays[good][:, k], count) for k in range(3)], axis=1)
+    wide = np.linalg.norm(total, axis=1) < np.cos(np.radians(NARROWEST / 2)) * shown
+    return good & ((shown >= FEWEST) & wide)[seen.point], points
+
+
+def _rays(bundle: Bundle, view: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """Unit directions (M, 3), world, of features flat (M, 2) of views (M,), by place."""
+    local = np.column_stack([_flattened(flat, bundle), np.ones(len(flat))])
+    rays = np.einsum("mij,mi->mj", bundle.R[view], local)
     return rays / np.linalg.norm(rays, axis=1, keepdims=True)
 
 

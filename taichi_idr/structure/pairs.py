@@ -15,7 +15,7 @@ from .features import Features, matched, opencv
 
 FEWEST = 20  # matches that agree for a pair to count
 LINE = 2e-3  # of the longer side: distance from the line on which a match has to lie
-CONFIDENCE, TRIALS = 0.9999, 5000
+CONFIDENCE = 0.9999
 FOCALS, USUAL_FOCAL = np.geomspace(0.6, 2.5, 14), 1.2  # in the longer side: those tried, and a phone's
 TRIANGLES = 30  # of photos, that tell the focal length: those with most matches
 

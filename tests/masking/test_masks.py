@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib.util
 from dataclasses import replace
 
@@ -97,15 +96,8 @@ def test_seeds_that_know_one_side_decide_alone():
     assert not cut(colour, np.full((8, 8), LIKELY_BACKGROUND, np.uint8)).any()
 
 
-def test_without_opencv(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "cv2":
-            raise ImportError
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_opencv(no_opencv):
+    no_opencv()
     with pytest.raises(Unavailable, match=r"OpenCV.*pip install 'taichi-idr\[photos\]'"):
         cut(np.zeros((8, 8, 3), np.uint8), np.arange(64, dtype=np.uint8).reshape(8, 8) % 4)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
@@ -111,14 +110,7 @@ def test_a_photo_without_texture_has_no_features(tmp_path):
     assert len(find_features([file])[0]) == 0
 
 
-def test_without_opencv(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "cv2":
-            raise ImportError
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+def test_without_opencv(no_opencv):
+    no_opencv()
     with pytest.raises(Unavailable, match=r"OpenCV.*pip install 'taichi-idr\[photos\]'"):
         find_features([Path("photo.png")])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
-from .source import IGNORE_FOLDER, MASK_FOLDERS, SUFFIXES, folder_of, has_alpha, list_images, listed
+from .source import IGNORE_FOLDER, MASK_FOLDERS, SUFFIXES, common_folder, folder_of, has_alpha, list_images, listed
 
 _WORDS = "mask|masks|ignore|seg|segmentation|silhouette|alpha|matte|object"
 _BEFORE = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
@@ -39,7 +38,7 @@ def find_masks(
             return []
         todo = f"put the masks there, or have them cut: tidr mask {capture}"
         raise InputMissing("no mask folder", where=folder, todo=todo)
-    base = below or Path(os.path.commonpath([image.parent for image in images]))
+    base = below or common_folder(images)
     groups: dict[Path, list[Path]] = {}
     for image in images:
         own = folder / image.parent.relative_to(base)
@@ -60,7 +59,7 @@ def find_ignored(capture: Path, images: Sequence[Path], reading: CaptureReading)
             raise InputMissing("no such folder", where=f"--ignore {folder}", todo="name one in the capture, or a path")
         return []
     inside = None if reading.allow_outside or reading.ignore else capture
-    base = Path(os.path.commonpath([image.parent for image in images]))
+    base = common_folder(images)
     found: dict[Path, Path] = {}
     for parent in sorted({image.parent for image in images}):
         place, some = folder / parent.relative_to(base), [image for image in images if image.parent == parent]

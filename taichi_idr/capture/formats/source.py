@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -135,6 +136,11 @@ def list_images(folder: Path, what: str, *, inside: Path | None = None) -> list[
         for path in images:
             refuse_outside(path, inside)
     return images
+
+
+def common_folder(files: Sequence[Path]) -> Path:
+    """The innermost folder that holds all of them."""
+    return Path(os.path.commonpath([path.parent for path in files]))
 
 
 def natural(path: Path) -> tuple[list[tuple[int, int | str]], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import importlib.util
 from dataclasses import replace
 from pathlib import Path
@@ -86,18 +85,11 @@ def test_masks_that_were_given_stay(folder):
     assert trainer.pixels is before and "cut_anew" not in trainer.state()
 
 
-def test_without_opencv_they_stay_and_it_is_said(folder, monkeypatch, capsys):
+def test_without_opencv_they_stay_and_it_is_said(folder, no_opencv, capsys):
     capture, _ = cut_capture(folder)
     trainer = trainer_of(capture)
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name == "cv2":
-            raise ImportError
-        return real(name, *args, **kwargs)
-
     trainer.step()
-    monkeypatch.setattr(builtins, "__import__", without)
+    no_opencv()
     trainer.steps_done = STEPS // 2
     trainer.prepare(lambda: None)
     assert torch.equal(trainer.pixels.objects, trainer_of(capture).pixels.objects)
