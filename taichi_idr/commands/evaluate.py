@@ -61,6 +61,8 @@ def evaluate_run(
     found = measure_run(loaded, Truth(mesh, cameras, benchmark), max_views=max_views, downscale=downscale)
     if found.curves:
         atomic_write(folder / CURVES_FILE, curves_svg(found.curves))
+    if found.refined_masks:
+        print(f"masks as the fit has refined them: {open_run(run).masks}")
     print("\n".join([*metric_lines(found.numbers), f"verdict {found.judgement.line}"]))
     for text in found.judgement.warnings:
         warn(text)

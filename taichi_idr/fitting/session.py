@@ -27,6 +27,7 @@ from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
 from ..runs.contents import COURSE, EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
 from ..runs.folder import RunFolder
+from ..runs.masks import write_refined
 from ..state import prefixed, unprefixed
 from ..types import Cameras, Capture, CaptureReading
 from .budget import Budget
@@ -150,6 +151,7 @@ class _Fit:
         self.last: dict[str, float] = {}
         self.error_curve = ErrorCurve()
         self.ending = self._ending()
+        self.written_masks: list[np.ndarray] | None = None
 
     def run(self) -> FitSummary:
         """Start or go on, until the last step, the time limit, or a signal."""
@@ -349,6 +351,9 @@ class _Fit:
         save_checkpoint(self.folder.checkpoints, trainer.steps_done, tensors, about, best=best)
         if self.camera_log:
             self.camera_log.write(self._cameras)
+        if (masks := trainer.masks()) is not None and masks is not self.written_masks:
+            write_refined(self.folder.masks, self.capture.names, masks)
+            self.written_masks = masks
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         self.trainer.load_state(checkpoint.tensors, checkpoint.step)

@@ -19,7 +19,7 @@ from . import lock
 
 RUNS = Path("runs")
 _CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
-_CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "mesh", "renders", "report", "crash.txt")
+_CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "masks", "mesh", "renders", "report", "crash.txt")
 _PREVIOUS = "previous"
 
 
@@ -59,6 +59,7 @@ class RunFolder:
         self.metrics_file = path / _METRICS
         self.checkpoints = path / _CHECKPOINTS
         self.cameras = path / "cameras"
+        self.masks = path / "masks"
         self.mesh = path / "mesh"
         self.renders = path / "renders"
         self.report = path / "report"

@@ -44,21 +44,24 @@ class Truth:
 @dataclass(frozen=True)
 class Measurement:
     """numbers: by the keys of measures.catalogue, what could be measured. views: of each training view, by the same
-    keys, and its judgement. curves: errors of trained cameras over the steps."""
+    keys, and its judgement. curves: errors of trained cameras over the steps. refined_masks: whether the masks are as
+    the fit has refined them."""
 
     numbers: dict[str, float]
     views: list[dict[str, float]]
     judgement: Judgement
     curves: CameraCurves | None
+    refined_masks: bool = False
 
     def record(self) -> dict[str, Any]:
-        """For JSON: the numbers, `verdict`, `faults` and a row for each of `views`."""
+        """For JSON: the numbers, `verdict`, `faults`, `refined_masks` and a row for each of `views`."""
         rows = [
             {"name": verdict.name, **numbers, "verdict": verdict.sentence}
             for verdict, numbers in zip(self.judgement.views, self.views, strict=True)
         ]
         found = self.judgement
-        return {**self.numbers, "verdict": found.line, "faults": list(found.faults), "views": rows}
+        said = {"verdict": found.line, "faults": list(found.faults), "refined_masks": self.refined_masks}
+        return {**self.numbers, **said, "views": rows}
 
 
 def measure_run(
@@ -92,7 +95,7 @@ def measure_run(
     rows = [_picture_numbers(row) for row in scores]
     if stops is not None:
         rows = [{**row, "exposure_ev": float(own.mean())} for row, own in zip(rows, stops, strict=True)]
-    return Measurement(_finite(numbers), [_finite(row) for row in rows], judgement, curves)
+    return Measurement(_finite(numbers), [_finite(row) for row in rows], judgement, curves, fitted.refined)
 
 
 def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:

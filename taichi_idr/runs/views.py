@@ -18,7 +18,9 @@ from ..methods.catalogue import method_of
 from ..methods.method import Need
 from ..pictures.colours import picture_shape, resizer
 from ..types import Cameras, Capture, CaptureReading
+from .folder import open_run
 from .loading import LoadedRun
+from .masks import read_refined
 
 Views = Literal["training", "heldout", "orbit"]
 
@@ -26,10 +28,11 @@ Views = Literal["training", "heldout", "orbit"]
 @dataclass(frozen=True)
 class RunViews:
     """`capture` as read from disk; `cameras` float64, camera -> normalised frame of the run, one for each
-    photo."""
+    photo. refined: whether the masks are not those on disk, but as the fit has refined them."""
 
     capture: Capture
     cameras: Cameras
+    refined: bool = False
 
     def __len__(self) -> int:
         return len(self.capture)
@@ -40,11 +43,11 @@ class RunViews:
         files, ignored = (tuple(part[i] for i in indices if part) for part in (whole.files, whole.ignored))
         parts = {"images": images, "masks": masks, "names": names, "files": files, "ignored": ignored}
         capture = replace(whole, **parts, cameras=whole.cameras[indices])
-        return RunViews(capture, self.cameras[indices])
+        return RunViews(capture, self.cameras[indices], self.refined)
 
 
 def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunViews:
-    """The photos that the run was fitted to; `downscale` as in the fit by default.
+    """The photos that the run was fitted to, with masks as it has refined them; `downscale` as in the fit by default.
 
     Raises InputMissing where the capture has gone, BadInput where it has changed.
     """
@@ -56,7 +59,9 @@ def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunVie
     if len(capture) != len(loaded.cameras):
         why = f"it has {len(capture)} photos, the run knows {len(loaded.cameras)}"
         raise InputMissing("capture has changed", where=loaded.capture_folder, why=why, todo="fit again")
-    return RunViews(capture, shrunk(loaded.cameras, factor / loaded.config.downscale))
+    refined = read_refined(open_run(loaded.run).masks, capture.names, [mask.shape for mask in capture.masks])
+    capture = replace(capture, masks=refined or capture.masks)
+    return RunViews(capture, shrunk(loaded.cameras, factor / loaded.config.downscale), refined is not None)
 
 
 def heldout_views(

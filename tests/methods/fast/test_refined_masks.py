@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import numpy as np
 import pytest
 import torch
 from captures import make_capture
+from PIL import Image
 from tiny_fits import GENTLE, SMALL, assert_same_run, fit, stopped_after
 
 from taichi_idr import runtime
 from taichi_idr.capture.cut_masks import write_cut
 from taichi_idr.capture.formats.catalogue import find_capture
 from taichi_idr.capture.reading import read_capture
+from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.methods.fast.settings import FastConfig
 from taichi_idr.methods.fast.trainer import FastTrainer
+from taichi_idr.runs.loading import load_run
+from taichi_idr.runs.views import training_views
 from taichi_idr.types import Capture
 
 needs_opencv = pytest.mark.skipif(importlib.util.find_spec("cv2") is None, reason="OpenCV is not installed")
@@ -74,6 +79,24 @@ def test_a_stopped_fit_goes_on_with_refined_masks(folder, tmp_path):
         fit(folder, tmp_path / "parts", STEPS, more)
     fit(folder, tmp_path / "parts", STEPS, more)
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@needs_opencv
+def test_they_are_left_in_the_run_and_measured_against(folder, tmp_path, capsys):
+    write_cut(folder, find_capture(folder).masks or [])
+    run, more = tmp_path / "run", ("schedule.masks_refined=1", *GENTLE)
+    fit(folder, run, STEPS, more)
+    whole = training_views(load_run(run))
+    assert whole.refined
+    for name, mask in zip(whole.capture.names, whole.capture.masks, strict=True):
+        assert (np.asarray(Image.open(run / "masks" / f"{name}.png")) == np.where(mask, 255, 0)).all()
+    half = training_views(load_run(run), downscale=2)
+    assert [mask.shape for mask in half.capture.masks] == [image.shape[:2] for image in half.capture.images]
+    evaluate_run(run, max_views=2)
+    assert "refined" in capsys.readouterr().out
+    assert json.loads((run / "report" / "eval.json").read_text())["refined_masks"]
+    fit(folder, run, STEPS, (*more, "schedule.masks_refined=0"), fresh=True)
+    assert not training_views(load_run(run)).refined
 
 
 def test_masks_that_were_given_stay(folder):
