@@ -26,7 +26,10 @@ from .options import (
 
 def fit(
     capture: Annotated[
-        Path, typer.Argument(metavar="CAPTURE", help="Folder with photos, masks and cameras; or of photos alone.")
+        Path,
+        typer.Argument(
+            metavar="CAPTURE", help="Folder with photos, masks and cameras; or of photos alone; or a video."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/CAPTURE's name]")] = None,
     preset: Annotated[str, typer.Option(help="fast; quality: better geometry; idr: as published.")] = "fast",
@@ -67,8 +70,9 @@ def fit(
     The same command again goes on where it stopped.
     """
     from taichi_idr.runs.folder import default_run
+    from taichi_idr.structure.files import name_of
 
-    run = out or default_run(capture.resolve().name)
+    run = out or default_run(name_of(capture))
     note_run(run)
     from taichi_idr.commands.fit import fit_capture
     from taichi_idr.commands.prepare import Knowledge

@@ -11,7 +11,9 @@ from .options import FocalOption, MasksOption, QuickOption, RegionOption, SfmOpt
 
 
 def prepare(
-    photos: Annotated[Path, typer.Argument(metavar="PHOTOS", help="Folder of plain photos of one object.")],
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS|VIDEO", help="Folder of plain photos of one object, or a video of it.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder of the capture. [default: captures/PHOTOS' name]")] = None,
     masks: MasksOption = None,
     focal: FocalOption = None,
@@ -20,11 +22,13 @@ def prepare(
     sfm: SfmOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
-    """Make a capture of plain photos: cameras by structure from motion, silhouettes by what differs from the table.
+    """Make a capture of plain photos or a video: cameras by structure from motion, silhouettes by what differs from
+    the table.
 
     Needs the optional packages: pip install 'taichi-idr[photos]'.
     """
     from taichi_idr.commands.prepare import Knowledge, prepare_capture
+    from taichi_idr.structure.files import name_of
 
-    place = out or Path("captures") / photos.resolve().name
+    place = out or Path("captures") / name_of(photos)
     prepare_capture(photos, place, Knowledge(masks, focal, quick, chosen_region(region), sfm), threads=threads)

@@ -12,7 +12,9 @@ from .options import ArchOption, FocalOption, MasksOption, QuickOption, RegionOp
 
 
 def scan(
-    photos: Annotated[Path, typer.Argument(metavar="PHOTOS|CAPTURE", help="Folder of photos of one object.")],
+    photos: Annotated[
+        Path, typer.Argument(metavar="PHOTOS|VIDEO|CAPTURE", help="Folder of photos of one object, or a video of it.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/PHOTOS' name]")] = None,
     preset: Annotated[str, typer.Option(help="fast; quality: better geometry.")] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
@@ -30,8 +32,9 @@ def scan(
     The same command again goes on where it stopped.
     """
     from taichi_idr.runs.folder import default_run
+    from taichi_idr.structure.files import name_of
 
-    run = out or default_run(photos.resolve().name)
+    run = out or default_run(name_of(photos))
     note_run(run)
     from taichi_idr.commands.prepare import Knowledge
     from taichi_idr.commands.scan import scan_photos

@@ -14,7 +14,7 @@ from ..errors import UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
 from ..runs.folder import default_run
-from ..structure.files import is_plain
+from ..structure.files import is_plain, name_of
 from ..types import CaptureReading
 from .prepare import Knowledge, prepare_capture
 
@@ -81,7 +81,7 @@ def fit_capture(
     if config.cameras.train and not method.trains_cameras:
         why = f"method {method.name} takes them as they are"
         raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
-    run = out or default_run(capture.resolve().name)
+    run = out or default_run(name_of(capture))
     if is_plain(capture):
         capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)
     elif knowledge not in (None, Knowledge()) and is_recognised(capture):

@@ -1,4 +1,4 @@
-"""`tidr prepare`: plain photos become a capture, with cameras and silhouettes."""
+"""`tidr prepare`: plain photos, or a video, become a capture, with cameras and silhouettes."""
 
 from __future__ import annotations
 
@@ -43,20 +43,21 @@ class Knowledge:
 def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None, *, threads: int | None = None) -> Path:
     """Find cameras of plain photos, what they look at and its silhouettes, and write all that as a capture.
 
-    The world's z is up and its origin in the object's middle; its unit is the radius of a ball around the object. What
-    was prepared before from the same photos and with the same knowledge is left as it is. Returns `out`.
+    Of a video the sharpest frames are taken. The world's z is up and its origin in the object's middle; its unit is the
+    radius of a ball around the object. What was prepared before from the same photos and with the same knowledge is
+    left as it is. Returns `out`.
 
     Raises InputMissing, BadInput, Unavailable (an optional package is not installed), OutOfMemory, UsageError,
     CannotCreate, WriteFailed.
     """
     from ..capture.formats.source import folder_of_photos
-    from ..structure.files import plain_photos
+    from ..structure.files import is_video, plain_photos
 
     knowledge = knowledge or Knowledge()
     if knowledge.region is not None and not knowledge.region[3] > 0:
         where = f"--region ...,{knowledge.region[3]:g}"
         raise UsageError("no such ball", where=where, why="its radius is not positive", todo="give a radius above 0")
-    files = plain_photos(photos)
+    files = [photos] if is_video(photos) else plain_photos(photos)
     masks = _known_masks(photos, knowledge.masks)
     record = _record(knowledge, files, masks)
     if (before := _read_record(out)) is not None and {key: before.get(key) for key in record} == record:
@@ -64,10 +65,16 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         return out
     if out.is_dir() and any(out.iterdir()):
         raise CannotCreate("the folder is not empty", where=out, todo="name a new one, or remove it")
-    print(f"photos    {len(files)} in {folder_of_photos(photos)}", flush=True)
-    with gone_if_refused(out), replacing_folder(out) as new:
+    with gone_if_refused(out), replacing_folder(out) as new, tempfile.TemporaryDirectory(prefix="tidr-") as frames:
         from .. import runtime
 
+        if is_video(photos):
+            from ..structure.video import write_frames
+
+            files, where = write_frames(photos, Path(frames)), f"sharp frames of {photos}"
+        else:
+            where = f"in {folder_of_photos(photos)}"
+        print(f"photos    {len(files)} {where}", flush=True)
         runtime.init("cpu", threads=threads)
         structure, region = _placed(files, knowledge, threads)
         _write(structure, region, masks, new)

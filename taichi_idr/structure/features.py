@@ -3,6 +3,7 @@ Zisserman, CVPR 2012), matched where each of two is the other's nearest by far."
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Features:
 
 def opencv() -> ModuleType:
     """Raises Unavailable where it is not installed."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what FFmpeg says of damaged videos is no line of ours
     try:
         import cv2
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Which files of a folder are plain photos, and whether they are enough: before anything heavy is imported."""
+"""Which files are plain photos, and whether they are enough; which is a video: before anything heavy is imported."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..capture.formats.catalogue import is_recognised
 from ..capture.formats.source import SUFFIXES, folder_of_photos, list_images, listed
 from ..errors import BadInput, InputMissing
 
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 FEWEST = 8  # photos: of fewer no object is seen from all around
 
 
@@ -35,8 +36,21 @@ def plain_photos(folder: Path) -> list[Path]:
     return files
 
 
+def is_video(file: Path) -> bool:
+    """Whether it is a file that is called as videos are."""
+    return file.suffix.lower() in VIDEOS and file.is_file()
+
+
+def name_of(source: Path) -> str:
+    """What is made of a folder is called as it is; what is made of a video, without its suffix."""
+    place = source.resolve()
+    return place.stem if is_video(place) else place.name
+
+
 def is_plain(folder: Path) -> bool:
-    """Whether a folder has photos and none of what makes it a capture of a known format."""
+    """Whether a folder has photos and none of what makes it a capture of a known format; a video is plain too."""
+    if is_video(folder):
+        return True
     if not folder.is_dir() or is_recognised(folder):
         return False
     with suppress(OSError):  # what cannot be listed is told by the reader

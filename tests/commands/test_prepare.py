@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from table_scene import TableScene, make_scene
 from tiny_fits import SMALL
+from videos import write_clip
 
 from taichi_idr.capture.formats.catalogue import find_capture
 from taichi_idr.capture.formats.source import Lens
@@ -79,6 +80,21 @@ def test_plain_photos_become_a_capture(scene, found, tmp_path, capsys):
         "sparse",
         "support.json",
     ]
+
+
+@needs_opencv
+def test_frames_of_a_video_become_a_capture_once(scene, found, tmp_path, capsys):
+    pictures = [np.asarray(Image.open(view.image).convert("RGB")) for view in scene.views]
+    clip = write_clip(tmp_path / "clip.mp4", pictures)
+    for _ in range(2):
+        out = prepare_capture(clip, tmp_path / "capture")
+    assert found == [VIEWS]
+    said = capsys.readouterr().out
+    assert "10 sharp frames" in said and "from before" in said
+    capture = read_capture(out)
+    assert capture.names == [f"frame_{number:05d}" for number in range(VIEWS)]
+    for mask, truth in zip(capture.masks, scene.masks, strict=True):
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.8
 
 
 def test_masks_that_are_known_are_taken(scene, found, tmp_path):
