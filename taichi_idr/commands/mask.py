@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..capture.formats.source import Layout
+    from ..masking.small_photos import SmallPhoto
     from ..structure.model import Structure
     from ..structure.region import Region
 
@@ -48,16 +49,19 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
     from ..capture.cut_masks import write_cut
     from ..capture.reading import stored_views
     from ..capture.support import read_support, write_support
+    from ..masking.object_ball import sighted_region
+    from ..masking.small_photos import small_photos
     from ..structure.region import find_region
     from ..structure.tracks import known_structure
 
     print(f"photos    {len(layout.images)}, with cameras", flush=True)
     structure = known_structure(stored_views(layout, reading))
-    region = find_region(structure, np.random.default_rng(SEED))
+    small = small_photos(structure)
+    region = sighted_region(find_region(structure, np.random.default_rng(SEED)), small, structure.points)
     print(region.sentence, flush=True)
     folder = capture / MASKS
     with replacing_folder(folder) as new:
-        names = [path.relative_to(new) for path in cut_masks(structure, region, new)]
+        names = [path.relative_to(new) for path in cut_masks(small, structure, region, new)]
     write_cut(capture, [folder / name for name in names])
     if region.support is not None and read_support(capture) is None:
         write_support(capture, region.support)
@@ -65,16 +69,14 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
     return folder
 
 
-def cut_masks(structure: Structure, region: Region, folder: Path) -> list[Path]:
+def cut_masks(small: list[SmallPhoto], structure: Structure, region: Region, folder: Path) -> list[Path]:
     """The files of silhouettes that are cut into a folder. Warns of photos without the object."""
     import numpy as np
 
     from ..masking.rounds import object_masks
-    from ..masking.small_photos import small_photos
     from ..masking.writing import write_masks
 
     print("masks     ...", flush=True)
-    small = small_photos(structure)
     masks = object_masks(small, structure, region)
     empty = [photo.view.image.name for photo, mask in zip(small, masks, strict=True) if not mask.any()]
     if empty:

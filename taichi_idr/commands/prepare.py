@@ -16,6 +16,7 @@ from ..files.writing import atomic_write, create_folder, gone_if_refused, replac
 from .mask import MASKS, SEED, cut_masks
 
 if TYPE_CHECKING:
+    from ..masking.small_photos import SmallPhoto
     from ..structure.engine import Engine
     from ..structure.model import Structure
     from ..structure.region import Region
@@ -76,8 +77,8 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
             where = f"in {folder_of_photos(photos)}"
         print(f"photos    {len(files)} {where}", flush=True)
         runtime.init("cpu", threads=threads)
-        structure, region = _placed(files, knowledge, threads)
-        _write(structure, region, masks, new)
+        structure, region, small = _placed(files, knowledge, threads, cut=masks is None)
+        _write(structure, region, masks, small, new)
         atomic_write(new / RECORD, json.dumps({**record, "placed": len(structure)}, indent=1) + "\n")
     print(f"prepared  {out}: tidr check and tidr fit take it")
     return out
@@ -112,10 +113,17 @@ def _read_record(out: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("placed"), int) else None
 
 
-def _placed(files: Sequence[Path], knowledge: Knowledge, threads: int | None) -> tuple[Structure, Region]:
-    """Cameras and points in a frame about the object, and the region in it."""
+def _placed(
+    files: Sequence[Path], knowledge: Knowledge, threads: int | None, *, cut: bool
+) -> tuple[Structure, Region, list[SmallPhoto]]:
+    """Cameras and points in a frame about the object, the region in it, and photos that masks are to be cut of, if any.
+
+    cut: unless the photos carry their silhouettes.
+    """
     import numpy as np
 
+    from ..masking.object_ball import sighted_region
+    from ..masking.small_photos import seen_from, small_photos
     from ..structure.engine import SfmOptions, find_structure
     from ..structure.region import find_region, region_of_ball, upright
 
@@ -132,15 +140,19 @@ def _placed(files: Sequence[Path], knowledge: Knowledge, threads: int | None) ->
         f"focal length {focal_words} pixels",
         flush=True,
     )
-    structure, found = upright(structure, find_region(structure, np.random.default_rng(SEED)))
+    small = small_photos(structure) if cut and not _have_alpha(structure) else []
+    found = find_region(structure, np.random.default_rng(SEED))
+    if small and knowledge.region is None:
+        found = sighted_region(found, small, structure.points)
+    structure, found = upright(structure, found)
     if knowledge.region is not None:
         *centre, radius = knowledge.region
         found = region_of_ball(structure, np.array(centre), radius, found.support)
     print(found.sentence, flush=True)
-    return structure, found
+    return structure, found, seen_from(small, structure) if small else []
 
 
-def _write(structure: Structure, region: Region, known: Path | None, out: Path) -> None:
+def _write(structure: Structure, region: Region, known: Path | None, small: list[SmallPhoto], out: Path) -> None:
     from ..capture.cut_masks import write_cut
     from ..capture.formats.colmap import COLMAP_FOLDER, model_texts
     from ..capture.support import write_support
@@ -156,8 +168,8 @@ def _write(structure: Structure, region: Region, known: Path | None, out: Path) 
         write_support(out, region.support)
     if known is not None:
         _copy_masks(structure, known, masks)
-    elif not _have_alpha(structure):
-        write_cut(out, cut_masks(structure, region, masks))
+    elif small:
+        write_cut(out, cut_masks(small, structure, region, masks))
     if not any(masks.iterdir()):
         masks.rmdir()
 

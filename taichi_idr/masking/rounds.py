@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 from scipy import ndimage
 from skimage.measure import label
 
-from ..capture.hulls import enlarged, looked_at
 from ..machine import available_cores
 from ..ops.visual_hull import visual_hull
 from ..structure.model import Structure
@@ -20,33 +18,53 @@ from .backdrop import backdrop_differences
 from .cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
 from .seeds import first_seeds, narrowed
 from .small_photos import SmallPhoto, cameras_of
+from .standing_out import WINDOW, down_to_floor, in_usual, silhouettes, smoothed, standing_out
 from .table import table_picture
 
 SAME, OTHER = 2.5, 6.0
 """Differences from support or backdrop, in the usual one of background: up to the first a pixel shows these, from the
 second on likely the object."""
-LEAST_USUAL = 0.5  # CIELAB: of photos without noise
-WINDOW = 3  # pixels over which differences are averaged
-LATTICE, STRIDE = 96, 2
+LATTICE = 96
 SURE, ANY = 0.9, 0.7  # share of the photos that show a point on the object, for what is surely of it, and may be
 DEEP = 3  # cells below the surface of the sure hull: a shadow at the object's foot is in all masks, and thin
+FEW_POINTS = 100  # of the object, below which what stands out of the support is asked too: points are more exact
 SURE_SHARE, SPECK = 0.02, 0.01
 """Of a part's pixels, that are known to be the object, for it to stay; of the largest part's, below which it goes."""
 
 
 def object_masks(photos: list[SmallPhoto], structure: Structure, region: Region) -> list[np.ndarray]:
     """V of (h, w) bool: the object in small photos."""
+    up = np.array([0.0, 0.0, 1.0]) if region.support is None else region.support.normal
+    cameras = cameras_of(photos, region.T_region_world(up))
     first = [first_seeds(photo, view, structure, region) for view, photo in enumerate(photos)]
+    hidden = [np.zeros(photo.shape, bool) for photo in photos]  # all the support that no photo may show
+    if region.is_object.sum() < FEW_POINTS:
+        solid = standing_out(photos, region, LATTICE)
+        first = _seen_too(first, solid, cameras)
+        hidden = silhouettes(down_to_floor(solid), cameras, [photo.shape for photo in photos])
     likely = [np.isin(seed, (OBJECT, LIKELY_OBJECT)) for seed in first]
     first = [narrowed(seed) for seed in first]
     backdrop = backdrop_differences(photos)
+    likely = [mask | below for mask, below in zip(likely, hidden, strict=True)]
     seeds = _beside_background(photos, first, likely, region, backdrop)
     masks = _cut_all(photos, seeds)
-    seeds = _beside_background(photos, first, masks, region, backdrop)  # the support is seen nearer to the object now
-    up = np.array([0.0, 0.0, 1.0]) if region.support is None else region.support.normal
-    cameras = cameras_of(photos, region.T_region_world(up))
+    likely = [mask | below for mask, below in zip(masks, hidden, strict=True)]
+    seeds = _beside_background(photos, first, likely, region, backdrop)  # the support is seen nearer to the object now
     lowest = -np.inf if region.support is None else -region.support.height(region.centre[None])[0] / region.radius
     return _cut_all(photos, _agreed(masks, seeds, cameras, lowest, more=backdrop is None))
+
+
+def _seen_too(seeds: list[np.ndarray], solid: np.ndarray, cameras: Cameras) -> list[np.ndarray]:
+    """Seeds with what stands out of the support, a lattice over the region's ball: its core is of the object."""
+    shapes = [seed.shape for seed in seeds]
+    whole, core = (
+        silhouettes(part, cameras, shapes) for part in (solid, ndimage.binary_erosion(solid, iterations=DEEP))
+    )
+    found = []
+    for seed, shape, inside in zip(seeds, whole, core, strict=True):
+        seed = np.where(shape & (seed == LIKELY_BACKGROUND), LIKELY_OBJECT, seed)
+        found.append(np.where(inside & (seed == LIKELY_OBJECT), OBJECT, seed).astype(np.uint8))
+    return found
 
 
 def _beside_background(
@@ -58,11 +76,11 @@ def _beside_background(
 ) -> list[np.ndarray]:
     """Seeds with what the support's picture and a plain backdrop say; likely: V of (h, w) bool, pixels that may show
     the object; backdrop: V of (h, w), differences from it, where there is one."""
-    behind = None if backdrop is None else _in_usual(backdrop, likely)
+    behind = None if backdrop is None else in_usual(backdrop, likely)
     if region.support is None:
         return seeds if behind is None else [_told(*pair) for pair in zip(seeds, behind, strict=True)]
     table = table_picture(photos, likely, region, region.support)
-    below = _in_usual([table.difference(*pair) for pair in zip(photos, likely, strict=True)], likely)
+    below = in_usual([table.difference(*pair) for pair in zip(photos, likely, strict=True)], likely)
     if behind is not None:  # what differs from the backdrop may be the support, where that is not known
         below = [np.where(np.isnan(t) & (b < SAME), b, t) for t, b in zip(below, behind, strict=True)]
     return [_told(*pair) for pair in zip(seeds, below, strict=True)]
@@ -89,19 +107,9 @@ def _whole(mask: np.ndarray, known: np.ndarray) -> np.ndarray:
     return kept[labels]
 
 
-def _in_usual(differences: Sequence[np.ndarray], likely: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """In the median over what is thought to be background."""
-    values = [away[np.isfinite(away) & ~mask] for away, mask in zip(differences, likely, strict=True)]
-    joined = np.concatenate(values)
-    usual = max(LEAST_USUAL, float(np.median(joined))) if len(joined) else LEAST_USUAL
-    return [away / usual for away in differences]
-
-
 def _told(seeds: np.ndarray, away: np.ndarray) -> np.ndarray:
     """With what is known of the background, better than by single points of it."""
-    known = np.isfinite(away)
-    weight = ndimage.uniform_filter(known.astype(float), WINDOW)
-    smooth = ndimage.uniform_filter(np.where(known, away, 0), WINDOW) / np.maximum(weight, 1e-6)
+    known, smooth = np.isfinite(away), smoothed(away)
     told = seeds.copy()
     in_region = ndimage.binary_closing(seeds != BACKGROUND, iterations=WINDOW)  # single points of the support with it
     told[~known & in_region & (seeds == BACKGROUND)] = LIKELY_BACKGROUND  # they may be of the object's foot
@@ -120,7 +128,7 @@ def _agreed(
     hulls = [visual_hull(masks, cameras, LATTICE, min_fraction=share).cpu().numpy() for share in (SURE, ANY)]
     surely, possibly = ndimage.binary_erosion(hulls[0], iterations=DEEP), ndimage.binary_dilation(hulls[1])
     possibly[:, :, np.linspace(-1, 1, LATTICE) < lowest] = False
-    inner, outer = (_silhouettes(hull, cameras, masks) for hull in (surely, possibly))
+    inner, outer = (silhouettes(hull, cameras, [mask.shape for mask in masks]) for hull in (surely, possibly))
     found = []
     for seed, mask, inside, possible in zip(seeds, masks, inner, outer, strict=True):
         agreed = seed.copy()
@@ -128,15 +136,4 @@ def _agreed(
             agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
         agreed[(seed == BACKGROUND) | ~possible] = BACKGROUND
         found.append(agreed)
-    return found
-
-
-def _silhouettes(hull: np.ndarray, cameras: Cameras, masks: list[np.ndarray]) -> list[np.ndarray]:
-    """What each photo would show of a hull, (h, w) bool; asked at every STRIDE-th pixel, since cells are coarser."""
-    lattice, found = torch.from_numpy(hull), []
-    for view, mask in enumerate(masks):
-        rows, columns = (np.arange(0, side, STRIDE) for side in mask.shape)
-        places = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(1, -1, 2)
-        seen = looked_at(lattice, cameras[[view]], places).reshape(len(rows), len(columns))
-        found.append(enlarged(seen, STRIDE, mask.shape))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -59,6 +59,11 @@ def small_photos(structure: Structure, longer_side: int = LONGER_SIDE) -> list[S
     """Of all views. longer_side: pixels, at most. Raises BadInput, naming a file that cannot be decoded."""
     views = {view.image: view for view in structure.views}
     return decode_all(lambda path: _small(views[path], longer_side), list(views))
+
+
+def seen_from(photos: Sequence[SmallPhoto], structure: Structure) -> list[SmallPhoto]:
+    """The same photos in the world of a structure that has been moved."""
+    return [replace(photo, view=view) for photo, view in zip(photos, structure.views, strict=True)]
 
 
 def cameras_of(photos: Sequence[SmallPhoto], T_region_world: np.ndarray) -> Cameras:

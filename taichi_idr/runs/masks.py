@@ -41,7 +41,7 @@ def _file(folder: Path, name: str) -> Path:
 
 def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray:
     with opened(file, MAX_PIXELS) as image:
-        grey = image.convert("L")
-        if grey.size != shape[::-1]:
-            grey = grey.resize(shape[::-1], Image.Resampling.BILINEAR)
+        grey, (height, width) = image.convert("L"), shape
+        if grey.size != (width, height):
+            grey = grey.resize((width, height), Image.Resampling.BILINEAR)
         return np.asarray(grey) > THRESHOLD

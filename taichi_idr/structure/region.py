@@ -28,6 +28,7 @@ has most points, weighted by a Gaussian of this width about the focus."""
 LEAST_PART = 5  # points: fewer are mistakes
 ROOM = 1.35  # radius of the region in those of the object's points: parts without texture have none
 FEWEST_POINTS = 20
+GUESS = 0.45  # radius of the region where there are fewer, in the cameras' distance: a photo shows little more
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class Region:
 
 
 def find_region(structure: Structure, generator: np.random.Generator) -> Region:
-    """Raises BadInput where cameras do not look at one place that has points."""
+    """Of fewer than FEWEST_POINTS points of an object, the ball is a guess of what the photos show, before a support.
+
+    Raises BadInput where cameras do not look at one place that has points.
+    """
     focus = nearest_point(structure.centres, structure.rotations[:, :, 2])
     unit = float(np.median(np.linalg.norm(structure.centres - focus, axis=1)))
     longest = max(max(view.pinhole.width, view.pinhole.height) for view in structure.views)
@@ -69,12 +73,20 @@ def find_region(structure: Structure, generator: np.random.Generator) -> Region:
     height = np.full(len(near), np.inf) if support is None else support.height(structure.points)
     object_ = near & (height > ABOVE * TOLERANCE * unit)
     object_[object_] = _main_part(structure.points[object_], focus, unit)
+    on_support = near & (np.abs(height) < ABOVE * TOLERANCE * unit)
     if object_.sum() < FEWEST_POINTS:
-        why = f"{int(object_.sum())} points are near to what the cameras look at"
-        todo = "take photos all around one object, with more overlap, or say where it is: --region x,y,z,r"
-        raise BadInput("object not found", where="photos", why=why, todo=todo)
-    centre, radius = _ball_around(structure.points[object_])
-    return Region(centre, ROOM * radius, support, object_, near & (np.abs(height) < ABOVE * TOLERANCE * unit))
+        if support is None:
+            raise no_object(int(object_.sum()))
+        return Region(focus, GUESS * unit, support, object_, on_support)
+    centre, radius = ball_around(structure.points[object_])
+    return Region(centre, ROOM * radius, support, object_, on_support)
+
+
+def no_object(points: int) -> BadInput:
+    """What to say where that few points are not enough, nor anything else."""
+    why = f"{points} points are near to what the cameras look at"
+    todo = "take photos all around one object, with more overlap, or say where it is: --region x,y,z,r"
+    return BadInput("object not found", where="photos", why=why, todo=todo)
 
 
 def upright(structure: Structure, region: Region) -> tuple[Structure, Region]:
@@ -164,7 +176,7 @@ def _parts(tree: KDTree, reach: float) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def _ball_around(points: np.ndarray) -> tuple[np.ndarray, float]:
+def ball_around(points: np.ndarray) -> tuple[np.ndarray, float]:
     """The least ball, nearly (Badoiu and Clarkson, Smaller core-sets for balls, SODA 2003)."""
     centre = points.mean(axis=0)
     for step in range(1, 1000):

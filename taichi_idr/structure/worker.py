@@ -16,6 +16,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 FEATURES, QUICK_OCTAVE = 4000, 0
 RATIO = 0.8
+TRACKS_PER_VIEW = 500  # for where photos were taken; all are triangulated afterwards
 SEED = 0
 
 
@@ -32,11 +33,16 @@ def main(job_file: str) -> None:
     _features(pycolmap, database, images, job)
     _stage("matches")
     _matches(pycolmap, database, job)
+    photos = sum(len(group["names"]) for group in job["groups"])
     for number, mapper in enumerate(job["mappers"]):
         _stage(f"{mapper} mapping")
-        models = _mapped(pycolmap, mapper, database, images, folder / mapper, job)
-        if models:
-            _save(max(models, key=lambda model: model.num_reg_images()), folder / f"MODEL-{number}.npz")
+        models = _mapped(pycolmap, mapper, database, images, folder / mapper)
+        if not models:
+            continue
+        best = max(models, key=lambda model: model.num_reg_images())
+        _save(best, folder / f"MODEL-{number}.npz")
+        if best.num_reg_images() == photos:  # no mapper places more
+            break
 
 
 def _stage(name: str) -> None:
@@ -76,10 +82,11 @@ def _matches(pycolmap: Any, database: Path, job: dict[str, Any]) -> None:
         pycolmap.match_exhaustive(database, **options)
 
 
-def _mapped(pycolmap: Any, mapper: str, database: Path, images: Path, out: Path, job: dict[str, Any]) -> list[Any]:
+def _mapped(pycolmap: Any, mapper: str, database: Path, images: Path, out: Path) -> list[Any]:
     out.mkdir(exist_ok=True)
     if mapper == "global":
         options = pycolmap.GlobalPipelineOptions()
+        options.mapper.track_required_tracks_per_view = TRACKS_PER_VIEW
         found = pycolmap.global_mapping(database, images, out, options)
     else:
         options = pycolmap.IncrementalPipelineOptions()

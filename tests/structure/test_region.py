@@ -78,6 +78,14 @@ def test_nothing_is_found_where_nothing_is(structure):
         find_region(replace(structure, points=structure.points + 50), np.random.default_rng(0))
 
 
+def test_before_a_table_a_ball_is_guessed_where_the_object_has_no_points(structure):
+    table = structure.points[:, 2] == 0
+    bare = replace(structure, points=np.where(table[:, None], structure.points, 50.0))
+    found = find_region(bare, np.random.default_rng(0))
+    assert found.support is not None and not found.is_object.any()
+    assert np.linalg.norm(found.centre - MIDDLE) + RADIUS < 1.5 * found.radius
+
+
 def test_upright_is_the_unit_ball_with_the_table_below(structure):
     moved = structure.moved(turned())
     placed, region = upright(moved, find_region(moved, np.random.default_rng(0)))
