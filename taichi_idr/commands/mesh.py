@@ -41,6 +41,7 @@ def mesh_run(
     from ..meshes.extraction import extract_mesh
     from ..meshes.mesh import Extraction
     from ..runs.loading import load_run
+    from ..runs.surface import run_surface
 
     runtime.init(arch)
     loaded = load_run(run)
@@ -50,7 +51,7 @@ def mesh_run(
         return model.colour(points, viewing_directions(points, normals, centres.to(points)))
 
     options = {"T_world_normalised": T, "radius": model.radius, "colour": colour}
-    mesh, report = extract_mesh(model.surface, resolution=resolution, bodies=bodies, **options)
+    mesh, report = extract_mesh(run_surface(loaded), resolution=resolution, bodies=bodies, **options)
     mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
     for file in files:
         write_mesh(file, mesh)

@@ -26,6 +26,7 @@ from ..poses.history import HISTORY_FILE, PoseHistory, read_history
 from ..types import Cameras
 from .folder import open_run
 from .loading import LoadedRun
+from .surface import run_surface
 from .views import RunViews, evenly, heldout_views, training_views
 
 MESH_RESOLUTION = 256  # of the mesh that is measured, whatever `tidr mesh` was last asked for
@@ -105,7 +106,7 @@ def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:
     if read_extraction(file) == wanted:
         return read_mesh(file)
     options = {"T_world_normalised": loaded.T_world_normalised, "radius": loaded.model.radius}
-    return extract_mesh(loaded.model.surface, resolution=resolution, **options)[0]
+    return extract_mesh(run_surface(loaded), resolution=resolution, **options)[0]
 
 
 def _history(loaded: LoadedRun) -> PoseHistory | None:
