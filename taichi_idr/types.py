@@ -183,7 +183,8 @@ class Capture:
     T_world_normalised: (4, 4) float64 similarity (the file's `scale_mat_0`, or computed).
     names: file stem of each image. warnings: what the reader wants the user to know. files: V, of a capture on disk.
     support: what the object stands on, where that is known; normalised frame. cut: V, whether a mask is as the program
-    has cut it, of a photo alone, and may be cut anew; empty where none is.
+    has cut it, of a photo alone, and may be cut anew; empty where none is. stops: (V, 3), exposures of the photos, EV,
+    where they are known.
     """
 
     folder: Path
@@ -197,6 +198,7 @@ class Capture:
     ignored: tuple[np.ndarray | None, ...] = ()
     support: Plane | None = None
     cut: tuple[bool, ...] = ()
+    stops: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)

@@ -12,6 +12,7 @@ from .formats.source import SUFFIXES, Layout
 from .support import FILE
 
 CUT_MASKS = "masks.json"  # which masks the program has cut
+EXPOSURES = "exposures.json"
 
 LETTERS = 16
 BLOCK = 1 << 20
@@ -48,4 +49,4 @@ def _files(folder: Path, layout: Layout) -> Iterator[Path]:
     for cameras in (layout.cameras, layout.intrinsics):
         inside = sorted(cameras.iterdir()) if cameras.is_dir() else [cameras]
         yield from (file for file in inside if file.is_file() and file.stem != _POINTS and file.suffix not in SUFFIXES)
-    yield from (file for name in (FILE, CUT_MASKS) if (file := folder / name).is_file())
+    yield from (file for name in (FILE, CUT_MASKS, EXPOSURES) if (file := folder / name).is_file())

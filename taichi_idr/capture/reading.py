@@ -24,6 +24,7 @@ from .hulls import Silhouettes
 from .ignored import joined, read_ignored, take_out
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
+from .known_exposures import read_exposures
 from .masks import MaskReading, bright_mask, check_masks, read_masks, threshold_mask
 from .placing import settle_frame
 from .support import read_support
@@ -113,7 +114,8 @@ def _read(
     if support is not None:
         support = support.moved(np.linalg.inv(T))
     cut = read_cut(folder, layout.masks)
-    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, cut)
+    known = cut, read_exposures(folder, layout.images)
+    return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, *known)
 
 
 def world_cameras_of(layout: Layout, reading: CaptureReading, downscale: int) -> CameraFile:

@@ -44,7 +44,11 @@ def estimated_stops(photos: Photos, cameras: Cameras, hull: Tensor) -> Estimated
     cameras: V, camera -> normalised. hull (M, M, M) bool over [-1, 1]^3. What photos show of points is explained by
     every point's light and every photo's exposure: least absolute deviations, nearly, by weighted means in turn.
     """
-    light, shown = shown_light(photos, cameras, hull)
+    return explained_stops(*shown_light(photos, cameras, hull))
+
+
+def explained_stops(light: Tensor, shown: Tensor) -> EstimatedStops:
+    """Of light (V, N, 3) in EV that V photos show at N points, where shown (V, N, 3), 0 or 1, says so."""
     shown = shown * (shown.sum(dim=0) >= FEWEST_PHOTOS)
     stops, weight = light.new_zeros(len(light), 3), shown
     for _ in range(ROUNDS):

@@ -170,8 +170,27 @@ def _write(structure: Structure, region: Region, known: Path | None, small: list
         _copy_masks(structure, known, masks)
     elif small:
         write_cut(out, cut_masks(small, structure, region, masks))
+    _write_exposures(structure, small, out)
     if not any(masks.iterdir()):
         masks.rmdir()
+
+
+def _write_exposures(structure: Structure, small: list[SmallPhoto], out: Path) -> None:
+    """Where photos differ in exposure."""
+    import numpy as np
+
+    from ..capture.known_exposures import write_exposures
+    from ..masking.small_photos import cameras_of
+    from ..structure.exposures import track_stops
+
+    if not small:
+        return
+    colours = [photo.colours_at(structure.points[structure.seen_by(view)]) for view, photo in enumerate(small)]
+    stops = track_stops(structure, colours, cameras_of(small, np.eye(4)))
+    if stops is not None:
+        mean = stops.mean(axis=1)
+        print(f"exposure  {mean.min():+.1f} to {mean.max():+.1f} EV, by the points that photos share", flush=True)
+        write_exposures(out, [view.image for view in structure.views], stops)
 
 
 def _have_alpha(structure: Structure) -> bool:

@@ -45,6 +45,15 @@ class SmallPhoto:
         place = seen @ self.K.T
         return place[:, :2] / np.where(np.abs(depth) > 1e-12, depth, 1e-12)[:, None], depth
 
+    def colours_at(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) in [0, 1]: what the photo shows at points (N, 3) of the world that fall on it."""
+        places, _ = self.project(points)
+        where = places.T[::-1]
+        channels = [
+            map_coordinates(self.colour[..., k] / np.float32(255), where, order=1, mode="nearest") for k in range(3)
+        ]
+        return np.stack(channels, axis=1)
+
     def in_full(self, mask: np.ndarray) -> np.ndarray:
         """A soft mask (h, w) in [0, 1] at the places of the photo in full, bent as it is: (H, W) float32."""
         full, small = self.view.pinhole, self.pinhole

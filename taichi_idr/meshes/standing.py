@@ -16,8 +16,8 @@ from ..ops.visual_hull import first_occupied
 from ..types import Cameras, Plane, Rays, Sdf
 from .colours import QUERY_CHUNK
 
-FOOT = 0.05  # normalised units above the support: air up to there is looked at
-LAYERS = 10  # in it
+FOOT = 0.025  # normalised units above the support: air up to there is looked at
+LAYERS = 5  # in it
 COARSE = 4  # columns of which one is asked first, whether it is near to the object
 HULL = 96  # points along each side of the lattice that hides air from cameras
 CLEARANCE = 1.5  # of its cells: what is nearer to air does not hide it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from captures import make_capture
 from exposures import expose_files
 from tiny_fits import GENTLE, assert_same_run, fit, state, stopped_after
 
+from taichi_idr.capture.formats.catalogue import find_capture
+from taichi_idr.capture.known_exposures import write_exposures
 from taichi_idr.commands.evaluate import evaluate_run
 from taichi_idr.methods.fast.trainer import FastTrainer
 from taichi_idr.runs.loading import load_run
@@ -91,3 +94,17 @@ def test_exposures_can_be_asked_for(tmp_path):
     fit(make_capture(tmp_path / "balls", views=VIEWS), tmp_path / "run", steps=STEPS, more=("exposure.mode=on",))
     stops = load_run(tmp_path / "run").stops
     assert stops is not None and stops.mean(axis=1).std() < FOUND
+
+
+def test_known_exposures_are_taken_as_they_are(unlike, tmp_path):
+    capture = tmp_path / "known"
+    shutil.copytree(unlike, capture)
+    stops = np.repeat((TRUE - np.median(TRUE))[:, None], 3, axis=1)
+    write_exposures(capture, find_capture(capture).images, stops)
+    with stopped_after(FastTrainer, 14):
+        fit(capture, tmp_path / "run", steps=30)
+    fit(capture, tmp_path / "run", steps=30)
+    found = load_run(tmp_path / "run").stops
+    np.testing.assert_allclose(found, stops, atol=1e-3)
+    fit(capture, tmp_path / "off", steps=20, more=("exposure.mode=off",))
+    assert load_run(tmp_path / "off").stops is None

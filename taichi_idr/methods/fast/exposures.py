@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ LIFTED = 1 + 2 * LIFT  # what is added to colours in [-1, 1], which an exposure 
 GREY = 0.5 + LIFT  # lifted colour in [0, 1] of the pixels that stand for what was known before
 NOISE = 0.02  # lifted colour; deviations below it count as squares, larger ones as they are
 SURE = 8.0  # standard errors of a photo's exposure: points that lie together err alike
+KNOWN = "each photo's is known (exposures.json)"
 FITTED = "each photo's is fitted (exposure.mode)"
 SHADE_OF_WHITE = 1.0  # colour in [-1, 1] of a channel that is as bright as a file can say
 
@@ -32,12 +34,20 @@ class PhotoExposures:
         self.stops: Tensor | None = None
         self._sums: Tensor | None = None  # (2, V, 3): shown, rendered
 
-    def start(self, photos: Photos, cameras: Cameras, hull: Tensor, *, rough: bool) -> None:
+    def start(
+        self, photos: Photos, cameras: Cameras, hull: Tensor, *, rough: bool, known: np.ndarray | None = None
+    ) -> None:
         """Begin with what the hull's points show in several photos, if exposures are to be fitted.
 
-        rough: poses show other points than they say, whose colours differ: no reason to fit exposures unasked.
+        known: (V, 3) EV; these stay as they are: they come from points that many photos show, and a renderer that knows
+        directions would mistake shading for exposure. rough: poses show other points than they say, whose colours
+        differ: no reason to fit exposures unasked.
         """
         if self.config.mode == "off" or (self.config.mode == "auto" and rough) or not bool(hull.any()):
+            return
+        if known is not None:
+            self.stops = torch.from_numpy(known).to(hull.device)
+            warn(f"exposure differs by about {known.mean(axis=1).std():.1f} EV from photo to photo: {KNOWN}")
             return
         stops, error = estimated_stops(photos, cameras, hull)
         spread = spread_beside_neighbours(stops, cameras)
@@ -77,13 +87,13 @@ class PhotoExposures:
 
     def state(self) -> dict[str, Tensor]:
         """Nothing where photos are taken as they are."""
-        if self.stops is None or self._sums is None:
+        if self.stops is None:
             return {}
-        return {"stops": self.stops, "sums": self._sums}
+        return {"stops": self.stops, **({} if self._sums is None else {"sums": self._sums})}
 
     def load_state(self, tensors: dict[str, Tensor], device: torch.device) -> None:
         """Go on from `state()`; checkpoints from before exposures were fitted have none."""
-        self.stops, self._sums = (tensors[name].to(device) if tensors else None for name in ("stops", "sums"))
+        self.stops, self._sums = (tensors[n].to(device) if n in tensors else None for n in ("stops", "sums"))
 
     def _begin(self, stops: Tensor) -> None:
         """The first estimate weighs as much as some pixels of each photo."""

@@ -64,7 +64,8 @@ class FastTrainer(Trainer):
         between()
         hull = self._hull()
         between()
-        self.terms.exposures.start(self.pixels, self.poses.cameras(), hull, rough=self.config.cameras.train)
+        rough, known = self.config.cameras.train, self.capture.stops
+        self.terms.exposures.start(self.pixels, self.poses.cameras(), hull, rough=rough, known=known)
         between()
         seen = self._stereo(hull, capture, between)
         if seen:
