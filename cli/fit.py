@@ -14,6 +14,7 @@ from .options import (
     FocalOption,
     IgnoreOption,
     InvertMasksOption,
+    KeepSupportOption,
     MasksOption,
     NormalizeOption,
     QuickOption,
@@ -47,6 +48,10 @@ def fit(
     cameras: Annotated[
         Literal["fixed", "train"] | None, typer.Option(help="Whether poses are learned too. [default: fixed]")
     ] = None,
+    exposure: Annotated[
+        Literal["auto", "on", "fixed", "none"] | None,
+        typer.Option(help="Gains of each photo: fitted, fixed as shared points say, none. [default: auto]"),
+    ] = None,
     init_cameras: Annotated[
         Path | None, typer.Option(help="Poses to start from. [default: cameras_linear_init.npz to train, if there]")
     ] = None,
@@ -63,6 +68,7 @@ def fit(
     quick: QuickOption = False,
     region: RegionOption = None,
     sfm: SfmOption = "auto",
+    keep_support: KeepSupportOption = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Fit shape and colour to a capture, and cameras if asked to.
@@ -89,6 +95,7 @@ def fit(
         downscale=downscale,
         seed=seed,
         cameras=cameras,
+        exposure=exposure,
         init_cameras=init_cameras,
         arch=arch,
         threads=threads,
@@ -98,7 +105,7 @@ def fit(
         resize_masks=resize_masks,
         allow_outside=allow_outside,
         ignore=ignore,
-        knowledge=Knowledge(masks, focal, quick, chosen_region(region), sfm),
+        knowledge=Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support),
     )
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")

@@ -62,6 +62,11 @@ SfmOption = Annotated[
 ]
 
 
+KeepSupportOption = Annotated[
+    bool, typer.Option("--keep-support", help="A disc of what the object stands on is part of it.")
+]
+
+
 def chosen_region(text: str | None) -> tuple[float, float, float, float] | None:
     """What --region says. Raises typer.BadParameter."""
     if text is None:

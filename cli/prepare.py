@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import FocalOption, MasksOption, QuickOption, RegionOption, SfmOption, chosen_region
+from .options import FocalOption, KeepSupportOption, MasksOption, QuickOption, RegionOption, SfmOption, chosen_region
 
 
 def prepare(
@@ -20,6 +20,7 @@ def prepare(
     quick: QuickOption = False,
     region: RegionOption = None,
     sfm: SfmOption = "auto",
+    keep_support: KeepSupportOption = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Make a capture of plain photos or a video: cameras by structure from motion, silhouettes by what differs from
@@ -31,4 +32,6 @@ def prepare(
     from taichi_idr.structure.files import name_of
 
     place = out or Path("captures") / name_of(photos)
-    prepare_capture(photos, place, Knowledge(masks, focal, quick, chosen_region(region), sfm), threads=threads)
+    prepare_capture(
+        photos, place, Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support), threads=threads
+    )

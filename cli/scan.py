@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from .failures import note_run
-from .options import ArchOption, FocalOption, MasksOption, QuickOption, RegionOption, SfmOption, chosen_region
+from .options import (
+    ArchOption,
+    FocalOption,
+    KeepSupportOption,
+    MasksOption,
+    QuickOption,
+    RegionOption,
+    SfmOption,
+    chosen_region,
+)
 
 
 def scan(
@@ -24,6 +33,7 @@ def scan(
     quick: QuickOption = False,
     region: RegionOption = None,
     sfm: SfmOption = "auto",
+    keep_support: KeepSupportOption = False,
     arch: ArchOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
@@ -39,5 +49,5 @@ def scan(
     from taichi_idr.commands.prepare import Knowledge
     from taichi_idr.commands.scan import scan_photos
 
-    known = Knowledge(masks, focal, quick, chosen_region(region), sfm)
+    known = Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support)
     scan_photos(photos, run, known, preset=preset, steps=steps, resolution=res, arch=arch, threads=threads)

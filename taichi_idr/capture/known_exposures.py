@@ -19,7 +19,8 @@ _TODO = 'write {"exposures": {"IMG_1.jpg": [r, g, b], ...}}, EV above the usual 
 
 
 def read_exposures(folder: Path, images: Sequence[Path]) -> np.ndarray | None:
-    """(V, 3) of these photos; None where there is no such file. Raises BadInput."""
+    """(V, 3) of these photos; None where there is no such file, or it is about others, as of held-out photos. Raises
+    BadInput."""
     file = folder / EXPOSURES
     if not file.exists():
         return None
@@ -27,6 +28,8 @@ def read_exposures(folder: Path, images: Sequence[Path]) -> np.ndarray | None:
     if not isinstance(table, dict):
         raise BadInput("bad exposures", where=file, why="it has no table `exposures`", todo=_TODO)
     missing = [image.name for image in images if image.name not in table]
+    if table and len(missing) == len(images):
+        return None
     if missing:
         raise BadInput("bad exposures", where=file, why=f"{missing[0]} is not in it", todo=_TODO)
     rows = [numbers(table[image.name], 3, f"{file}: {image.name}", _TODO) for image in images]

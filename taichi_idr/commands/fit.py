@@ -40,6 +40,7 @@ def fit_capture(
     downscale: int | None = None,
     seed: int | None = None,
     cameras: Literal["fixed", "train"] | None = None,
+    exposure: Literal["auto", "on", "fixed", "none"] | None = None,
     init_cameras: Path | None = None,
     arch: Arch = "cpu",
     threads: int | None = None,
@@ -58,8 +59,9 @@ def fit_capture(
 
     time_limit: seconds of this call. until: minutes of the whole fit, which has as many steps as there is time for; or
     "converged", which goes on from the last step until more of them help little.
-    cameras: None leaves it to the settings. init_cameras: poses to start from, a file
-    in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it has them.
+    cameras: None leaves it to the settings. exposure: whether photos have gains, likewise. init_cameras: poses to start
+    from, a file in the capture or a path; poses to be trained otherwise start from the capture's rough ones where it
+    has them.
     ignore: folder, likewise, of pictures of what no loss may use, white on black; by default the capture's `ignore/`.
     watch: called before the first step of this call and after each, to measure; it must leave the trainer as it is.
 
@@ -76,6 +78,8 @@ def fit_capture(
         raise UsageError("two ends of one fit", where=f"--steps {steps} --until {minutes:g}", todo="give one of them")
     groups = {"schedule": {"steps": steps, "rays": rays}, "cameras": {"train": cameras and cameras == "train"}}
     ends = {"time_limit": time_limit, "until": minutes, "until_converged": converged}
+    if exposure:
+        groups["exposure"] = {"mode": "off" if exposure == "none" else exposure}
     config = make_config(preset, assignments or [], **groups, **ends, downscale=downscale, seed=seed)
     method = method_of(config)
     if config.cameras.train and not method.trains_cameras:
@@ -85,7 +89,7 @@ def fit_capture(
     if is_plain(capture):
         capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)
     elif knowledge not in (None, Knowledge()) and is_recognised(capture):
-        todo = "leave out --masks, --focal, --quick, --region and --sfm"
+        todo = "leave out --masks, --focal, --quick, --region, --sfm and --keep-support"
         raise UsageError("the capture is prepared already", where=capture, todo=todo)
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
     reading = CaptureReading(

@@ -69,10 +69,13 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
     return folder
 
 
-def cut_masks(small: list[SmallPhoto], structure: Structure, region: Region, folder: Path) -> list[Path]:
+def cut_masks(
+    small: list[SmallPhoto], structure: Structure, region: Region, folder: Path, *, keep_support: bool = False
+) -> list[Path]:
     """The files of silhouettes that are cut into a folder. Warns of photos without the object."""
     import numpy as np
 
+    from ..masking.kept_support import with_support
     from ..masking.rounds import object_masks
     from ..masking.writing import write_masks
 
@@ -82,7 +85,7 @@ def cut_masks(small: list[SmallPhoto], structure: Structure, region: Region, fol
     if empty:
         warn(f"no object found in {', '.join(empty)}: draw their masks, or leave them out")
     print(f"masks     the object covers {100 * np.median([mask.mean() for mask in masks]):.0f} % of the usual photo")
-    return write_masks(small, masks, folder)
+    return write_masks(small, with_support(small, masks, region) if keep_support else masks, folder)
 
 
 def write_cutouts(capture: Path, reading: CaptureReading | None = None) -> Path:

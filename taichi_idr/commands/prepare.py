@@ -31,7 +31,8 @@ class Knowledge:
 
     masks: folder of silhouettes, named as their photos; then none are cut. focal: length in pixels. quick: cameras in a
     quarter of the time, of fewer photos. region: x, y, z, radius of a ball that holds the object, in the world of a
-    capture that was prepared before. sfm: what finds the cameras; auto is COLMAP where it is.
+    capture that was prepared before. sfm: what finds the cameras; auto is COLMAP where it is. keep_support: a piece of
+    what the object stands on is part of it.
     """
 
     masks: Path | None = None
@@ -39,6 +40,7 @@ class Knowledge:
     quick: bool = False
     region: tuple[float, float, float, float] | None = None
     sfm: Engine = "auto"
+    keep_support: bool = False
 
 
 def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None, *, threads: int | None = None) -> Path:
@@ -78,7 +80,10 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         print(f"photos    {len(files)} {where}", flush=True)
         runtime.init("cpu", threads=threads)
         structure, region, small = _placed(files, knowledge, threads, cut=masks is None)
-        _write(structure, region, masks, small, new)
+        if knowledge.keep_support and (masks is not None or region.support is None or not small):
+            why = "masks are given" if not small else "no plane is plain to see"
+            raise UsageError("no support to keep", where="--keep-support", why=why, todo="leave it out")
+        _write(structure, region, masks, small, new, keep_support=knowledge.keep_support)
         atomic_write(new / RECORD, json.dumps({**record, "placed": len(structure)}, indent=1) + "\n")
     print(f"prepared  {out}: tidr check and tidr fit take it")
     return out
@@ -102,6 +107,8 @@ def _record(knowledge: Knowledge, files: Sequence[Path], masks: Path | None) -> 
     known = {"focal": knowledge.focal, "quick": knowledge.quick, "region": knowledge.region and [*knowledge.region]}
     if knowledge.sfm != "auto":
         known["sfm"] = knowledge.sfm
+    if knowledge.keep_support:
+        known["keep_support"] = True
     return {"version": VERSION, **known, "photos": {path.name: fingerprint(path) for path in files}, "masks": drawn}
 
 
@@ -152,10 +159,13 @@ def _placed(
     return structure, found, seen_from(small, structure) if small else []
 
 
-def _write(structure: Structure, region: Region, known: Path | None, small: list[SmallPhoto], out: Path) -> None:
+def _write(
+    structure: Structure, region: Region, known: Path | None, small: list[SmallPhoto], out: Path, *, keep_support: bool
+) -> None:
     from ..capture.cut_masks import write_cut
     from ..capture.formats.colmap import COLMAP_FOLDER, model_texts
     from ..capture.support import write_support
+    from ..masking.kept_support import underside
 
     images, masks = create_folder(out / "images"), create_folder(out / MASKS)
     for view in structure.views:
@@ -164,12 +174,15 @@ def _write(structure: Structure, region: Region, known: Path | None, small: list
     of_object = structure.points[region.is_object].tolist()
     for name, text in model_texts(structure.views, of_object, model).items():
         atomic_write(model / name, text)
-    if region.support is not None:
-        write_support(out, region.support)
+    support = underside(region) if keep_support else region.support
+    if support is not None:
+        write_support(out, support)
     if known is not None:
         _copy_masks(structure, known, masks)
     elif small:
-        write_cut(out, cut_masks(small, structure, region, masks))
+        files = cut_masks(small, structure, region, masks, keep_support=keep_support)
+        if not keep_support:  # a disc's border is no edge of the photo, which a fit might find
+            write_cut(out, files)
     _write_exposures(structure, small, out)
     if not any(masks.iterdir()):
         masks.rmdir()

@@ -29,6 +29,7 @@ def test_what_is_written_is_read_with_the_capture(folder):
     np.testing.assert_array_equal(read_capture(folder).stops, stops)
     assert set(fingerprints(folder, layout)) - set(before) == {"exposures.json"}
     np.testing.assert_array_equal(read_exposures(folder, layout.images[2:]), stops[2:])
+    assert read_exposures(folder, [folder / "heldout" / "other.png"]) is None
 
 
 @pytest.mark.parametrize(

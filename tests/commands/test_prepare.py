@@ -104,6 +104,21 @@ def test_masks_that_are_known_are_taken(scene, found, tmp_path):
         assert (mask & truth).sum() / (mask | truth).sum() > 0.97
 
 
+@needs_opencv
+def test_a_piece_of_the_table_is_kept_if_asked_for(scene, found, tmp_path):
+    plain = read_capture(prepare_capture(scene.folder, tmp_path / "plain"))
+    kept = read_capture(prepare_capture(scene.folder, tmp_path / "kept", Knowledge(keep_support=True)))
+    for with_disc, alone in zip(kept.masks, plain.masks, strict=True):
+        assert with_disc[alone].all() and with_disc.sum() > 1.3 * alone.sum()
+    assert not any(kept.cut) and any(plain.cut)
+    heights = [json.loads((tmp_path / name / "support.json").read_text())["offset"] for name in ("kept", "plain")]
+    assert heights[0] < heights[1]
+    masks = drawn_masks(scene, tmp_path / "drawn")
+    with pytest.raises(UsageError, match="no support to keep"):
+        prepare_capture(scene.folder, tmp_path / "both", Knowledge(masks=masks, keep_support=True))
+    assert not (tmp_path / "both").exists()
+
+
 def test_masks_beside_the_photos_are_known(scene, found, tmp_path):
     (tmp_path / "both").mkdir()
     drawn_masks(scene, tmp_path / "both" / "masks")
@@ -128,7 +143,7 @@ def test_the_same_again_is_left_as_it_is(scene, found, tmp_path, capsys):
 
 
 def test_a_failure_leaves_nothing(scene, found, tmp_path, monkeypatch):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise BadInput("no")
 
     monkeypatch.setattr(prepare, "_write", fail)

@@ -106,5 +106,14 @@ def test_known_exposures_are_taken_as_they_are(unlike, tmp_path):
     fit(capture, tmp_path / "run", steps=30)
     found = load_run(tmp_path / "run").stops
     np.testing.assert_allclose(found, stops, atol=1e-3)
-    fit(capture, tmp_path / "off", steps=20, more=("exposure.mode=off",))
+    fit(capture, tmp_path / "off", steps=4, exposure="none")
     assert load_run(tmp_path / "off").stops is None
+    fit(capture, tmp_path / "on", steps=20, exposure="on")
+    assert np.abs(load_run(tmp_path / "on").stops - stops).max() > 1e-3
+
+
+def test_exposures_of_shared_points_can_be_kept(unlike, tmp_path):
+    fit(unlike, tmp_path / "run", steps=4, exposure="fixed")
+    before = load_run(tmp_path / "run").stops
+    fit(unlike, tmp_path / "more", steps=30, exposure="fixed")
+    np.testing.assert_array_equal(load_run(tmp_path / "more").stops, before)

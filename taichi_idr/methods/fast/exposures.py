@@ -18,6 +18,7 @@ GREY = 0.5 + LIFT  # lifted colour in [0, 1] of the pixels that stand for what w
 NOISE = 0.02  # lifted colour; deviations below it count as squares, larger ones as they are
 SURE = 8.0  # standard errors of a photo's exposure: points that lie together err alike
 KNOWN = "each photo's is known (exposures.json)"
+DIFFERS = "exposure differs by about {:.1f} EV from photo to photo: {}"
 FITTED = "each photo's is fitted (exposure.mode)"
 SHADE_OF_WHITE = 1.0  # colour in [-1, 1] of a channel that is as bright as a file can say
 
@@ -39,23 +40,25 @@ class PhotoExposures:
     ) -> None:
         """Begin with what the hull's points show in several photos, if exposures are to be fitted.
 
-        known: (V, 3) EV; these stay as they are: they come from points that many photos show, and a renderer that knows
-        directions would mistake shading for exposure. rough: poses show other points than they say, whose colours
-        differ: no reason to fit exposures unasked.
+        known: (V, 3) EV; unless asked to be fitted they stay as they are: they come from points that many photos show,
+        and a renderer that knows directions would mistake shading for exposure. rough: poses show other points than
+        they say, whose colours differ: no reason to fit exposures unasked.
         """
-        if self.config.mode == "off" or (self.config.mode == "auto" and rough) or not bool(hull.any()):
+        mode = self.config.mode
+        if mode == "off" or (mode == "auto" and rough) or not bool(hull.any()):
             return
         if known is not None:
-            self.stops = torch.from_numpy(known).to(hull.device)
-            warn(f"exposure differs by about {known.mean(axis=1).std():.1f} EV from photo to photo: {KNOWN}")
+            spread, stops = known.mean(axis=1).std(), torch.from_numpy(known).to(hull.device)
+            warn(DIFFERS.format(spread, KNOWN))
+            self._begin(stops, fitted=mode == "on")
             return
         stops, error = estimated_stops(photos, cameras, hull)
         spread = spread_beside_neighbours(stops, cameras)
-        if self.config.mode == "auto" and spread > max(self.config.least_spread, SURE * error):
-            warn(f"exposure differs by about {spread:.1f} EV from photo to photo: {FITTED}")
-        elif self.config.mode == "auto":
+        if mode == "auto" and spread <= max(self.config.least_spread, SURE * error):
             return
-        self._begin(stops)
+        if mode == "auto":
+            warn(DIFFERS.format(spread, FITTED))
+        self._begin(stops, fitted=mode != "fixed")
 
     def shown(self, view: Tensor, predicted: Tensor, observed: Tensor) -> Tensor:
         """Colours (N, 3) in [-1, 1] as the photos `view` (N,) show them; what they cannot show is as they do.
@@ -95,11 +98,12 @@ class PhotoExposures:
         """Go on from `state()`; checkpoints from before exposures were fitted have none."""
         self.stops, self._sums = (tensors[n].to(device) if n in tensors else None for n in ("stops", "sums"))
 
-    def _begin(self, stops: Tensor) -> None:
-        """The first estimate weighs as much as some pixels of each photo."""
+    def _begin(self, stops: Tensor, *, fitted: bool) -> None:
+        """The first estimate weighs as much as some pixels of each photo; without sums nothing is learned."""
         gain = gains_of(stops)
         self.stops = stops
-        self._sums = self.config.known * GREY * torch.stack([gain, torch.ones_like(gain)])
+        if fitted:
+            self._sums = self.config.known * GREY * torch.stack([gain, torch.ones_like(gain)])
 
     def _settled(self, sums: Tensor) -> Tensor:
         """Stops (V, 3) of the sums and of some pixels without a gain; the median photo is as rendered."""

@@ -86,8 +86,10 @@ class ConsistencyConfig(Group):
 class ExposureConfig(Group):
     """Exposure and white balance of each photo, fitted beside the object (docs/decisions/0023)."""
 
-    mode: Literal["auto", "on", "off"] = Field(
-        default="auto", description="auto: where photos' exposures differ and poses are not trained"
+    mode: Literal["auto", "on", "fixed", "off"] = Field(
+        default="auto",
+        description="on: fitted; fixed: as points shared by photos say; auto: fitted where photos differ and poses are "
+        "not trained, fixed where the capture says how they differ",
     )
     least_spread: float = Field(
         default=0.25, gt=0, description="EV, robust deviation of photos from those beside them: auto fits from there on"
