@@ -209,7 +209,7 @@ class TestArguments:
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --until 2.5 --rays 64 --downscale 2 "
             "--seed 7 --arch cpu --threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks "
             "--resize-masks --allow-outside --cameras train --init-cameras rough.npz --ignore wires "
-            "--masks drawn --focal 900 --quick --region 0,0,1,2 --sfm builtin"
+            "--masks drawn --focal 900 --quick --region 0,0,1,2 --sfm builtin --keep-support --exposure fixed"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -223,6 +223,7 @@ class TestArguments:
             "downscale": 2,
             "seed": 7,
             "cameras": "train",
+            "exposure": "fixed",
             "init_cameras": Path("rough.npz"),
             "arch": "cpu",
             "threads": 1,
@@ -233,7 +234,9 @@ class TestArguments:
             "resize_masks": True,
             "allow_outside": True,
             "ignore": Path("wires"),
-            "knowledge": Knowledge(Path("drawn"), 900.0, quick=True, region=(0.0, 0.0, 1.0, 2.0), sfm="builtin"),
+            "knowledge": Knowledge(
+                Path("drawn"), 900.0, quick=True, region=(0.0, 0.0, 1.0, 2.0), sfm="builtin", keep_support=True
+            ),
         }
         assert capsys.readouterr().out.splitlines() == [
             "run       run",
@@ -272,7 +275,8 @@ class TestArguments:
         assert run(["fit", "some/where/../photos/", "--arch", "cpu"]) == 76
         assert seen["out"] == Path("runs/photos")
         assert {name for name, value in seen.items() if value is None} == {
-            "steps", "time_limit", "until", "rays", "downscale", "seed", "threads", "cameras", "init_cameras", "ignore"
+            "steps", "time_limit", "until", "rays", "downscale", "seed", "threads", "cameras", "init_cameras", "ignore",
+            "exposure",
         }  # fmt: skip
 
     def test_a_fit_goes_on_until_it_has_converged(self, stand_in: Callable[..., None]) -> None:
