@@ -18,7 +18,7 @@ from ..methods.catalogue import method_of
 from ..methods.method import Need
 from ..pictures.colours import picture_shape, resizer
 from ..types import Cameras, Capture, CaptureReading
-from .folder import open_run
+from .folder import RunFolder
 from .loading import LoadedRun
 from .masks import read_refined
 
@@ -59,7 +59,7 @@ def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunVie
     if len(capture) != len(loaded.cameras):
         why = f"it has {len(capture)} photos, the run knows {len(loaded.cameras)}"
         raise InputMissing("capture has changed", where=loaded.capture_folder, why=why, todo="fit again")
-    refined = read_refined(open_run(loaded.run).masks, capture.names, [mask.shape for mask in capture.masks])
+    refined = read_refined(RunFolder(loaded.run).masks, capture.names, [mask.shape for mask in capture.masks])
     capture = replace(capture, masks=refined or capture.masks)
     return RunViews(capture, shrunk(loaded.cameras, factor / loaded.config.downscale), refined is not None)
 

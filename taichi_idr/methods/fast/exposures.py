@@ -98,7 +98,7 @@ class PhotoExposures:
         """Go on from `state()`; checkpoints from before exposures were fitted have none."""
         self.stops, self._sums = (tensors[n].to(device) if n in tensors else None for n in ("stops", "sums"))
 
-    def _begin(self, stops: Tensor, *, fitted: bool) -> None:
+    def _begin(self, stops: Tensor, *, fitted: bool = True) -> None:
         """The first estimate weighs as much as some pixels of each photo; without sums nothing is learned."""
         gain = gains_of(stops)
         self.stops = stops
