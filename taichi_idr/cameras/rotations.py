@@ -48,3 +48,10 @@ def _product(p: Tensor, q: Tensor) -> Tensor:
     scalar = p[:, :1] * q[:, :1] - (p[:, 1:] * q[:, 1:]).sum(dim=1, keepdim=True)
     vector = p[:, :1] * q[:, 1:] + q[:, :1] * p[:, 1:] + torch.linalg.cross(p[:, 1:], q[:, 1:])
     return torch.cat([scalar, vector], dim=1)
+
+
+def axes_about(normal: np.ndarray) -> np.ndarray:
+    """(3, 3): rows are two unit vectors across a unit vector (3,), and that; right-handed."""
+    x = np.cross([0.0, 1.0, 0.0] if abs(normal[1]) < 0.9 else [1.0, 0.0, 0.0], normal)
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(normal, x), normal])

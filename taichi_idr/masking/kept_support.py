@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..cameras.rotations import axes_about
 from ..structure.features import opencv
 from ..structure.region import Region
 from ..types import Plane
@@ -42,7 +43,7 @@ def _rim(region: Region, support: Plane) -> np.ndarray:
     """Points (CORNERS, 3) of the disc's border, world."""
     height = float(support.height(region.centre[None])[0])
     radius = REACH * np.sqrt(max(region.radius**2 - height**2, 0.0))
-    along = region.T_region_world(support.normal)[:2, :3] * region.radius  # unit vectors
+    along = axes_about(support.normal)
     turns = np.arange(CORNERS) * 2 * np.pi / CORNERS
     foot = region.centre - height * support.normal
     return foot + radius * (np.cos(turns)[:, None] * along[0] + np.sin(turns)[:, None] * along[1])

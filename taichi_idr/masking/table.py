@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..cameras.rotations import axes_about
 from ..structure.features import opencv
 from ..structure.region import Region
 from ..types import Plane
@@ -74,8 +75,7 @@ def table_picture(
     """masks: V of (h, w) bool, what is thought to be the object and left out. cells: along each side."""
     cv2 = opencv()
     foot = region.centre - support.height(region.centre[None])[0] * support.normal
-    level = region.T_region_world(support.normal)[:2, :3] * region.radius  # unit vectors
-    across = level * (2 * REACH * region.radius / (cells - 1))
+    across = axes_about(support.normal)[:2] * (2 * REACH * region.radius / (cells - 1))
     empty = np.zeros((cells, cells), bool)
     blank = Table(np.zeros((cells, cells, 3), np.float32), empty, foot - (cells - 1) / 2 * across.sum(axis=0), across)
     some = slice(None, None, -(-len(photos) // MOST))

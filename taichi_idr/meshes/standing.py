@@ -6,12 +6,12 @@ the support that no camera sees is filled, and what lies below the support is cu
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample, interpolate, max_pool2d, normalize
 
 from .. import runtime
+from ..cameras.rotations import axes_about
 from ..ops.visual_hull import first_occupied
 from ..types import Cameras, Plane, Rays, Sdf
 from .colours import QUERY_CHUNK
@@ -30,7 +30,7 @@ def standing(sdf: Sdf, support: Plane, cameras: Cameras, radius: float = 1.0) ->
     Nothing else changes, but for what is more than the support below it. radius: of the sphere that holds the object.
     """
     target = {"device": runtime.current().device, "dtype": runtime.current().dtype}
-    R = torch.from_numpy(_axes(support.normal)).to(**target)
+    R = torch.from_numpy(axes_about(support.normal)).to(**target)
     values = _values(sdf, R, support.offset, cameras.centres.to(**target), radius)
     volume = values.permute(2, 1, 0)[None, None]
     half = torch.tensor([radius, radius, FOOT / 2], **target)
@@ -97,10 +97,3 @@ def _seen(points: Tensor, centres: Tensor, hull: Tensor) -> Tensor:
         depth = first_occupied(hull, Rays(centre.expand_as(points).contiguous(), normalize(towards, dim=1)))
         shown += ((depth < 0) | (depth > towards.norm(dim=1) - CLEARANCE * 2 / (HULL - 1))).to(shown)
     return shown
-
-
-def _axes(normal: np.ndarray) -> np.ndarray:
-    """(3, 3): rows two directions in the plane, and its normal."""
-    x = np.cross([0.0, 1.0, 0.0] if abs(normal[1]) < 0.9 else [1.0, 0.0, 0.0], normal)
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(normal, x), normal])

@@ -34,10 +34,9 @@ def track_stops(structure: Structure, colours: list[np.ndarray], cameras: Camera
     shown = torch.zeros_like(light)
     for view, colour in enumerate(colours):
         at = place[structure.seen_by(view)]
-        kept, values = at >= 0, torch.from_numpy(colour.astype(np.float32))
-        index = torch.from_numpy(at[kept])
-        light[view, index] = POWER * torch.log2(values[torch.from_numpy(kept)] + LIFT)
-        shown[view, index] = ((values > DARK) & (values < BRIGHT)).float()[torch.from_numpy(kept)]
+        index, values = torch.from_numpy(at[at >= 0]), torch.from_numpy(colour[at >= 0].astype(np.float32))
+        light[view, index] = POWER * torch.log2(values + LIFT)
+        shown[view, index] = ((values > DARK) & (values < BRIGHT)).float()
     if int(shown.sum(dim=1).min()) < FEWEST:
         return None
     stops = explained_stops(light, shown).stops

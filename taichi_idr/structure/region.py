@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..cameras.focus import nearest_point
+from ..cameras.rotations import axes_about
 from ..errors import BadInput
 from ..types import Plane
 from .model import Structure
@@ -50,11 +51,8 @@ class Region:
 
     def T_region_world(self, up: np.ndarray) -> np.ndarray:
         """(4, 4): the similarity that makes the ball the unit ball, with unit vector `up` along z."""
-        z = up
-        x = np.cross([0.0, 1.0, 0.0] if abs(z[1]) < 0.9 else [1.0, 0.0, 0.0], z)
-        x /= np.linalg.norm(x)
         T = np.eye(4)
-        T[:3, :3] = np.stack([x, np.cross(z, x), z]) / self.radius
+        T[:3, :3] = axes_about(up) / self.radius
         T[:3, 3] = -T[:3, :3] @ self.centre
         return T
 
