@@ -15,6 +15,7 @@ from .options import (
     IgnoreOption,
     InvertMasksOption,
     KeepSupportOption,
+    MaskModelOption,
     MasksOption,
     NormalizeOption,
     QuickOption,
@@ -69,6 +70,7 @@ def fit(
     region: RegionOption = None,
     sfm: SfmOption = "auto",
     keep_support: KeepSupportOption = False,
+    mask_model: MaskModelOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Fit shape and colour to a capture, and cameras if asked to.
@@ -105,7 +107,7 @@ def fit(
         resize_masks=resize_masks,
         allow_outside=allow_outside,
         ignore=ignore,
-        knowledge=Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support),
+        knowledge=Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support, mask_model),
     )
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AllowOutsideOption
+from .options import AllowOutsideOption, MaskModelOption
 
 
 def mask(
@@ -16,6 +16,7 @@ def mask(
         bool, typer.Option("--edit", help="Write photos with transparent background, CAPTURE/cutouts, to correct.")
     ] = False,
     edited: Annotated[bool, typer.Option("--edited", help="Take over what was corrected there.")] = False,
+    mask_model: MaskModelOption = None,
     allow_outside: AllowOutsideOption = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
@@ -27,6 +28,8 @@ def mask(
     from taichi_idr.errors import UsageError
     from taichi_idr.types import CaptureReading
 
+    if mask_model is not None and (edit or edited):
+        raise UsageError("nothing is cut", where="--mask-model", todo="leave it out to correct masks")
     if edit and edited:
         raise UsageError("two ways at once", where="--edit --edited", todo="give one of them")
     reading = CaptureReading(allow_outside=allow_outside)
@@ -35,4 +38,4 @@ def mask(
     elif edit:
         write_cutouts(capture, reading)
     else:
-        mask_capture(capture, reading, threads=threads)
+        mask_capture(capture, reading, mask_model=mask_model, threads=threads)

@@ -61,7 +61,10 @@ SfmOption = Annotated[
     typer.Option("--sfm", help="What finds cameras; auto is COLMAP where pycolmap is installed."),
 ]
 
-
+MaskModelOption = Annotated[
+    Path | None,
+    typer.Option("--mask-model", metavar="FILE.onnx", help="Network that cuts silhouettes: U2-Net, BiRefNet ..."),
+]
 KeepSupportOption = Annotated[
     bool, typer.Option("--keep-support", help="A disc of what the object stands on is part of it.")
 ]

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .options import FocalOption, KeepSupportOption, MasksOption, QuickOption, RegionOption, SfmOption, chosen_region
+from .options import (
+    FocalOption,
+    KeepSupportOption,
+    MaskModelOption,
+    MasksOption,
+    QuickOption,
+    RegionOption,
+    SfmOption,
+    chosen_region,
+)
 
 
 def prepare(
@@ -21,6 +30,7 @@ def prepare(
     region: RegionOption = None,
     sfm: SfmOption = "auto",
     keep_support: KeepSupportOption = False,
+    mask_model: MaskModelOption = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
     """Make a capture of plain photos or a video: cameras by structure from motion, silhouettes by what differs from
@@ -33,5 +43,8 @@ def prepare(
 
     place = out or Path("captures") / name_of(photos)
     prepare_capture(
-        photos, place, Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support), threads=threads
+        photos,
+        place,
+        Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support, mask_model),
+        threads=threads,
     )

@@ -12,6 +12,7 @@ from .options import (
     ArchOption,
     FocalOption,
     KeepSupportOption,
+    MaskModelOption,
     MasksOption,
     QuickOption,
     RegionOption,
@@ -34,6 +35,7 @@ def scan(
     region: RegionOption = None,
     sfm: SfmOption = "auto",
     keep_support: KeepSupportOption = False,
+    mask_model: MaskModelOption = None,
     arch: ArchOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
 ) -> None:
@@ -49,5 +51,5 @@ def scan(
     from taichi_idr.commands.prepare import Knowledge
     from taichi_idr.commands.scan import scan_photos
 
-    known = Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support)
+    known = Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support, mask_model)
     scan_photos(photos, run, known, preset=preset, steps=steps, resolution=res, arch=arch, threads=threads)

@@ -63,7 +63,8 @@ def test_kernels_refuse_another_name():
 
 def test_what_is_imported_and_what_is_declared_agree():
     project = _pyproject()["project"]
-    texts = [*project["dependencies"], *project["optional-dependencies"]["photos"]]
+    extras = project["optional-dependencies"]
+    texts = [*project["dependencies"], *extras["photos"], *extras["masks"]]
     requirements = [re.split(r"[^\w-]", text, maxsplit=1)[0] for text in texts]
     declared = {OTHER_NAMES.get(name, name) for name in requirements}
     modules = {module.split(".")[0] for path in _floor_sources() for module in _imported(path)}

@@ -92,10 +92,14 @@ def _films() -> Finding:
 
 
 def _optional() -> Iterator[Finding]:
-    """Packages of the extra `photos`."""
-    for name, package, module in (("COLMAP", "pycolmap", "pycolmap"), ("OpenCV", "opencv-python-headless", "cv2")):
+    """Packages of the extras."""
+    for name, package, module, extra, use in (
+        ("COLMAP", "pycolmap", "pycolmap", "photos", "photos without cameras or masks"),
+        ("OpenCV", "opencv-python-headless", "cv2", "photos", "photos without cameras or masks"),
+        ("ONNX Runtime", "onnxruntime", "onnxruntime", "masks", "--mask-model"),
+    ):
         there = importlib.util.find_spec(module) is not None
-        missing = "not installed: pip install 'taichi-idr[photos]', for photos without cameras or masks"
+        missing = f"not installed: pip install 'taichi-idr[{extra}]', for {use}"
         yield Finding(name, (version(package) or "installed") if there else missing)
 
 

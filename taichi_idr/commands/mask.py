@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..capture.formats.source import Layout
+    from ..masking.network import MaskNetwork
     from ..masking.small_photos import SmallPhoto
     from ..structure.model import Structure
     from ..structure.region import Region
@@ -25,13 +26,20 @@ SEED = 0
 OPAQUE = 128
 
 
-def mask_capture(capture: Path, reading: CaptureReading | None = None, *, threads: int | None = None) -> Path:
+def mask_capture(
+    capture: Path,
+    reading: CaptureReading | None = None,
+    *,
+    mask_model: Path | None = None,
+    threads: int | None = None,
+) -> Path:
     """Cut silhouettes of the photos of a capture of any format, whose cameras are known, into `CAPTURE/masks`.
 
-    What the object stands on is found too and written beside them, unless it is there. Returns the folder of masks.
+    What the object stands on is found too and written beside them, unless it is there. mask_model: ONNX file of a
+    network that cuts them. Returns the folder of masks.
 
-    Raises InputMissing, BadInput (also where no object is found), Unavailable without OpenCV, CannotCreate where there
-    are masks already, WriteFailed.
+    Raises InputMissing, BadInput (also where no object is found), Unavailable without OpenCV or
+    onnxruntime, CannotCreate where there are masks already, WriteFailed.
     """
     reading = reading or CaptureReading()
     if is_plain(capture):
@@ -49,11 +57,13 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
     from ..capture.cut_masks import write_cut
     from ..capture.reading import stored_views
     from ..capture.support import read_support, write_support
+    from ..masking.network import MaskNetwork
     from ..masking.object_ball import sighted_region
     from ..masking.small_photos import small_photos
     from ..structure.region import find_region
     from ..structure.tracks import known_structure
 
+    network = None if mask_model is None else MaskNetwork(mask_model, threads)
     print(f"photos    {len(layout.images)}, with cameras", flush=True)
     structure = known_structure(stored_views(layout, reading))
     small = small_photos(structure)
@@ -61,7 +71,7 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
     print(region.sentence, flush=True)
     folder = capture / MASKS
     with replacing_folder(folder) as new:
-        names = [path.relative_to(new) for path in cut_masks(small, structure, region, new)]
+        names = [path.relative_to(new) for path in cut_masks(small, structure, region, new, network)]
     write_cut(capture, [folder / name for name in names])
     if region.support is not None and read_support(capture) is None:
         write_support(capture, region.support)
@@ -70,17 +80,28 @@ def mask_capture(capture: Path, reading: CaptureReading | None = None, *, thread
 
 
 def cut_masks(
-    small: list[SmallPhoto], structure: Structure, region: Region, folder: Path, *, keep_support: bool = False
+    small: list[SmallPhoto],
+    structure: Structure,
+    region: Region,
+    folder: Path,
+    network: MaskNetwork | None = None,
+    *,
+    keep_support: bool = False,
 ) -> list[Path]:
-    """The files of silhouettes that are cut into a folder. Warns of photos without the object."""
+    """The files of silhouettes that are cut into a folder, by a network if there is one. Warns of photos without the
+    object."""
     import numpy as np
 
     from ..masking.kept_support import with_support
     from ..masking.rounds import object_masks
+    from ..masking.seeds import within
     from ..masking.writing import write_masks
 
     print("masks     ...", flush=True)
-    masks = object_masks(small, structure, region)
+    if network is None:
+        masks = object_masks(small, structure, region)
+    else:
+        masks = [(network(photo.colour) > 0.5) & within(photo, region) for photo in small]
     empty = [photo.view.image.name for photo, mask in zip(small, masks, strict=True) if not mask.any()]
     if empty:
         warn(f"no object found in {', '.join(empty)}: draw their masks, or leave them out")

@@ -16,6 +16,7 @@ from ..files.writing import atomic_write, create_folder, gone_if_refused, replac
 from .mask import MASKS, SEED, cut_masks
 
 if TYPE_CHECKING:
+    from ..masking.network import MaskNetwork
     from ..masking.small_photos import SmallPhoto
     from ..structure.engine import Engine
     from ..structure.model import Structure
@@ -32,7 +33,7 @@ class Knowledge:
     masks: folder of silhouettes, named as their photos; then none are cut. focal: length in pixels. quick: cameras in a
     quarter of the time, of fewer photos. region: x, y, z, radius of a ball that holds the object, in the world of a
     capture that was prepared before. sfm: what finds the cameras; auto is COLMAP where it is. keep_support: a piece of
-    what the object stands on is part of it.
+    what the object stands on is part of it. mask_model: ONNX file of a network that cuts the silhouettes.
     """
 
     masks: Path | None = None
@@ -41,6 +42,7 @@ class Knowledge:
     region: tuple[float, float, float, float] | None = None
     sfm: Engine = "auto"
     keep_support: bool = False
+    mask_model: Path | None = None
 
 
 def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None, *, threads: int | None = None) -> Path:
@@ -54,6 +56,7 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
     CannotCreate, WriteFailed.
     """
     from ..capture.formats.source import folder_of_photos
+    from ..masking.network import MaskNetwork
     from ..structure.files import is_video, plain_photos
 
     knowledge = knowledge or Knowledge()
@@ -62,8 +65,12 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         raise UsageError("no such ball", where=where, why="its radius is not positive", todo="give a radius above 0")
     files = [photos] if is_video(photos) else plain_photos(photos)
     masks = _known_masks(photos, knowledge.masks)
+    if masks is not None and (knowledge.keep_support or knowledge.mask_model is not None):
+        option = "--keep-support" if knowledge.keep_support else "--mask-model"
+        raise UsageError("no masks are cut", where=option, why=f"{masks} holds them", todo="leave one of them out")
+    network = None if knowledge.mask_model is None else MaskNetwork(knowledge.mask_model, threads)
     record = _record(knowledge, files, masks)
-    if (before := _read_record(out)) is not None and {key: before.get(key) for key in record} == record:
+    if (before := _read_record(out)) is not None and {**record, "placed": before["placed"]} == before:
         print(f"prepared  {out}: {before['placed']} photos, from before")
         return out
     if out.is_dir() and any(out.iterdir()):
@@ -80,10 +87,10 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         print(f"photos    {len(files)} {where}", flush=True)
         runtime.init("cpu", threads=threads)
         structure, region, small = _placed(files, knowledge, threads, cut=masks is None)
-        if knowledge.keep_support and (masks is not None or region.support is None or not small):
-            why = "masks are given" if not small else "no plane is plain to see"
+        if knowledge.keep_support and (region.support is None or not small):
+            why = "the photos carry their silhouettes" if not small else "no plane is plain to see"
             raise UsageError("no support to keep", where="--keep-support", why=why, todo="leave it out")
-        _write(structure, region, masks, small, new, keep_support=knowledge.keep_support)
+        _write(structure, region, masks, small, network, new, keep_support=knowledge.keep_support)
         atomic_write(new / RECORD, json.dumps({**record, "placed": len(structure)}, indent=1) + "\n")
     print(f"prepared  {out}: tidr check and tidr fit take it")
     return out
@@ -109,6 +116,8 @@ def _record(knowledge: Knowledge, files: Sequence[Path], masks: Path | None) -> 
         known["sfm"] = knowledge.sfm
     if knowledge.keep_support:
         known["keep_support"] = True
+    if knowledge.mask_model is not None:
+        known["mask_model"] = fingerprint(knowledge.mask_model)
     return {"version": VERSION, **known, "photos": {path.name: fingerprint(path) for path in files}, "masks": drawn}
 
 
@@ -160,7 +169,14 @@ def _placed(
 
 
 def _write(
-    structure: Structure, region: Region, known: Path | None, small: list[SmallPhoto], out: Path, *, keep_support: bool
+    structure: Structure,
+    region: Region,
+    known: Path | None,
+    small: list[SmallPhoto],
+    network: MaskNetwork | None,
+    out: Path,
+    *,
+    keep_support: bool,
 ) -> None:
     from ..capture.cut_masks import write_cut
     from ..capture.formats.colmap import COLMAP_FOLDER, model_texts
@@ -180,7 +196,7 @@ def _write(
     if known is not None:
         _copy_masks(structure, known, masks)
     elif small:
-        files = cut_masks(small, structure, region, masks, keep_support=keep_support)
+        files = cut_masks(small, structure, region, masks, network, keep_support=keep_support)
         if not keep_support:  # a disc's border is no edge of the photo, which a fit might find
             write_cut(out, files)
     _write_exposures(structure, small, out)

@@ -20,7 +20,7 @@ def first_seeds(photo: SmallPhoto, view: int, structure: Structure, region: Regi
     any point of the object lies, seen or not, and likely object between these."""
     cv2 = opencv()
     seeds = np.full(photo.shape, BACKGROUND, np.uint8)
-    cv2.fillConvexPoly(seeds, _outline(photo, _room(region)), LIKELY_BACKGROUND)
+    seeds[within(photo, region)] = LIKELY_BACKGROUND
     of_object = structure.points[region.is_object]
     likely = np.zeros_like(seeds)
     cv2.fillConvexPoly(likely, _outline(photo, of_object), 1)
@@ -29,6 +29,13 @@ def first_seeds(photo: SmallPhoto, view: int, structure: Structure, region: Regi
     _mark(seeds, photo, structure.points[shown[region.is_support[shown]]], BACKGROUND)
     _mark(seeds, photo, of_object, OBJECT)
     return seeds
+
+
+def within(photo: SmallPhoto, region: Region) -> np.ndarray:
+    """(h, w) bool: where the photo may show something of the region."""
+    outline = np.zeros(photo.shape, np.uint8)
+    opencv().fillConvexPoly(outline, _outline(photo, _room(region)), 1)
+    return outline > 0
 
 
 def narrowed(seeds: np.ndarray) -> np.ndarray:

@@ -209,7 +209,8 @@ class TestArguments:
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --until 2.5 --rays 64 --downscale 2 "
             "--seed 7 --arch cpu --threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks "
             "--resize-masks --allow-outside --cameras train --init-cameras rough.npz --ignore wires "
-            "--masks drawn --focal 900 --quick --region 0,0,1,2 --sfm builtin --keep-support --exposure fixed"
+            "--masks drawn --focal 900 --quick --region 0,0,1,2 --sfm builtin --keep-support --exposure fixed "
+            "--mask-model cuts.onnx"
         )
         assert run(line.split()) == 0
         assert seen == {
@@ -235,7 +236,13 @@ class TestArguments:
             "allow_outside": True,
             "ignore": Path("wires"),
             "knowledge": Knowledge(
-                Path("drawn"), 900.0, quick=True, region=(0.0, 0.0, 1.0, 2.0), sfm="builtin", keep_support=True
+                Path("drawn"),
+                900.0,
+                quick=True,
+                region=(0.0, 0.0, 1.0, 2.0),
+                sfm="builtin",
+                keep_support=True,
+                mask_model=Path("cuts.onnx"),
             ),
         }
         assert capsys.readouterr().out.splitlines() == [

@@ -90,5 +90,5 @@ def test_it_says_whether_photos_alone_are_enough(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object() if there else None)
     monkeypatch.setattr(doctor, "version", lambda package: None)
     found = {finding.name: finding.value for finding in doctor.examine()}
-    for name in ("COLMAP", "OpenCV"):
-        assert found[name] == "installed" if there else "pip install 'taichi-idr[photos]'" in found[name]
+    for name, extra in (("COLMAP", "photos"), ("OpenCV", "photos"), ("ONNX Runtime", "masks")):
+        assert found[name] == "installed" if there else f"pip install 'taichi-idr[{extra}]'" in found[name]

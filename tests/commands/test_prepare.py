@@ -114,9 +114,26 @@ def test_a_piece_of_the_table_is_kept_if_asked_for(scene, found, tmp_path):
     heights = [json.loads((tmp_path / name / "support.json").read_text())["offset"] for name in ("kept", "plain")]
     assert heights[0] < heights[1]
     masks = drawn_masks(scene, tmp_path / "drawn")
-    with pytest.raises(UsageError, match="no support to keep"):
+    sought = len(found)
+    with pytest.raises(UsageError, match="no masks are cut"):
         prepare_capture(scene.folder, tmp_path / "both", Knowledge(masks=masks, keep_support=True))
-    assert not (tmp_path / "both").exists()
+    assert not (tmp_path / "both").exists() and len(found) == sought
+
+
+@needs_opencv
+def test_a_network_cuts_the_masks_if_one_is_given(scene, found, tmp_path):
+    networks = pytest.importorskip("networks")
+    model = networks.write_network(tmp_path / "wall.onnx", (1, 3, 120, 160))
+    capture = read_capture(prepare_capture(scene.folder, tmp_path / "capture", Knowledge(mask_model=model)))
+    assert all(capture.cut)
+    for photo, mask, ball in zip(scene.photos, capture.masks, scene.masks, strict=True):
+        differs = np.abs(photo.astype(int) - networks.WALL).max(axis=2) > 60
+        assert mask[ball & differs].mean() > 0.95 and not mask[:5].any()
+        assert mask[differs].sum() > 1.2 * ball.sum()  # this network knows no table
+    with pytest.raises(CannotCreate):  # the same photos, cut by another
+        prepare_capture(scene.folder, tmp_path / "capture")
+    with pytest.raises(InputMissing, match="no such file"):
+        prepare_capture(scene.folder, tmp_path / "none", Knowledge(mask_model=tmp_path / "none.onnx"))
 
 
 def test_masks_beside_the_photos_are_known(scene, found, tmp_path):
