@@ -13,6 +13,7 @@ from .pinhole import transform_cameras
 from .rotations import rotation_matrices
 
 ALIGNMENT_ITERATIONS = 300
+TURNS = 20  # rounds of `_turned_alike`
 ALIGNMENT_FLOOR = 1e-9
 """Least distance that counts as one in the weights of `align_cameras`, in units of the reference centres' spread."""
 
@@ -20,10 +21,15 @@ ALIGNMENT_FLOOR = 1e-9
 @dataclass(frozen=True)
 class CameraAccuracy:
     """What is left after `align_cameras`: degrees, and the reference's unit of length. `alignment` (4, 4) is the
-    similarity reference <- predicted."""
+    similarity reference <- predicted.
+
+    rotation_apart_deg: the mean less one turn of all cameras in their own axes. A principal point that is off by some
+    pixels causes such a turn, and no picture shows it.
+    """
 
     rotation_mean_deg: float
     rotation_median_deg: float
+    rotation_apart_deg: float
     centre_mean: float
     centre_median: float
     alignment: np.ndarray
@@ -50,10 +56,11 @@ def camera_accuracy(predicted: Cameras, reference: Cameras) -> CameraAccuracy:
     T = align_cameras(predicted, reference)
     aligned = transform_cameras(T, predicted.to(torch.float64))
     R_aligned, R_reference = (rotation_matrices(c.quaternions.double()).numpy() for c in (aligned, reference))
-    degrees = np.degrees(Rotation.from_matrix(R_reference @ R_aligned.transpose(0, 2, 1)).magnitude())
+    degrees = _degrees(R_reference @ R_aligned.transpose(0, 2, 1))
+    without = _degrees(R_reference @ _turned_alike(R_aligned, R_reference).transpose(0, 2, 1))
     apart = np.linalg.norm(aligned.centres.numpy() - reference.centres.double().numpy(), axis=1)
-    numbers = [float(statistic(errors)) for errors in (degrees, apart) for statistic in (np.mean, np.median)]
-    return CameraAccuracy(*numbers[:2], *numbers[2:], alignment=T)
+    rotation, centre = ((float(np.mean(errors)), float(np.median(errors))) for errors in (degrees, apart))
+    return CameraAccuracy(*rotation, float(without.mean()), *centre, alignment=T)
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,20 @@ def camera_movement(start: Cameras, now: Cameras, unit: float = 1.0) -> CameraMo
     chord = torch.linalg.matrix_norm(turns - torch.eye(3).to(turns)) / np.sqrt(8)
     degrees = torch.rad2deg(2 * torch.asin(chord.clamp(max=1)))
     return CameraMovement(degrees.numpy(), unit * (aligned.centres - start.centres).norm(dim=1).numpy())
+
+
+def _turned_alike(rotations: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Rotations (V, 3, 3) turned together, in the world and in their own axes, to be nearest to the reference's."""
+    for _ in range(TURNS):
+        own = _nearest_rotation((rotations.transpose(0, 2, 1) @ reference).sum(axis=0))
+        rotations = rotations @ own
+        rotations = _nearest_rotation((reference @ rotations.transpose(0, 2, 1)).sum(axis=0)) @ rotations
+    return rotations
+
+
+def _degrees(turns: np.ndarray) -> np.ndarray:
+    """Angles (V,) of rotations (V, 3, 3)."""
+    return np.degrees(Rotation.from_matrix(turns).magnitude())
 
 
 def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:

@@ -53,6 +53,13 @@ MEASURES = (
     Measure("dtu_chamfer", "DTU Chamfer", "mm", 3, "mean of the two, as the benchmark reports it"),
     Measure("camera_rotation_deg", "camera rotation", "degrees", 3, "mean error after alignment"),
     Measure("camera_rotation_median_deg", "camera rotation, median", "degrees", 3, "median error after alignment"),
+    Measure(
+        "camera_rotation_apart_deg",
+        "camera rotation, less one of all",
+        "degrees",
+        3,
+        "mean error, less one turn of all cameras in their own axes, as a shifted principal point causes",
+    ),
     Measure("camera_rotation_start_deg", "camera rotation at the start", "degrees", 3, "mean error before the fit"),
     Measure("camera_rotation_swing", "largest camera rotation", "times the start", 2, "mean error at a logged step"),
     Measure("camera_centre", "camera centre", "world units", 4, "mean error after alignment"),

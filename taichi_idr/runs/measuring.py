@@ -183,6 +183,7 @@ def _camera_numbers(found: CameraAccuracy) -> dict[str, float]:
     return {
         "camera_rotation_deg": found.rotation_mean_deg,
         "camera_rotation_median_deg": found.rotation_median_deg,
+        "camera_rotation_apart_deg": found.rotation_apart_deg,
         "camera_centre": found.centre_mean,
         "camera_centre_median": found.centre_median,
     }

@@ -136,6 +136,15 @@ def test_accuracy_measures_what_was_added():
     assert accuracy.centre_median < 0.02
 
 
+def test_one_turn_of_all_cameras_in_their_own_axes_is_told_apart():
+    reference = random_cameras(20)
+    turn = torch.from_numpy(Rotation.from_rotvec(np.radians([0.4, -0.3, 0.0])).as_matrix())
+    turned = quaternions_from_rotations(rotation_matrices(reference.quaternions) @ turn)
+    accuracy = camera_accuracy(Cameras(turned, reference.centres, reference.intrinsics), reference)
+    assert accuracy.rotation_mean_deg > 0.35
+    assert accuracy.rotation_apart_deg < 0.05
+
+
 def test_sets_of_different_size_are_refused():
     with pytest.raises(ValueError, match="got 3 and 4 cameras"):
         align_cameras(random_cameras(3), random_cameras(4))

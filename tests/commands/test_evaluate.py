@@ -35,7 +35,13 @@ SAMPLES = 5_000  # of the meshes
 HELDOUT_KEYS = {"heldout_psnr_db", "heldout_own_exposure_db"}
 EXPOSURE_KEYS = {"exposure_spread_ev", "exposure_ev"}
 PICTURE_KEYS = {"psnr_db", "psnr_hit_db", "missed_fraction", "ssim", "mask_iou", *HELDOUT_KEYS}
-CAMERA_KEYS = {"camera_rotation_deg", "camera_rotation_median_deg", "camera_centre", "camera_centre_median"}
+CAMERA_KEYS = {
+    "camera_rotation_deg",
+    "camera_rotation_median_deg",
+    "camera_rotation_apart_deg",
+    "camera_centre",
+    "camera_centre_median",
+}
 CURVE_KEYS = {"camera_rotation_start_deg", "camera_centre_start", "camera_rotation_swing", "camera_swing"}
 MOVEMENT_KEYS = {"camera_turned_deg", "camera_moved"}
 MESH_KEYS = {"accuracy", "completeness", "chamfer", "fscore", "normal_error_deg"}
@@ -154,6 +160,7 @@ def test_trained_cameras_are_followed_from_the_start(ball: BallRun, truth: Path,
     expected = {
         "camera_rotation_deg": 0.2,
         "camera_rotation_median_deg": 0.2,
+        "camera_rotation_apart_deg": 0.2,
         "camera_rotation_start_deg": 1.0,
         "camera_rotation_swing": 2.0,
         "camera_centre": 0.004 * SCALE,
