@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from .settings import Group, listed
 
 Shares = Annotated[tuple[float, ...], BeforeValidator(listed)]
+Epochs = Annotated[tuple[int, ...], BeforeValidator(listed)]
 
 
 class TracerConfig(Group):
@@ -194,6 +195,17 @@ class StereoConfig(Group):
     least_share: float = Field(
         default=0.15, ge=0, le=1, description="object pixels with a depth, for any of it to count"
     )
+
+
+class EpochScheduleConfig(Group):
+    """One photo a step, an epoch shows each once; counted in epochs, as published systems are."""
+
+    epochs: int = Field(ge=1)
+    steps: int | None = Field(default=None, ge=1, description="all epochs squeezed into so many; unset: as published")
+    rays: int = Field(default=2048, ge=1)
+    rate: float = Field(default=1e-4, gt=0)
+    rate_epochs: Epochs = Field(description="epochs at which the rate falls")
+    rate_decay: float = Field(default=0.5, gt=0, le=1)
 
 
 class LogConfig(Group):

@@ -8,10 +8,10 @@ from typing import Any
 from ..config import FitConfig
 from ..errors import BadInput, TidrError, UsageError
 from ..settings import merged, parse_assignments, shown, toml_tree, validated, without_none
-from . import fast, idr
+from . import dvr, fast, idr
 from .method import Method
 
-METHODS: tuple[Method, ...] = (fast.METHOD, idr.METHOD)
+METHODS: tuple[Method, ...] = (fast.METHOD, idr.METHOD, dvr.METHOD)
 DEFAULT = "fast"
 """Preset of a file of settings that names none."""
 

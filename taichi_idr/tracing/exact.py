@@ -190,11 +190,11 @@ def _sample(
     _launch(secant.least_sample, depths, values, result)
     _launch(secant.first_crossing, depths, values, low, high, found)
     solve = (found != 0) & refined
-    result[solve] = _regula_falsi(rays[solve], low[solve], high[solve], sdf, config.secant_iterations)
+    result[solve] = regula_falsi(rays[solve], low[solve], high[solve], sdf, config.secant_iterations)
     return result[:, DEPTH], result[:, VALUE], found != 0
 
 
-def _regula_falsi(rays: Rays, low: Tensor, high: Tensor, sdf: Sdf, iterations: int) -> Tensor:
+def regula_falsi(rays: Rays, low: Tensor, high: Tensor, sdf: Sdf, iterations: int) -> Tensor:
     """Root and value there, columns of (S, 2), after all iterations in the brackets (TRACE-10)."""
     root = low.new_empty(len(low), 1)
     every = torch.arange(len(low), dtype=torch.int32, device=low.device)

@@ -36,6 +36,7 @@ TINY = {
         "radiance.width=16", "radiance.hidden_layers=1", "tracer.samples=10", "schedule.rays=64",
         "loss.eikonal_points=16",
     ],
+    "dvr": ["network.width=16", "network.blocks=1", "march.samples=8", "march.finer=", "schedule.rays=64"],
 }  # fmt: skip
 
 
@@ -121,7 +122,7 @@ def test_every_preset_belongs_to_one_method_and_says_so() -> None:
 
 
 def test_a_preset_that_is_not_there_is_refused_with_those_that_are(with_sphere: None) -> None:
-    with pytest.raises(UsageError, match="choose fast or quality or idr or sphere"):
+    with pytest.raises(UsageError, match="choose fast or quality or idr or dvr or sphere"):
         catalogue.make_config("nerf", [])
 
 

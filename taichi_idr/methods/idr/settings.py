@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from ...config import FitConfig, LossConfig, MlpGeometryConfig, RadianceConfig, TracerConfig
-from ...settings import Group, listed
+from ...config import (
+    Epochs,
+    EpochScheduleConfig,
+    FitConfig,
+    LossConfig,
+    MlpGeometryConfig,
+    RadianceConfig,
+    TracerConfig,
+)
 
-Epochs = Annotated[tuple[int, ...], BeforeValidator(listed)]
 
-
-class EpochScheduleConfig(Group):
-    """Section 5 of the method: one photo a step, an epoch shows each once; counted in epochs as published."""
+class IdrScheduleConfig(EpochScheduleConfig):
+    """Section 5 of the method."""
 
     epochs: int = Field(default=2001, ge=1)
-    steps: int | None = Field(default=None, ge=1, description="all epochs squeezed into so many; unset: as published")
-    rays: int = Field(default=2048, ge=1)
-    rate: float = Field(default=1e-4, gt=0)
     rate_epochs: Epochs = Field(default=(1000, 1500), description="epochs at which the rate falls")
-    rate_decay: float = Field(default=0.5, gt=0, le=1)
     alpha_epochs: Epochs = Field(default=(250, 500, 750, 1000, 1250), description="LOSS-5: alpha doubles")
 
 
@@ -32,4 +33,4 @@ class IdrConfig(FitConfig):
     radiance: RadianceConfig = RadianceConfig(width=512, hidden_layers=4)
     tracer: TracerConfig = TracerConfig()
     loss: LossConfig = LossConfig(mask_weight=100, eikonal_points=1024, smooth_weight=0)
-    schedule: EpochScheduleConfig = EpochScheduleConfig()
+    schedule: IdrScheduleConfig = IdrScheduleConfig()

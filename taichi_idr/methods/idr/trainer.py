@@ -16,11 +16,11 @@ from ...poses.parameters import Poses
 from ...state import adam_state, joined, load_adam_state, unprefixed
 from ...tracing.exact import trace
 from ...types import Cameras, Capture, Hits, Rays, Sdf
+from ..epochs import EpochPixels, epoch_at, rate_at
 from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss
 from ..trainer import Preview, StepReport, Trainer
 from .model import IdrModel
-from .pixels import EpochPixels
-from .settings import EpochScheduleConfig, IdrConfig
+from .settings import IdrConfig, IdrScheduleConfig
 
 WIDE = 256  # layers from which a product of some thousand rows is worth a second thread
 
@@ -74,7 +74,7 @@ class IdrTrainer(Trainer):
     @property
     def epoch(self) -> int:
         """Of the published schedule, which `schedule.steps` squeezes or stretches."""
-        return self.steps_done * self.config.schedule.epochs // self.total_steps
+        return epoch_at(self.config.schedule, self.steps_done, self.total_steps)
 
     def step(self) -> StepReport:
         self.adam.zero_grad()
@@ -193,14 +193,9 @@ class IdrTrainer(Trainer):
         return True
 
 
-def doublings_at(schedule: EpochScheduleConfig, epoch: int) -> int:
+def doublings_at(schedule: IdrScheduleConfig, epoch: int) -> int:
     """LOSS-5: alpha doubles at the start of each of `alpha_epochs`."""
     return sum(epoch >= milestone for milestone in schedule.alpha_epochs)
-
-
-def rate_at(schedule: EpochScheduleConfig, epoch: int) -> float:
-    """Learning rate of the networks (section 5)."""
-    return schedule.rate * schedule.rate_decay ** sum(epoch >= milestone for milestone in schedule.rate_epochs)
 
 
 def _followed(value: Tensor, normal: Tensor, rays: Rays, depth: Tensor) -> Tensor:

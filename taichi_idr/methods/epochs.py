@@ -1,13 +1,13 @@
-"""Batches of preset `idr`: one photo a step."""
+"""How published systems went through their photos: one a step, rates that fall at epochs."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from ...capture.pixels import Photos, PixelBatch
-from ...types import Capture
-from .settings import EpochScheduleConfig
+from ..capture.pixels import Photos, PixelBatch
+from ..config import EpochScheduleConfig
+from ..types import Capture
 
 EPOCHS_PER_SEED = 1 << 20  # no two fits of neighbouring seeds share an epoch's draws
 
@@ -45,3 +45,13 @@ class EpochPixels(Photos):
             for height, width in sorted({(height, width) for height, width in self.sizes.tolist()})
         }
         self._epoch = epoch
+
+
+def epoch_at(schedule: EpochScheduleConfig, step: int, total_steps: int) -> int:
+    """Of the published schedule, which `schedule.steps` squeezes or stretches."""
+    return step * schedule.epochs // total_steps
+
+
+def rate_at(schedule: EpochScheduleConfig, epoch: int) -> float:
+    """Learning rate of the networks."""
+    return schedule.rate * schedule.rate_decay ** sum(epoch >= milestone for milestone in schedule.rate_epochs)
