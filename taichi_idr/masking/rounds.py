@@ -1,4 +1,4 @@
-"""Masks of all photos: each is cut knowing support and backdrop, then again knowing what most masks say."""
+"""Masks of all photos: each is cut knowing support and backdrop, then twice again knowing what most masks say."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ SAME, OTHER = 2.5, 6.0
 second on likely the object."""
 LATTICE = 96
 SURE, ANY = 0.9, 0.7  # share of the photos that show a point on the object, for what is surely of it, and may be
+ROUNDS = 2  # of knowing what most masks say: the second finds what was lost in several neighbouring photos
 DEEP = 3  # cells below the surface of the sure hull: a shadow at the object's foot is in all masks, and thin
 FEW_POINTS = 100  # of the object, below which what stands out of the support is asked too: points are more exact
 SURE_SHARE, SPECK = 0.02, 0.01
@@ -51,7 +52,9 @@ def object_masks(photos: list[SmallPhoto], structure: Structure, region: Region)
     likely = [mask | below for mask, below in zip(masks, hidden, strict=True)]
     seeds = _beside_background(photos, first, likely, region, backdrop)  # the support is seen nearer to the object now
     lowest = -np.inf if region.support is None else -region.support.height(region.centre[None])[0] / region.radius
-    return _cut_all(photos, _agreed(masks, seeds, cameras, lowest, more=backdrop is None))
+    for _ in range(ROUNDS):
+        masks = _cut_all(photos, _agreed(masks, seeds, cameras, lowest, more=backdrop is None))
+    return masks
 
 
 def _seen_too(seeds: list[np.ndarray], solid: np.ndarray, cameras: Cameras) -> list[np.ndarray]:
@@ -121,7 +124,8 @@ def _told(seeds: np.ndarray, away: np.ndarray) -> np.ndarray:
 def _agreed(
     masks: list[np.ndarray], seeds: list[np.ndarray], cameras: Cameras, lowest: float, *, more: bool
 ) -> list[np.ndarray]:
-    """Seeds with what most masks say of every pixel; nothing is below z = lowest.
+    """Seeds with what most masks say of every pixel; nothing is below z = lowest. What is surely of the object may look
+    like the support, a dark back before a dark table.
 
     more: whether they may say that a pixel shows the object; a plain backdrop knows better than the lattice.
     """
@@ -134,6 +138,6 @@ def _agreed(
         agreed = seed.copy()
         if more:
             agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
-        agreed[(seed == BACKGROUND) | ~possible] = BACKGROUND
+        agreed[((seed == BACKGROUND) & ~(inside & more)) | ~possible] = BACKGROUND
         found.append(agreed)
     return found

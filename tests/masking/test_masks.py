@@ -14,6 +14,7 @@ from table_scene import MIDDLE, RADIUS, TableScene, make_scene, project
 from taichi_idr.capture.distortion import distorted, unbent
 from taichi_idr.capture.formats.source import Lens
 from taichi_idr.errors import Unavailable
+from taichi_idr.masking import rounds
 from taichi_idr.masking.cutting import BACKGROUND, LIKELY_BACKGROUND, LIKELY_OBJECT, OBJECT, cut
 from taichi_idr.masking.rounds import object_masks
 from taichi_idr.masking.seeds import first_seeds, narrowed
@@ -157,3 +158,18 @@ def test_written_masks_have_the_photos_names_and_sizes(scene, small, tmp_path):
     with Image.open(tmp_path / "photo_03.png") as image:
         assert image.mode == "L"
         assert iou(np.asarray(image) > 127, scene.masks[3]) > 0.99
+
+
+def test_what_most_photos_show_may_look_like_the_table_in_one(scene, region, small):
+    """Half of the ball is lost in one photo, and said to be background there for its likeness to the table."""
+    cameras = cameras_of(small, region.T_region_world(np.array([0.0, 0.0, 1.0])))
+    right = np.arange(scene.masks[3].shape[1]) > np.nonzero(scene.masks[3])[1].mean()
+    seeds = [np.where(mask, LIKELY_OBJECT, LIKELY_BACKGROUND).astype(np.uint8) for mask in scene.masks]
+    masks = [mask.copy() for mask in scene.masks]
+    seeds[3][:, right], masks[3][:, right] = BACKGROUND, False
+    lost = scene.masks[3] & right
+    found = rounds._agreed(masks, seeds, cameras, -np.inf, more=True)[3]
+    assert (found[lost] == LIKELY_OBJECT).mean() > 0.5 and not (found[lost] == OBJECT).any()
+    assert (found[~scene.masks[3]] == BACKGROUND).mean() > 0.9
+    plain = rounds._agreed(masks, seeds, cameras, -np.inf, more=False)[3]  # a backdrop knows better
+    assert (plain[lost] == BACKGROUND).all()
