@@ -46,23 +46,26 @@ def _block(rays: Rays, field: Sdf, config: MarchConfig, samples: int) -> Hits:
     entry, leave, meets = cube_ends(rays, config.half)
     depth = entry.clone()
     status = torch.where(meets, int(HitStatus.MISSED), int(HitStatus.OUTSIDE)).int()
-    if bool(meets.any()):
-        met = rays[meets]
+    met = meets.nonzero()[:, 0]
+    if len(met):
         shares = torch.linspace(0, 1, samples, dtype=depth.dtype, device=depth.device)
-        depths = entry[meets, None] + shares * (leave - entry)[meets, None]
-        points = met.origins[:, None] + depths[:, :, None] * met.directions[:, None]
-        values = field(points.reshape(-1, 3)).view_as(depths)
-        inside = values < 0
-        enters = inside[:, 1:] & ~inside[:, :-1]
-        found = enters.any(dim=1) & ~inside[:, 0]
-        chosen = meets.nonzero()[found, 0]
+        depths = entry[met, None] + shares * (leave - entry)[met, None]
+        points = rays.origins[met, None] + depths[:, :, None] * rays.directions[met, None]
+        found, low, high = _brackets(depths, field(points.reshape(-1, 3)).view_as(depths))
+        chosen = met[found]
         if len(chosen):
-            first = enters[found].int().argmax(dim=1, keepdim=True)
-            low, high = (
-                torch.cat([depths[found].gather(1, at), values[found].gather(1, at)], dim=1)
-                for at in (first, first + 1)
-            )
-            root = regula_falsi(met[found], low, high, field, config.secant_iterations)
-            depth[chosen] = root[:, 0]
+            depth[chosen] = regula_falsi(rays[chosen], low, high, field, config.secant_iterations)[:, 0]
             status[chosen] = int(HitStatus.BRACKETED)
     return Hits(depth, depth.clone(), status)
+
+
+def _brackets(depths: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which of M rays enter the inside after their first sample (M,) bool, of samples (M, S); depth and value, columns
+    of (F, 2), before and after, of those F."""
+    inside = values < 0
+    enters = inside[:, 1:] & ~inside[:, :-1]
+    found = enters.any(dim=1) & ~inside[:, 0]
+    first = enters[found].int().argmax(dim=1, keepdim=True)
+    ends = (torch.cat([depths[found].gather(1, at), values[found].gather(1, at)], dim=1) for at in (first, first + 1))
+    low, high = ends
+    return found, low, high

@@ -14,7 +14,7 @@ from ...capture.pixels import PixelBatch
 from ...ops.intersection import surface_points
 from ...poses.parameters import Poses
 from ...state import adam_state, joined, load_adam_state, unprefixed
-from ...types import Cameras, Capture, Rays
+from ...types import Cameras, Capture, Hits, Rays
 from ..epochs import EpochPixels, epoch_at, rate_at
 from ..losses import smoothness_loss
 from ..trainer import Preview, StepReport, Trainer
@@ -89,12 +89,7 @@ class DvrTrainer(Trainer):
         predicted = network(points)[1]
         observed = ((batch.colour[on_surface] + 1) / 2).to(predicted.dtype)
 
-        entry, leave, meets = cube_ends(rays, self.config.march.half)
-        anywhere = entry + self._uniform(count) * (leave - entry)
-        asked = torch.where(hits.hit, hits.depth, anywhere)
-        free, missed = meets & ~batch.is_object, meets & batch.is_object & ~hits.hit
-        empty, full = (network(rays[part].at(asked[part]))[0] for part in (free, missed))
-
+        empty, full = self._beside_surface(rays, batch.is_object, hits)
         beside = points.detach() + config.neighbour * (2 * self._uniform(len(points), 3) - 1)
         terms = {
             "colour": (predicted - observed).abs().sum() / count,
@@ -112,6 +107,16 @@ class DvrTrainer(Trainer):
             "clamped": clamped,
         }
         return StepReport(torch.stack(list(terms.values())).sum(), terms, measured)
+
+    def _beside_surface(self, rays: Rays, is_object: Tensor, hits: Hits) -> tuple[Tensor, Tensor]:
+        """Logits where background pixels have to see nothing, at the point that they hit or anywhere on their ray, and
+        where missed object pixels have to see something."""
+        entry, leave, meets = cube_ends(rays, self.config.march.half)
+        anywhere = entry + self._uniform(len(rays)) * (leave - entry)
+        asked = torch.where(hits.hit, hits.depth, anywhere)
+        free, missed = meets & ~is_object, meets & is_object & ~hits.hit
+        empty, full = (self.model.network(rays[part].at(asked[part]))[0] for part in (free, missed))
+        return empty, full
 
     def surface_points(self, rays: Rays, depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Points (S, 3) at traced depths (S,), attached to the network by Lemma 1 (DVR-5); grad f (S, 3) there; how
