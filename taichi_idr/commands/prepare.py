@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RECORD = "prepared.json"
 VERSION = 1
+LEAVE = "leave it out"
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,8 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         raise UsageError("no such ball", where=where, why="its radius is not positive", todo="give a radius above 0")
     files = [photos] if is_video(photos) else plain_photos(photos)
     masks = _known_masks(photos, knowledge.masks)
-    if masks is not None and (knowledge.keep_support or knowledge.mask_model is not None):
-        option = "--keep-support" if knowledge.keep_support else "--mask-model"
-        raise UsageError("no masks are cut", where=option, why=f"{masks} holds them", todo="leave one of them out")
+    if masks is not None:
+        _refuse_cutting(knowledge, f"{masks} holds them")
     network = None if knowledge.mask_model is None else MaskNetwork(knowledge.mask_model, threads)
     record = _record(knowledge, files, masks)
     if (before := _read_record(out)) is not None and {**record, "placed": before["placed"]} == before:
@@ -87,13 +87,21 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
         print(f"photos    {len(files)} {where}", flush=True)
         runtime.init("cpu", threads=threads)
         structure, region, small = _placed(files, knowledge, threads, cut=masks is None)
-        if knowledge.keep_support and (region.support is None or not small):
-            why = "the photos carry their silhouettes" if not small else "no plane is plain to see"
-            raise UsageError("no support to keep", where="--keep-support", why=why, todo="leave it out")
+        if masks is None and not small:
+            _refuse_cutting(knowledge, "the photos carry their silhouettes")
+        if knowledge.keep_support and region.support is None:
+            raise UsageError("no support to keep", where="--keep-support", why="no plane is plain to see", todo=LEAVE)
         _write(structure, region, masks, small, network, new, keep_support=knowledge.keep_support)
         atomic_write(new / RECORD, json.dumps({**record, "placed": len(structure)}, indent=1) + "\n")
     print(f"prepared  {out}: tidr check and tidr fit take it")
     return out
+
+
+def _refuse_cutting(knowledge: Knowledge, why: str) -> None:
+    """Where silhouettes are there already."""
+    for option, given in (("--keep-support", knowledge.keep_support), ("--mask-model", knowledge.mask_model)):
+        if given:
+            raise UsageError("no masks are cut", where=option, why=why, todo=LEAVE)
 
 
 def _known_masks(photos: Path, chosen: Path | None) -> Path | None:

@@ -136,6 +136,19 @@ def test_a_network_cuts_the_masks_if_one_is_given(scene, found, tmp_path):
         prepare_capture(scene.folder, tmp_path / "none", Knowledge(mask_model=tmp_path / "none.onnx"))
 
 
+@needs_opencv
+def test_nothing_is_cut_of_photos_that_carry_their_silhouettes(scene, found, tmp_path):
+    for view, mask in zip(scene.views, scene.masks, strict=True):
+        picture = np.dstack(
+            [np.asarray(Image.open(view.image).convert("RGB")), np.where(mask, 255, 0).astype(np.uint8)]
+        )
+        Image.fromarray(picture).save(view.image)
+    with pytest.raises(UsageError, match=r"no masks are cut.*--keep-support.*carry their silhouettes"):
+        prepare_capture(scene.folder, tmp_path / "capture", Knowledge(keep_support=True))
+    assert not (tmp_path / "capture").exists()
+    assert len(read_capture(prepare_capture(scene.folder, tmp_path / "capture"))) == VIEWS
+
+
 def test_masks_beside_the_photos_are_known(scene, found, tmp_path):
     (tmp_path / "both").mkdir()
     drawn_masks(scene, tmp_path / "both" / "masks")
