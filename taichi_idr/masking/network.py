@@ -32,6 +32,8 @@ class MaskNetwork:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 4  # what it has to say comes as an exception
+        # By default it stops this thread from flushing subnormal numbers, which Taichi has it do: fits would slow down.
+        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         try:
             self.session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has a class for each state, and no common one

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from networks import UINT8, WALL, write_network
 
 from taichi_idr.errors import BadInput, InputMissing
@@ -34,6 +35,15 @@ def test_masks_come_at_the_photos_size(tmp_path: Path, shape: tuple[int | str, .
 def test_a_photo_of_the_wall_alone_has_an_empty_mask(tmp_path: Path) -> None:
     masked = MaskNetwork(write_network(tmp_path / "n.onnx"))
     assert masked(np.broadcast_to(WALL.astype(np.uint8), (20, 30, 3))).max() < 0.01
+
+
+def test_subnormal_numbers_are_flushed_as_before(tmp_path: Path) -> None:
+    def product() -> float:
+        return (torch.full((1,), 1e-30) * torch.full((1,), 1e-12)).item()
+
+    assert product() == 0  # as Taichi has it
+    MaskNetwork(write_network(tmp_path / "n.onnx"), threads=1)(photo(20, 30))
+    assert product() == 0
 
 
 def test_what_is_no_such_network_is_refused(tmp_path: Path) -> None:
