@@ -132,12 +132,14 @@ def _agreed(
     hulls = [visual_hull(masks, cameras, LATTICE, min_fraction=share).cpu().numpy() for share in (SURE, ANY)]
     surely, possibly = ndimage.binary_erosion(hulls[0], iterations=DEEP), ndimage.binary_dilation(hulls[1])
     possibly[:, :, np.linspace(-1, 1, LATTICE) < lowest] = False
-    inner, outer = (silhouettes(hull, cameras, [mask.shape for mask in masks]) for hull in (surely, possibly))
+    shapes = [mask.shape for mask in masks]
+    inner, whole, outer = (silhouettes(hull, cameras, shapes) for hull in (surely, hulls[0], possibly))
     found = []
-    for seed, mask, inside, possible in zip(seeds, masks, inner, outer, strict=True):
+    for seed, mask, inside, in_hull, possible in zip(seeds, masks, inner, whole, outer, strict=True):
         agreed = seed.copy()
         if more:
+            agreed[in_hull & (seed == BACKGROUND)] = LIKELY_BACKGROUND
             agreed[inside] = np.where((mask | (seed == LIKELY_OBJECT))[inside], OBJECT, LIKELY_OBJECT)
-        agreed[((seed == BACKGROUND) & ~(inside & more)) | ~possible] = BACKGROUND
+        agreed[~possible] = BACKGROUND
         found.append(agreed)
     return found
