@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,10 +106,7 @@ def alone(views: Sequence[FoundView], folder: Path) -> Path:
     for view in views:
         place = folder / view.image.name
         if not place.exists():
-            try:
-                os.link(view.image.resolve(), place)
-            except OSError:
-                shutil.copyfile(view.image, place)
+            shutil.copyfile(view.image, place)
     return folder
 
 

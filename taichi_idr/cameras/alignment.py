@@ -76,7 +76,7 @@ def camera_movement(start: Cameras, now: Cameras, unit: float = 1.0) -> CameraMo
 
     unit: length of the cameras' unit in the one that is wanted.
     """
-    aligned = transform_cameras(camera_accuracy(now, start).alignment, now)
+    aligned = transform_cameras(align_cameras(now, start), now)
     turns = rotation_matrices(start.quaternions).transpose(1, 2) @ rotation_matrices(aligned.quaternions)
     # From the chord: an arc cosine of the trace knows no angle below 1e-6 degrees.
     chord = torch.linalg.matrix_norm(turns - torch.eye(3).to(turns)) / np.sqrt(8)

@@ -57,7 +57,7 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
     CannotCreate, WriteFailed.
     """
     from ..capture.formats.source import folder_of_photos
-    from ..masking.network import MaskNetwork
+    from ..masking.network import MaskNetwork, check_there
     from ..structure.files import is_video, plain_photos
 
     knowledge = knowledge or Knowledge()
@@ -68,13 +68,15 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
     masks = _known_masks(photos, knowledge.masks)
     if masks is not None:
         _refuse_cutting(knowledge, f"{masks} holds them")
-    network = None if knowledge.mask_model is None else MaskNetwork(knowledge.mask_model, threads)
+    if knowledge.mask_model is not None:
+        check_there(knowledge.mask_model)
     record = _record(knowledge, files, masks)
     if (before := _read_record(out)) is not None and {**record, "placed": before["placed"]} == before:
         print(f"prepared  {out}: {before['placed']} photos, from before")
         return out
     if out.is_dir() and any(out.iterdir()):
         raise CannotCreate("the folder is not empty", where=out, todo="name a new one, or remove it")
+    network = None if knowledge.mask_model is None else MaskNetwork(knowledge.mask_model, threads)
     with gone_if_refused(out), replacing_folder(out) as new, tempfile.TemporaryDirectory(prefix="tidr-") as frames:
         from .. import runtime
 

@@ -27,8 +27,7 @@ class MaskNetwork:
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
         runtime = _onnxruntime()
-        if not file.is_file():
-            raise InputMissing("no such file", where=file, todo="name the ONNX file of a network")
+        check_there(file)
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 4  # what it has to say comes as an exception
@@ -59,6 +58,12 @@ class MaskNetwork:
             raise BadInput("the network gives no mask", where=self.file, why=why)
         mask = Image.fromarray(_in_unit(answer.reshape(answer.shape[-2:])))
         return np.asarray(mask.resize(colour.shape[1::-1], Image.Resampling.BILINEAR))
+
+
+def check_there(file: Path) -> None:
+    """Raises InputMissing."""
+    if not file.is_file():
+        raise InputMissing("no such file", where=file, todo="name the ONNX file of a network")
 
 
 def _in_unit(answer: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ... import runtime
+from ...kernels import secant
 from ...tracing.exact import regula_falsi
 from ...types import Hits, HitStatus, Rays, Sdf
 from .settings import MarchConfig
@@ -36,9 +38,6 @@ def first_surface(rays: Rays, field: Sdf, config: MarchConfig, samples: int) -> 
         _block(rays[block], field, config, samples)
         for block in torch.arange(len(rays), device=rays.origins.device).split(RAYS_PER_BLOCK)
     ]
-    if not parts:
-        none = rays.origins.new_zeros(0)
-        return Hits(none, none, none.int())
     return Hits(*(torch.cat([getattr(part, name) for part in parts]) for name in ("depth", "search_depth", "status")))
 
 
@@ -62,10 +61,8 @@ def _block(rays: Rays, field: Sdf, config: MarchConfig, samples: int) -> Hits:
 def _brackets(depths: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Which of M rays enter the inside after their first sample (M,) bool, of samples (M, S); depth and value, columns
     of (F, 2), before and after, of those F."""
-    inside = values < 0
-    enters = inside[:, 1:] & ~inside[:, :-1]
-    found = enters.any(dim=1) & ~inside[:, 0]
-    first = enters[found].int().argmax(dim=1, keepdim=True)
-    ends = (torch.cat([depths[found].gather(1, at), values[found].gather(1, at)], dim=1) for at in (first, first + 1))
-    low, high = ends
-    return found, low, high
+    low, high = (depths.new_empty(len(depths), 2) for _ in range(2))
+    crosses = torch.empty(len(depths), dtype=torch.int32, device=depths.device)
+    runtime.launch(secant.first_crossing, depths.contiguous(), values.contiguous(), low, high, crosses)
+    found = (crosses != 0) & (values[:, 0] >= 0)
+    return found, low[found], high[found]
