@@ -159,7 +159,7 @@ class PlainStep:
 def check(trainer: IdrTrainer, plain: PlainStep) -> None:
     """Stop where the two losses differ: fast and wrong is no result."""
     box, draws = trainer.draw_box(), [torch.Generator().manual_seed(0) for _ in range(2)]
-    ours = trainer.losses(trainer.pixels.at_step(0), box, draws[0]).report.loss.detach()
+    ours = trainer.losses_with(trainer.pixels.at_step(0), box, draws[0]).report.loss.detach()
     twin = plain.losses(plain.next_batch(box, draws[1])).total.detach()
     if not (ours - twin).abs() <= GATE * twin.abs():
         raise SystemExit(f"production and reference disagree: loss {ours:.6f} against {twin:.6f}")

@@ -1,15 +1,25 @@
-"""How published systems went through their photos: one a step, rates that fall at epochs."""
+"""How published systems went through their photos: one a step, Adam, rates that fall at epochs."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
+from .. import runtime
 from ..capture.pixels import Photos, PixelBatch
-from ..config import EpochScheduleConfig
-from ..types import Capture
+from ..config import EpochScheduleConfig, FitConfig
+from ..fields.model import Model
+from ..poses.parameters import Poses
+from ..state import adam_state, joined, load_adam_state, unprefixed
+from ..types import Cameras, Capture
+from .trainer import Preview, StepReport, Trainer
 
 EPOCHS_PER_SEED = 1 << 20  # no two fits of neighbouring seeds share an epoch's draws
+WIDE = 256  # layers from which a product of some thousand rows is worth a second thread
 
 
 class EpochPixels(Photos):
@@ -55,3 +65,97 @@ def epoch_at(schedule: EpochScheduleConfig, step: int, total_steps: int) -> int:
 def rate_at(schedule: EpochScheduleConfig, epoch: int) -> float:
     """Learning rate of the networks."""
     return schedule.rate * schedule.rate_decay ** sum(epoch >= milestone for milestone in schedule.rate_epochs)
+
+
+class EpochTrainer(Trainer):
+    """One view and `schedule.rays` pixels a step, in the precision of the running backend."""
+
+    schedule: EpochScheduleConfig
+
+    def __init__(
+        self, config: FitConfig, schedule: EpochScheduleConfig, model: Model, capture: Capture, *, width: int
+    ) -> None:
+        """model: of `config`, on the device of the fit. width: of its networks' layers."""
+        self.config, self.schedule, self.model, self.width = config, schedule, model, width
+        self.total_steps = schedule.steps or schedule.epochs * len(capture)
+        self.pixels = EpochPixels(capture, schedule, config.seed, model.device)
+        self.poses = Poses(capture.cameras, config.cameras, model.device, runtime.current().dtype)
+        self.adam = torch.optim.Adam(model.parameters(), lr=schedule.rate, fused=True)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.rate_scale = 1.0
+
+    def threads(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.width >= WIDE else super().threads()
+
+    @property
+    def epoch(self) -> int:
+        """Of the published schedule, which `schedule.steps` squeezes or stretches."""
+        return epoch_at(self.schedule, self.steps_done, self.total_steps)
+
+    @property
+    def rate(self) -> float:
+        """Of the networks."""
+        return self.rate_scale * rate_at(self.schedule, self.epoch)
+
+    @abstractmethod
+    def losses(self, batch: PixelBatch) -> StepReport:
+        """The loss at pixels R, attached to the model."""
+
+    def moved(self, batch: PixelBatch) -> None:
+        """After the networks have moved by a batch's loss: what else moves with it."""
+
+    def step(self) -> StepReport:
+        self.adam.zero_grad()
+        self.poses.zero_grad()
+        batch = self.pixels.at_step(self.steps_done)
+        report = self.losses(batch)
+        self.applied = bool(torch.isfinite(report.loss))
+        if self.applied:
+            report.loss.backward()
+            self.applied = self._finite()
+        if self.applied:
+            for group in self.adam.param_groups:
+                group["lr"] = self.rate
+            self.adam.step()
+            self.moved(batch)
+        self.model.field_changed()
+        self.steps_done += 1
+        return report
+
+    def _finite(self) -> bool:
+        """Whether every gradient is."""
+        parameters = [*self.model.parameters(), *self.poses.parameters()]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Random numbers in [0, 1) of the model's type, on its device."""
+        return torch.rand(*shape, generator=self.generator, dtype=self.model.dtype).to(self.model.device)
+
+    def halve_rates(self) -> None:
+        self.rate_scale *= 0.5
+
+    def scheduled(self) -> dict[str, float]:
+        return {"epoch": self.epoch, "rate": self.rate}
+
+    def parts(self) -> dict[str, Mapping[str, Tensor]]:
+        """States by name, of `state`."""
+        return {"model": self.model.state_dict(), "adam": adam_state(self.adam)}
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters, moments, random numbers; the epoch's pixels follow from the step."""
+        scale = torch.tensor(self.rate_scale, dtype=torch.float64)
+        return {**joined(self.parts()), "rate_scale": scale, "generator": self.generator.get_state()}
+
+    def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        self.model.load_tensors(tensors)
+        load_adam_state(self.adam, unprefixed("adam", tensors))
+        self.rate_scale = float(tensors["rate_scale"])
+        self.generator.set_state(tensors["generator"])
+        self.steps_done = step
+
+    def cameras(self) -> Cameras:
+        return self.poses.cameras()
+
+    def preview(self, view: int) -> Preview:
+        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ... import runtime
 from ...capture.pixels import PixelBatch
 from ...ops.intersection import surface_points
 from ...poses.adam import SparseAdam
-from ...poses.parameters import Poses
-from ...state import adam_state, joined, load_adam_state, unprefixed
+from ...state import unprefixed
 from ...tracing.exact import trace
-from ...types import Cameras, Capture, Hits, Rays, Sdf
-from ..epochs import EpochPixels, epoch_at, rate_at
+from ...types import Capture, Hits, Rays, Sdf
+from ..epochs import EpochTrainer
 from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss
-from ..trainer import Preview, StepReport, Trainer
+from ..trainer import StepReport
 from .model import IdrModel
 from .settings import IdrConfig, IdrScheduleConfig
-
-WIDE = 256  # layers from which a product of some thousand rows is worth a second thread
 
 
 @dataclass(frozen=True)
@@ -49,52 +45,26 @@ class CountedSdf:
         return self.sdf(points)
 
 
-class IdrTrainer(Trainer):
-    """One view and `schedule.rays` pixels a step, in the precision of the running backend."""
+class IdrTrainer(EpochTrainer):
+    """One view and `schedule.rays` pixels a step; poses move at a rate of their own (CAM-5)."""
 
     config: IdrConfig
+    model: IdrModel
 
     def __init__(self, config: IdrConfig, capture: Capture, device: torch.device) -> None:
-        schedule = config.schedule
-        self.config = config
-        self.total_steps = schedule.steps or schedule.epochs * len(capture)
-        self.model = IdrModel(config, device)
-        self.pixels = EpochPixels(capture, schedule, config.seed, device)
-        self.poses = Poses(capture.cameras, config.cameras, device, runtime.current().dtype)
-        self.adam = torch.optim.Adam(self.model.parameters(), lr=schedule.rate, fused=True)
+        super().__init__(config, config.schedule, IdrModel(config, device), capture, width=config.geometry.width)
         self.pose_adam = SparseAdam(dict(self.poses.named_parameters()))
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.rate_scale = 1.0
         self.sdf_queries = 0
 
-    def threads(self) -> AbstractContextManager[None]:
-        wide = self.config.geometry.width >= WIDE
-        return nullcontext() if wide else super().threads()
-
-    @property
-    def epoch(self) -> int:
-        """Of the published schedule, which `schedule.steps` squeezes or stretches."""
-        return epoch_at(self.config.schedule, self.steps_done, self.total_steps)
-
-    def step(self) -> StepReport:
-        self.adam.zero_grad()
-        self.poses.zero_grad()
-        batch = self.pixels.at_step(self.steps_done)
-        report = self.losses(batch, self.draw_box(), self.generator).report
-        self.applied = bool(torch.isfinite(report.loss))
-        if self.applied:
-            report.loss.backward()
-            self.applied = self._move(batch)
-        self.model.field_changed()
-        self.steps_done += 1
-        return report
+    def losses(self, batch: PixelBatch) -> StepReport:
+        return self.losses_with(batch, self.draw_box(), self.generator).report
 
     def draw_box(self) -> Tensor:
         """The uniform points (E, 3) of LOSS-3."""
         count, dtype = self.config.loss.eikonal_points, self.model.dtype
         return (torch.rand(count, 3, generator=self.generator, dtype=dtype) * 2 - 1).to(self.model.device)
 
-    def losses(self, batch: PixelBatch, box: Tensor, generator: torch.Generator) -> IdrStep:
+    def losses_with(self, batch: PixelBatch, box: Tensor, generator: torch.Generator) -> IdrStep:
         """The loss at pixels R and box points (E, 3); `generator` draws the random depths of TRACE-14.
 
         One sample of the field at the fixed traced points serves LOSS-3, Lemma 1 and, followed to the cameras in first
@@ -134,42 +104,17 @@ class IdrTrainer(Trainer):
     def alpha(self) -> float:
         return alpha_at(self.config.loss, doublings_at(self.config.schedule, self.epoch))
 
-    @property
-    def rate(self) -> float:
-        """Of the networks; that of the poses is constant (CAM-5)."""
-        return self.rate_scale * rate_at(self.config.schedule, self.epoch)
-
-    def halve_rates(self) -> None:
-        self.rate_scale *= 0.5
-
     def scheduled(self) -> dict[str, float]:
-        return {"epoch": self.epoch, "alpha": self.alpha, "rate": self.rate, "sdf_queries": self.sdf_queries}
+        return {**super().scheduled(), "alpha": self.alpha, "sdf_queries": self.sdf_queries}
 
-    def state(self) -> dict[str, Tensor]:
-        """Parameters, moments, poses, random numbers; the epoch's pixels follow from the step."""
-        parts = {
-            "model": self.model.state_dict(),
-            "adam": adam_state(self.adam),
-            "poses": self.poses.state_dict(),
-            "pose_adam": self.pose_adam.state(),
-        }
-        scale = torch.tensor(self.rate_scale, dtype=torch.float64)
-        return {**joined(parts), "rate_scale": scale, "generator": self.generator.get_state()}
+    def parts(self) -> dict[str, Mapping[str, Tensor]]:
+        """And poses with their moments."""
+        return {**super().parts(), "poses": self.poses.state_dict(), "pose_adam": self.pose_adam.state()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
-        self.model.load_tensors(tensors)
-        load_adam_state(self.adam, unprefixed("adam", tensors))
+        super().load_state(tensors, step)
         self.poses.load_state_dict(unprefixed("poses", tensors))
         self.pose_adam.load_state(unprefixed("pose_adam", tensors))
-        self.rate_scale = float(tensors["rate_scale"])
-        self.generator.set_state(tensors["generator"])
-        self.steps_done = step
-
-    def cameras(self) -> Cameras:
-        return self.poses.cameras()
-
-    def preview(self, view: int) -> Preview:
-        return Preview(self.model, self.poses.cameras()[[view]], self.pixels.stored(view))
 
     def _trace(self, rays: Rays, is_object: Tensor, generator: torch.Generator) -> Hits:
         sdf, screened = CountedSdf(self.model.surface), self.model.screened
@@ -177,20 +122,12 @@ class IdrTrainer(Trainer):
         self.sdf_queries = sdf.queries
         return hits
 
-    def _move(self, batch: PixelBatch) -> bool:
-        """Move every parameter, and of the poses the batch's (CAM-5); False, and nothing moves, if not finite."""
-        parameters = [*self.model.parameters(), *self.poses.parameters()]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
-            return False
-        for group in self.adam.param_groups:
-            group["lr"] = self.rate
-        self.adam.step()
+    def moved(self, batch: PixelBatch) -> None:
+        """The batch's pose (CAM-5)."""
         if self.config.cameras.train:
             cameras = self.config.cameras
             rates = {"quaternions": cameras.quaternion_rate, "places": cameras.place_rate}
             self.pose_adam.step(batch.view[:1].long(), rates)
-        return True
 
 
 def doublings_at(schedule: IdrScheduleConfig, epoch: int) -> int:

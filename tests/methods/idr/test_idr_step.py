@@ -84,7 +84,7 @@ def step_both(capture, config: IdrConfig, seed: int, pick: Callable[[PixelBatch]
     batch, box = trainer.pixels.at_step(seed), trainer.draw_box()
     if pick:
         batch = PixelBatch(*(tensor[pick(batch)] for tensor in vars(batch).values()))
-    ours = trainer.losses(batch, box, torch.Generator().manual_seed(seed))
+    ours = trainer.losses_with(batch, box, torch.Generator().manual_seed(seed))
     ours.report.loss.backward()
 
     poses = {"quaternions": trainer.poses.quaternions, "places": trainer.poses.places}

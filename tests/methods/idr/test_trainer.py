@@ -74,7 +74,7 @@ def test_terms_are_those_of_their_sets(capture):
     train = trainer(capture, "geometry.initial_bias=0.3")
     box = train.draw_box()
     batch = train.pixels.at_step(0)
-    done = train.losses(batch, box, torch.Generator().manual_seed(3))
+    done = train.losses_with(batch, box, torch.Generator().manual_seed(3))
     on_surface = done.hits.hit & batch.is_object
     assert torch.equal(done.on_surface, on_surface)
     assert 0 < int(on_surface.sum()) < int(batch.is_object.sum())
@@ -97,7 +97,7 @@ def test_mask_points_are_the_tracers(capture):
     background pixels that are hit behind the surface."""
     train = trainer(capture, "tracer.radius=0.55")
     batch = train.pixels.at_step(1)
-    hits = train.losses(batch, train.draw_box(), torch.Generator().manual_seed(3)).hits
+    hits = train.losses_with(batch, train.draw_box(), torch.Generator().manual_seed(3)).hits
     rays = train.poses.rays(batch.view, batch.position.double())
     outside = hits.status == 0
     assert outside.any()
@@ -116,7 +116,7 @@ def test_the_mask_loss_moves_the_cameras_along_with_f(capture):
     batch, box = train.pixels.at_step(0), train.draw_box()
     background = torch.zeros_like(batch.is_object)
     batch = replace(batch, is_object=background)
-    done = train.losses(batch, box, torch.Generator().manual_seed(3))
+    done = train.losses_with(batch, box, torch.Generator().manual_seed(3))
     done.report.terms["mask"].backward()
     assert train.poses.places.grad is not None
     view = int(batch.view[0])
@@ -178,7 +178,7 @@ def test_double_precision_asks_every_sample(capture):
     batch, box = train.pixels.at_step(0), train.draw_box()
     ends, queries = [], []
     for train.model.screened in (False, True):
-        ends.append(train.losses(batch, box, torch.Generator().manual_seed(3)).hits)
+        ends.append(train.losses_with(batch, box, torch.Generator().manual_seed(3)).hits)
         queries.append(train.scheduled()["sdf_queries"])
     assert torch.equal(ends[0].status, ends[1].status)
     assert queries[1] < 0.5 * queries[0]
