@@ -34,7 +34,9 @@ def fit(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/CAPTURE's name]")] = None,
-    preset: Annotated[str, typer.Option(help="fast; quality: better geometry; idr: as published.")] = "fast",
+    preset: Annotated[
+        str, typer.Option(help="fast; quality: better geometry; maskless: without masks; idr, dvr: as published.")
+    ] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
     until: Annotated[

@@ -47,13 +47,11 @@ IgnoreOption = Annotated[
     typer.Option(metavar="FOLDER", help="Pictures of pixels to ignore. [default: CAPTURE/ignore, if there]"),
 ]
 
-MasksOption = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Silhouettes of plain photos, where you have them.")
-]
+MasksOption = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Silhouettes, where they lie elsewhere.")]
 FocalOption = Annotated[float | None, typer.Option(help="Focal length of plain photos in pixels. [default: found]")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Cameras of plain photos in less time, fewer are found.")]
 RegionOption = Annotated[
-    str | None, typer.Option(metavar="X,Y,Z,RADIUS", help="Ball that holds the object. [default: found]")
+    str | None, typer.Option(metavar="X,Y,Z,RADIUS", help="Ball that holds the object, where silhouettes are cut.")
 ]
 
 SfmOption = Annotated[

@@ -120,7 +120,8 @@ class CaptureReading:
     normalize: the object is found from the masks, whatever scale_mat says. invert_masks: black is the object.
     resize_masks: masks of another size are accepted. cameras_file: of other poses than the usual file's, a path from
     the capture's folder. allow_outside: photos and masks may be links out of that folder. ignore: folder of pictures of
-    what no loss may use, likewise; the capture's own by default.
+    what no loss may use, likewise; the capture's own by default. silhouettes: folder of masks, likewise, instead of the
+    capture's own, with what else was found of the photos.
     """
 
     normalize: bool = False
@@ -129,6 +130,7 @@ class CaptureReading:
     cameras_file: str | None = None
     allow_outside: bool = False
     ignore: str | None = None
+    silhouettes: str | None = None
 
     def record(self) -> dict[str, Any]:
         """For JSON."""

@@ -110,11 +110,11 @@ def _read(
         take_out(ignored, masks, layout.images)
     cameras = transform_cameras(np.linalg.inv(T), in_world)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
-    support = read_support(folder)
+    beside = folder / (reading.silhouettes or "")
+    support = read_support(beside)
     if support is not None:
         support = support.moved(np.linalg.inv(T))
-    cut = read_cut(folder, layout.masks)
-    known = cut, read_exposures(folder, layout.images)
+    known = read_cut(beside, layout.masks), read_exposures(beside, layout.images)
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, *known)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,13 +11,14 @@ from ..capture.formats.catalogue import find_capture, is_recognised
 from ..capture.formats.idr import FORMAT, poses_file
 from ..capture.formats.pairing import ignore_folder
 from ..capture.memory import check_memory
-from ..errors import UsageError
+from ..errors import InputMissing, UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
-from ..runs.folder import default_run
+from ..runs.folder import SILHOUETTES, default_run
 from ..structure.files import is_plain, name_of
 from ..types import CaptureReading
 from .prepare import Knowledge, prepare_capture
+from .silhouettes import silhouettes_beside
 
 if TYPE_CHECKING:
     from ..fitting.session import FitSummary
@@ -86,15 +88,20 @@ def fit_capture(
         why = f"method {method.name} takes them as they are"
         raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
     run = out or default_run(name_of(capture))
+    known, cuts = knowledge or Knowledge(), method.cuts_masks
     if is_plain(capture):
         capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)
-    elif knowledge not in (None, Knowledge()) and is_recognised(capture):
-        todo = "leave out --masks, --focal, --quick, --region, --sfm and --keep-support"
-        raise UsageError("the capture is prepared already", where=capture, todo=todo)
+        known, cuts = Knowledge(), False  # they are cut
+    elif is_recognised(capture):
+        _refuse_known(known, capture, cuts=cuts)
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
     reading = CaptureReading(
         normalize, invert_masks, resize_masks, poses, allow_outside, ignore_folder(capture, ignore)
     )
+    if known.masks is not None:
+        reading = replace(reading, silhouettes=str(known.masks.resolve()))
+    elif cuts:
+        reading = silhouettes_beside(capture, reading, run / SILHOUETTES, known, threads=threads)
     layout = find_capture(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
     if layout.format != FORMAT:
         print(f"capture   {layout.format}, {len(layout.images)} photos", flush=True)
@@ -106,6 +113,19 @@ def fit_capture(
     if config.cameras.train or poses:
         print(_poses_in_words(poses, config.cameras.train), flush=True)
     return fit(capture, reading, config, run, layout=layout, fresh=fresh, watch=watch)
+
+
+def _refuse_known(knowledge: Knowledge, capture: Path, *, cuts: bool) -> None:
+    """What is not for a capture that has cameras. cuts: whether silhouettes are cut of its photos."""
+    masks, rest, todo = knowledge.masks, replace(knowledge, masks=None), "leave out --focal, --quick and --sfm"
+    if masks is not None and not masks.is_dir():
+        raise InputMissing("no such folder", where=f"--masks {masks}", todo="name the folder of masks")
+    if cuts and masks is None:
+        rest = replace(rest, region=None, keep_support=False, mask_model=None)
+    else:
+        todo += "; --region, --keep-support and --mask-model are for --preset maskless"
+    if rest != Knowledge():
+        raise UsageError("the capture is prepared already", where=capture, todo=todo)
 
 
 def _poses_in_words(file: str | None, train: bool) -> str:

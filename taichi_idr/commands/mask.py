@@ -6,23 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..capture.formats.catalogue import find_capture
-from ..errors import BadInput, CannotCreate, InputMissing, warn
+from ..errors import BadInput, CannotCreate, InputMissing
 from ..files.writing import create_folder, replacing_folder
 from ..structure.files import is_plain
 from ..types import CaptureReading
+from .silhouettes import MASKS, cut_masks, looked_at
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..capture.formats.source import Layout
-    from ..masking.network import MaskNetwork
-    from ..masking.small_photos import SmallPhoto
-    from ..structure.model import Structure
-    from ..structure.region import Region
 
-MASKS, CUTOUTS = "masks", "cutouts"
-"""Folders of a capture: silhouettes, and photos whose background is transparent."""
-SEED = 0
+CUTOUTS = "cutouts"
+"""Folder of a capture: photos whose background is transparent."""
 OPAQUE = 128
 
 
@@ -52,23 +48,12 @@ def mask_capture(
     from .. import runtime
 
     runtime.init("cpu", threads=threads)
-    import numpy as np
-
     from ..capture.cut_masks import write_cut
-    from ..capture.reading import stored_views
     from ..capture.support import read_support, write_support
     from ..masking.network import MaskNetwork
-    from ..masking.object_ball import sighted_region
-    from ..masking.small_photos import small_photos
-    from ..structure.region import find_region
-    from ..structure.tracks import known_structure
 
     network = None if mask_model is None else MaskNetwork(mask_model, threads)
-    print(f"photos    {len(layout.images)}, with cameras", flush=True)
-    structure = known_structure(stored_views(layout, reading))
-    small = small_photos(structure)
-    region = sighted_region(find_region(structure, np.random.default_rng(SEED)), small, structure.points)
-    print(region.sentence, flush=True)
+    structure, small, region = looked_at(layout, reading)
     folder = capture / MASKS
     with replacing_folder(folder) as new:
         names = [path.relative_to(new) for path in cut_masks(small, structure, region, new, network)]
@@ -77,36 +62,6 @@ def mask_capture(
         write_support(capture, region.support)
     print(f"masks     {folder}: look at them; tidr mask {capture} --edit helps to correct them")
     return folder
-
-
-def cut_masks(
-    small: list[SmallPhoto],
-    structure: Structure,
-    region: Region,
-    folder: Path,
-    network: MaskNetwork | None = None,
-    *,
-    keep_support: bool = False,
-) -> list[Path]:
-    """The files of silhouettes that are cut into a folder, by a network if there is one. Warns of photos without the
-    object."""
-    import numpy as np
-
-    from ..masking.kept_support import with_support
-    from ..masking.rounds import object_masks
-    from ..masking.seeds import within
-    from ..masking.writing import write_masks
-
-    print("masks     ...", flush=True)
-    if network is None:
-        masks = object_masks(small, structure, region)
-    else:
-        masks = [(network(photo.colour) > 0.5) & within(photo, region) for photo in small]
-    empty = [photo.view.image.name for photo, mask in zip(small, masks, strict=True) if not mask.any()]
-    if empty:
-        warn(f"no object found in {', '.join(empty)}: draw their masks, or leave them out")
-    print(f"masks     the object covers {100 * np.median([mask.mean() for mask in masks]):.0f} % of the usual photo")
-    return write_masks(small, with_support(small, masks, region) if keep_support else masks, folder)
 
 
 def write_cutouts(capture: Path, reading: CaptureReading | None = None) -> Path:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotCreate, InputMissing, UsageError
 from ..files.writing import atomic_write, create_folder, gone_if_refused, replacing_folder
-from .mask import MASKS, SEED, cut_masks
+from .silhouettes import MASKS, SEED, cut_masks, write_known_exposures
 
 if TYPE_CHECKING:
     from ..masking.network import MaskNetwork
@@ -209,27 +209,9 @@ def _write(
         files = cut_masks(small, structure, region, masks, network, keep_support=keep_support)
         if not keep_support:  # a disc's border is no edge of the photo, which a fit might find
             write_cut(out, files)
-    _write_exposures(structure, small, out)
+    write_known_exposures(structure, small, out)
     if not any(masks.iterdir()):
         masks.rmdir()
-
-
-def _write_exposures(structure: Structure, small: list[SmallPhoto], out: Path) -> None:
-    """Where photos differ in exposure."""
-    import numpy as np
-
-    from ..capture.known_exposures import write_exposures
-    from ..masking.small_photos import cameras_of
-    from ..structure.exposures import track_stops
-
-    if not small:
-        return
-    colours = [photo.colours_at(structure.points[structure.seen_by(view)]) for view, photo in enumerate(small)]
-    stops = track_stops(structure, colours, cameras_of(small, np.eye(4)))
-    if stops is not None:
-        mean = stops.mean(axis=1)
-        print(f"exposure  {mean.min():+.1f} to {mean.max():+.1f} EV, by the points that photos share", flush=True)
-        write_exposures(out, [view.image for view in structure.views], stops)
 
 
 def _have_alpha(structure: Structure) -> bool:

@@ -11,7 +11,7 @@ from ..settings import merged, parse_assignments, shown, toml_tree, validated, w
 from . import dvr, fast, idr
 from .method import Method
 
-METHODS: tuple[Method, ...] = (fast.METHOD, idr.METHOD, dvr.METHOD)
+METHODS: tuple[Method, ...] = (fast.METHOD, fast.MASKLESS_METHOD, idr.METHOD, dvr.METHOD)
 DEFAULT = "fast"
 """Preset of a file of settings that names none."""
 

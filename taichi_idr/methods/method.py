@@ -27,7 +27,8 @@ class Method:
     """A way from photos to a surface.
 
     settings: the class of all presets; presets: by name, none of them another method's. needs: of the capture.
-    trains_cameras: whether `--cameras train` is for it.
+    trains_cameras: whether `--cameras train` is for it. cuts_masks: whether silhouettes are cut of the photos before it
+    begins, whatever masks the capture has.
     model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
     pixel_bytes: what a fit with these settings keeps of each pixel, beside colour and mask.
     terms: names of the terms of the loss, as a trainer's reports and metrics.jsonl have them.
@@ -42,3 +43,4 @@ class Method:
     terms: tuple[str, ...] = ()
     pixel_bytes: Callable[[Any], int] = lambda _: 0
     trains_cameras: bool = True
+    cuts_masks: bool = False

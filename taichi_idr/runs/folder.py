@@ -21,6 +21,8 @@ RUNS = Path("runs")
 _CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
 _CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "masks", "mesh", "renders", "report", "crash.txt")
 _PREVIOUS = "previous"
+SILHOUETTES = "silhouettes"
+"""Folder of a run with masks that were cut for it, of photos that have cameras."""
 
 
 def default_run(capture_name: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..methods.catalogue import method_of
 from ..types import Cameras, CaptureReading
 from .checkpoint import load_newest
 from .contents import EXPOSURES, Frame, Origin
-from .folder import open_run
+from .folder import SILHOUETTES, open_run
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,12 @@ def load_run(run: Path) -> LoadedRun:
     cameras, T = frame.cameras, frame.T_world_normalised
     fitted = checkpoint.tensors.get(EXPOSURES)
     stops = None if fitted is None else fitted.numpy()
-    return LoadedRun(run, model, config, cameras, T, origin.folder, checkpoint.step, origin.reading, stops)
+    reading = _where_it_is_now(origin.reading, run)
+    return LoadedRun(run, model, config, cameras, T, origin.folder, checkpoint.step, reading, stops)
+
+
+def _where_it_is_now(reading: CaptureReading, run: Path) -> CaptureReading:
+    """A run that has been moved took its silhouettes along."""
+    own = run.resolve() / SILHOUETTES
+    moved = reading.silhouettes and Path(reading.silhouettes).name == SILHOUETTES and own.is_dir()
+    return replace(reading, silhouettes=str(own)) if moved else reading

@@ -72,8 +72,9 @@ def heldout_views(
     T_capture_run: (4, 4) similarity from the run's world frame to that of these photos, where they differ
     (CAM-9).
     """
-    folder, reading = loaded.capture_folder, replace(loaded.reading, cameras_file=None, ignore=None)
-    layout = find_heldout(folder, reading, need_masks=_need_masks(loaded))
+    folder, reading = loaded.capture_folder, replace(loaded.reading, cameras_file=None, ignore=None, silhouettes=None)
+    need_masks = _need_masks(loaded) and not method_of(loaded.config).cuts_masks
+    layout = find_heldout(folder, reading, need_masks=need_masks)
     if layout is None:
         return None
     T = (np.eye(4) if T_capture_run is None else T_capture_run) @ loaded.T_world_normalised

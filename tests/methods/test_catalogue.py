@@ -122,14 +122,14 @@ def test_every_preset_belongs_to_one_method_and_says_so() -> None:
 
 
 def test_a_preset_that_is_not_there_is_refused_with_those_that_are(with_sphere: None) -> None:
-    with pytest.raises(UsageError, match="choose fast or quality or idr or dvr or sphere"):
+    with pytest.raises(UsageError, match="choose fast or quality or maskless or idr or dvr or sphere"):
         catalogue.make_config("nerf", [])
 
 
 @pytest.mark.parametrize("name", [name for method in catalogue.METHODS for name in method.presets])
 def test_a_step_reports_the_terms_that_its_method_names(capture: Path, name: str) -> None:
     method = catalogue.method_of(catalogue.presets()[name])
-    config = catalogue.make_config(name, TINY[method.name], schedule={"steps": 1})
+    config = catalogue.make_config(name, TINY[method.settings().preset], schedule={"steps": 1})
     read = read_capture(capture)
     trainer = method.trainer(config, read, runtime.current().device)
     trainer.start(read, lambda: None)

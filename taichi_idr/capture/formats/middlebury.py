@@ -31,7 +31,7 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
     """Photos of the file's lines. Raises InputMissing: photos that are not there; BadInput: what is wrong."""
     file, warnings = first_of(_files(folder))
     masked = any((folder / name).is_dir() for name in MASK_FOLDERS)
-    wanted = Wanted(folder, reading, fewest_views, need_masks and masked)
+    wanted = Wanted(folder, reading, fewest_views, need_masks and (masked or reading.silhouettes is not None))
     first, *lines = read_text(file, "bad cameras", _TODO, MOST_BYTES).splitlines() or [""]
     lines = [line for line in lines if line.strip()]
     if first.strip() != str(len(lines)):
@@ -39,7 +39,7 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
         raise BadInput("bad cameras", where=file, why=why, todo=_TODO)
     views = [_view(line.split(), f"{file}: line {number}", wanted) for number, line in enumerate(lines, start=2)]
     layout = gathered(FORMAT, file, views, wanted, warnings=warnings)
-    if layout.masks != [] or not need_masks:
+    if layout.masks != [] or not need_masks or reading.silhouettes is not None:
         return layout
     warning = f"no masks: what is brighter than {THRESHOLD} of 255 is taken for the object; add masks/ if it is not"
     return replace(layout, threshold=THRESHOLD, warnings=(*layout.warnings, warning))

@@ -19,12 +19,15 @@ def find_masks(
     capture: Path, images: Sequence[Path], reading: CaptureReading, *, needed: bool, below: Path | None = None
 ) -> list[Path] | None:
     """The mask of each photo, in the capture's folder of them; None where all photos carry alpha instead, empty where
-    there are none and none are needed.
+    there are none and none are needed. Where the reading names a folder of silhouettes, they are there.
 
     below: the photos' folder where they may lie in folders of it, by default the one that they have in common; their
     masks are below the same ones, or all in one. Raises InputMissing, BadInput.
     """
     folder = folder_of(capture, MASK_FOLDERS)
+    if reading.silhouettes is not None:
+        chosen = capture / reading.silhouettes
+        folder = next((chosen / name for name in MASK_FOLDERS if (chosen / name).is_dir()), chosen)
     if not folder.is_dir():
         opaque = [image for image in images if not has_alpha(image)]
         if not opaque:
@@ -36,7 +39,7 @@ def find_masks(
             )
         if not needed:
             return []
-        todo = f"put the masks there, or have them cut: tidr mask {capture}"
+        todo = f"put the masks there, or have them cut: tidr mask {capture}, or fit with --preset maskless"
         raise InputMissing("no mask folder", where=folder, todo=todo)
     base = below or common_folder(images)
     groups: dict[Path, list[Path]] = {}
@@ -45,7 +48,7 @@ def find_masks(
         groups.setdefault(own if own.is_dir() else folder, []).append(image)
     found: dict[Path, Path] = {}
     for place, some in groups.items():
-        masks = list_images(place, "mask", inside=None if reading.allow_outside else capture)
+        masks = list_images(place, "mask", inside=None if reading.allow_outside or reading.silhouettes else capture)
         found |= zip(some, paired_masks(place, some, masks), strict=True)
     return [found[image] for image in images]
 

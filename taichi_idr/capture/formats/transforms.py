@@ -182,7 +182,7 @@ def _lens(frame: Mapping[str, Any], where: str) -> Lens:
 def _masks(folder: Path, views: Sequence[FoundView], reading: CaptureReading, needed: bool) -> list[Path] | None:
     """Those that the frames name, alpha, or a folder's."""
     named = [view.mask for view in views if view.mask]
-    if named:
+    if named and reading.silhouettes is None:
         missing = [view.image.name for view in views if view.mask is None or not view.mask.is_file()]
         if missing:
             why = f"none for {listed(missing)}"

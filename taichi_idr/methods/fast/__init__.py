@@ -1,4 +1,4 @@
-"""Presets `fast` and `quality`: IDR's loss and derivative on a hash grid, traced by way of a lattice.
+"""Presets `fast`, `quality` and `maskless`: IDR's loss and derivative on a hash grid, traced by way of a lattice.
 
 It owns its settings, model, batches, schedules, optimisers and the terms of its loss; it stands on fields, tracing and
 poses. It never knows another method.
@@ -6,10 +6,11 @@ poses. It never knows another method.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..method import Method, Need
-from .settings import FAST, QUALITY, FastConfig
+from .settings import FAST, MASKLESS, QUALITY, FastConfig
 
 if TYPE_CHECKING:
     import torch
@@ -46,3 +47,4 @@ METHOD = Method(
     terms=("colour", "mask", "eikonal", "smooth", "stereo", "unseen", "hollow", "adrift", "consistency"),
     pixel_bytes=_pixel_bytes,
 )
+MASKLESS_METHOD = replace(METHOD, name="maskless", presets={"maskless": MASKLESS}, cuts_masks=True)

@@ -103,7 +103,7 @@ class ExposureConfig(Group):
 class FastConfig(FitConfig):
     """All settings of this method."""
 
-    preset: Literal["fast", "quality"] = "fast"
+    preset: Literal["fast", "quality", "maskless"] = "fast"
     geometry: HashGeometryConfig = HashGeometryConfig()
     radiance: RadianceConfig = RadianceConfig(view_frequencies=2)
     tracer: TracerConfig = TracerConfig()
@@ -121,3 +121,5 @@ QUALITY = FastConfig(
     preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(start=0.4, points=512)
 )
 """`fast` with photos compared along the surface, and the time that takes."""
+MASKLESS = FastConfig(preset="maskless")
+"""`fast` with silhouettes that are cut of the photos (docs/decisions/0035)."""
