@@ -20,6 +20,8 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("rays.bounds", rays.bounds, STEP, "ray"),
     Entry("intersection", rays.intersection, STEP, "ray"),
     Entry("intersection.adjoint", rays.intersection_adjoint, STEP, "ray"),
+    Entry("compositing", rays.compositing, (1024, 8192), "ray"),
+    Entry("compositing.adjoint", rays.compositing_adjoint, (1024, 8192), "ray"),
     Entry("hash.value", encoding.value, STEP, "point"),
     Entry("hash.value.to_table", encoding.value_to_table, STEP, "point"),
     Entry("hash.value.to_points", encoding.value_to_points, STEP, "point"),

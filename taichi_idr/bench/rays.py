@@ -1,4 +1,4 @@
-"""Rays: from pixels, through the bounding sphere, and their differentiable point on the surface."""
+"""Rays: from pixels, through the bounding sphere, their differentiable point on the surface, their samples' weights."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from ..config import LossConfig
+from ..ops.compositing import weights
 from ..ops.intersection import surface_points
 from ..ops.raygen import generate_rays
 from ..ops.sphere_bounds import sphere_bounds
+from ..reference import compositing as compositing_twin
 from ..reference import intersection as intersection_twin
 from ..reference import raygen as raygen_twin
 from ..reference import sphere_bounds as bounds_twin
@@ -18,6 +20,7 @@ from .case import EXACT, Case, Gate, Work, adjoints
 from .scene import DISTANCE, Scene
 
 VIEWS = 32
+SAMPLES = 96  # along a ray of preset `unisurf`
 ROUNDED = Gate(2e-6)  # of single precision, after some ten operations; measured 4e-7
 SUMMED = Gate(2e-5)  # sums over all rays of a view; measured 1e-6
 GRAZED = Gate(1e-4, 2e-3)  # the depth of a ray that just meets the sphere is a root of nearly nothing; measured 1e-5
@@ -67,6 +70,21 @@ def intersection_adjoint(scene: Scene, size: int) -> Case:
     leaves = [arguments[i].requires_grad_() for i in (0, 1, 3)]
     pulled = adjoints(POINTS, POINTS_TWIN, arguments, leaves, scene.generator)
     return Case(*pulled, (Gate(1e-6),) * 3, work=Work(bytes=68, operations=20))
+
+
+def compositing(scene: Scene, size: int) -> Case:
+    """Weights of 96 samples along rays."""
+    alpha = scene.uniform(size, SAMPLES) ** 4
+    work = Work(bytes=8 * SAMPLES, operations=3 * SAMPLES)
+    return Case(lambda: (weights(alpha),), lambda: (compositing_twin.weights(alpha),), (ROUNDED,), work=work)
+
+
+def compositing_adjoint(scene: Scene, size: int) -> Case:
+    """The same, adjoint to the samples' alphas."""
+    alpha = (scene.uniform(size, SAMPLES) ** 4).requires_grad_()
+    ours, twin = lambda a: (weights(a),), lambda a: (compositing_twin.weights(a),)
+    pulled = adjoints(ours, twin, (alpha,), (alpha,), scene.generator)
+    return Case(*pulled, (SUMMED,), work=Work(bytes=20 * SAMPLES, operations=8 * SAMPLES))
 
 
 def _cameras_and_pixels(scene: Scene, size: int) -> tuple[Tensor, ...]:
