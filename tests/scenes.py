@@ -36,6 +36,13 @@ def rays_towards(count: int, generator: torch.Generator, *, distance: float = 2.
     return Rays(*(x.to(settings.device, settings.dtype) for x in (origins, directions)))
 
 
+def lines(origins: Tensor, directions: Tensor) -> Rays:
+    """Rays through origins (R, 3) along directions (R, 3) of any length."""
+    now = runtime.current()
+    unit = torch.nn.functional.normalize(directions, dim=1)
+    return Rays(origins.to(now.device, now.dtype), unit.to(now.device, now.dtype))
+
+
 def cameras(views: int, generator: torch.Generator, *, distance: float = 2.5) -> tuple[Tensor, Tensor, Tensor]:
     """Quaternions (V, 4) of arbitrary length, centres (V, 3) and K^-1 (V, 3, 3) with skew."""
     settings = runtime.current()

@@ -1,6 +1,6 @@
 """Preset `dvr`: differentiable volumetric rendering, the published system (Niemeyer et al., CVPR 2020).
 
-It owns its settings, network, marching tracer, losses and trainer; it stands on the bridge of Lemma 1, secant kernels
+It owns its settings, network, cube, losses and trainer; it stands on the bridge of Lemma 1, secant kernels
 and epochs of photos. It never knows another method, and never trains cameras.
 """
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ... import runtime
 from ...fields.model import Model
+from ...tracing.sampled import first_surface
 from ...types import Hits, Rays
-from .march import first_surface
+from .cube import cube_ends
 from .network import OccupancyNetwork
 from .settings import DvrConfig
 
@@ -58,8 +59,14 @@ class DvrModel(Model):
         return torch.cat([self.network(part)[1] for part in points.split(self.chunk)])
 
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
+        samples = self.config.march.samples[-1]
+        return self.first_surface(rays, samples // 2 if preview else samples)
+
+    def first_surface(self, rays: Rays, samples: int) -> Hits:
+        """Of so many samples along rays (R,) through the cube (DVR-3)."""
         march = self.config.march
-        return first_surface(rays, self.in_cube, march, march.samples[-1] // 2 if preview else march.samples[-1])
+        ends = cube_ends(rays, march.half)
+        return first_surface(rays, ends, self.in_cube, samples=samples, secant_iterations=march.secant_iterations)
 
     def occupied(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """f (N,) = -logit / steepness at points (N, 3), which are constants, and grad f (N, 3), attached to the

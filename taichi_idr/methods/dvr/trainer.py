@@ -13,12 +13,11 @@ from ...ops.intersection import surface_points
 from ...types import Capture, Hits, Rays
 from ..epochs import EpochTrainer
 from ..losses import smoothness_loss
+from ..steepness import follow
 from ..trainer import StepReport
-from .march import cube_ends, first_surface
+from .cube import cube_ends
 from .model import DvrModel
 from .settings import DvrConfig
-
-MEMORY = 0.95  # of the steepness, in steps
 
 
 class DvrTrainer(EpochTrainer):
@@ -41,7 +40,7 @@ class DvrTrainer(EpochTrainer):
         """The loss at pixels R (DVR-6), a mean over all of them."""
         config, network, count = self.config.loss, self.model.network, len(batch)
         rays = self.poses.rays(batch.view, batch.position.to(self.model.dtype)).detach()
-        hits = first_surface(rays, self.model.in_cube, self.config.march, self.samples)
+        hits = self.model.first_surface(rays, self.samples)
         on_surface = hits.hit & batch.is_object
         seen = rays[on_surface]
         points, normal, clamped = self.surface_points(seen, hits.depth[on_surface])
@@ -88,9 +87,7 @@ class DvrTrainer(EpochTrainer):
 
     def moved(self, batch: PixelBatch) -> None:
         """Follow |grad f| at the step's surface points, which the steepness so far has scaled."""
-        if len(self._slopes):
-            steepness = cast(Tensor, self.model.steepness)
-            steepness *= (1 + (1 - MEMORY) * (self._slopes.mean() - 1)).clamp(min=0.5, max=2)
+        follow(cast(Tensor, self.model.steepness), self._slopes)
 
     def scheduled(self) -> dict[str, float]:
         return {**super().scheduled(), "samples": self.samples}

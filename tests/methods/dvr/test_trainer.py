@@ -13,12 +13,13 @@ from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.errors import UsageError
 from taichi_idr.methods.catalogue import make_config
-from taichi_idr.methods.dvr.march import first_surface
+from taichi_idr.methods.dvr.cube import cube_ends
 from taichi_idr.methods.dvr.network import OccupancyNetwork
 from taichi_idr.methods.dvr.settings import DvrConfig, NetworkConfig
 from taichi_idr.methods.dvr.trainer import DvrTrainer
 from taichi_idr.runs.loading import load_run
-from taichi_idr.types import Capture, Rays
+from taichi_idr.tracing.sampled import first_surface
+from taichi_idr.types import Capture, Hits, Rays
 
 SMALL = [
     "network.width=32", "network.blocks=2", "march.samples=16,32", "march.finer=0.5", "schedule.rays=400",
@@ -73,8 +74,12 @@ def test_dvr_5_is_lemma_1_with_f_the_negative_logit(capture):
     ball_network(found.model.network)
     found.model.steepness.fill_(3.7)
     rays = found.poses.rays(*_middle_pixels(capture)).detach()
-    exact = found.config.march.model_copy(update={"secant_iterations": 60})
-    hits = first_surface(rays, found.model.in_cube, exact, 256)
+
+    def exactly(some: Rays) -> Hits:
+        ends = cube_ends(some, found.config.march.half)
+        return first_surface(some, ends, found.model.in_cube, samples=256, secant_iterations=60)
+
+    hits = exactly(rays)
     seen, depth = rays[hits.hit], hits.depth[hits.hit]
     assert len(depth) > 20
     weight = torch.randn(len(depth), 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(depth)
@@ -94,7 +99,7 @@ def test_dvr_5_is_lemma_1_with_f_the_negative_logit(capture):
     bias, change = found.model.network.last.bias, 1e-6
     with torch.no_grad():
         bias[0] += change
-    moved = first_surface(seen, found.model.in_cube, exact, 256).depth
+    moved = exactly(seen).depth
     along = (weight * seen.directions).sum(dim=1)
     last = next(g for p, g in zip(parameters, gradients, strict=True) if p is bias)
     assert last is not None
