@@ -37,6 +37,11 @@ TINY = {
         "loss.eikonal_points=16",
     ],
     "dvr": ["network.width=16", "network.blocks=1", "march.samples=8", "march.finer=", "schedule.rays=64"],
+    "unisurf": [
+        "geometry.width=32", "geometry.hidden_layers=2", "geometry.skip_layer=0", "geometry.features=4",
+        "radiance.width=16", "radiance.hidden_layers=1", "surface.samples=16", "interval.samples=8",
+        "interval.before=4", "schedule.rays=64",
+    ],
 }  # fmt: skip
 
 
@@ -122,8 +127,8 @@ def test_every_preset_belongs_to_one_method_and_says_so() -> None:
 
 
 def test_a_preset_that_is_not_there_is_refused_with_those_that_are(with_sphere: None) -> None:
-    with pytest.raises(UsageError, match="choose fast or quality or maskless or idr or dvr or sphere"):
-        catalogue.make_config("nerf", [])
+    with pytest.raises(UsageError, match="choose fast or quality or maskless or idr or dvr or unisurf or sphere"):
+        catalogue.make_config("plenoxels", [])
 
 
 @pytest.mark.parametrize("name", [name for method in catalogue.METHODS for name in method.presets])
