@@ -18,6 +18,9 @@ def mesh(
     bodies: Annotated[str, typer.Option(metavar="all|largest|N", help="Which bodies; N: so many of the largest.")] = (
         "largest"
     ),
+    level: Annotated[
+        float | None, typer.Option(help="Density on the surface, of preset nerf. [default: volume.level, 50]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="One .ply, .glb or .obj file. [default: .ply and .glb, in RUN/mesh]")
     ] = None,
@@ -31,7 +34,7 @@ def mesh(
     chosen = chosen_run(run)
     from taichi_idr.commands.mesh import mesh_run
 
-    mesh_run(chosen, resolution=res, bodies=wanted, out=out, arch=arch)
+    mesh_run(chosen, resolution=res, bodies=wanted, level=level, out=out, arch=arch)
 
 
 def _body_count(text: str) -> int | Literal["all"]:

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
 
 def mesh_run(
-    run: Path, *, resolution: int = 512, bodies: BodyCount = 1, out: Path | None = None, arch: Arch = "cpu"
+    run: Path,
+    *,
+    resolution: int = 512,
+    bodies: BodyCount = 1,
+    level: float | None = None,
+    out: Path | None = None,
+    arch: Arch = "cpu",
 ) -> MeshReport:
     """Write the mesh of a run, coloured, in the world frame: `RUN/mesh/mesh.ply` and `.glb`, or the one file `out`.
 
     resolution: samples along the shortest axis of the object's box (EVAL-1). bodies: how many are kept, those that
-    enclose most, or "all"; hollows are filled. Prints what it found.
+    enclose most, or "all"; hollows are filled. level: density on the surface, of a model that has one. Prints
+    what it found.
 
     >>> report = mesh_run(run, resolution=32)
     mesh      ...
@@ -45,14 +52,17 @@ def mesh_run(
 
     runtime.init(arch)
     loaded = load_run(run)
+    if level is not None:
+        loaded = replace(loaded, model=loaded.model.at_level(level))
     model, centres, T = loaded.model, loaded.cameras.centres, loaded.T_world_normalised
 
     def colour(points: Tensor, normals: Tensor) -> Tensor:
         return model.colour(points, viewing_directions(points, normals, centres.to(points)))
 
-    options = {"T_world_normalised": T, "radius": model.radius, "colour": colour}
+    options = {"T_world_normalised": T, "radius": model.radius, "colour": colour, "is_distance": model.is_distance}
     mesh, report = extract_mesh(run_surface(loaded), resolution=resolution, bodies=bodies, **options)
-    mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
+    if level is None:  # else it is not the one that is measured
+        mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
     for file in files:
         write_mesh(file, mesh)
     report = replace(_as_stored(report, mesh, files), files=tuple(files))

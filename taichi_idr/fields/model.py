@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from ..config import FitConfig
-from ..errors import BadInput
+from ..errors import BadInput, UsageError
 from ..state import unprefixed
 from ..types import Hits, Rays
 from .hash_geometry import HashGeometry
@@ -38,6 +38,7 @@ class Model(nn.Module, ABC):
 
     config: FitConfig
     chunk = CHUNK  # points asked at once
+    is_distance = True  # whether f, away from the surface, tells nearly how far it is
 
     @property
     def device(self) -> torch.device:
@@ -86,6 +87,12 @@ class Model(nn.Module, ABC):
         """This surface in the colours of another model (section 9). Raises BadInput where that cannot be, says why."""
         why = f"{self.config.preset} has no renderer that another surface could be given"
         raise BadInput(NO_PAIR, why=why, todo="fit both with another preset")
+
+    def at_level(self, level: float) -> Model:
+        """This model with its surface where the density is `level`, in 1 / normalised unit. Raises UsageError where it
+        has none."""
+        why = f"preset {self.config.preset} learns a surface, not a density"
+        raise UsageError("no level to choose", where=f"--level {level:g}", why=why, todo="leave it out")
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) of a checkpoint."""

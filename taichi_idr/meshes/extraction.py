@@ -75,14 +75,17 @@ def extract_mesh(
     radius: float = 1.0,
     bodies: BodyCount = 1,
     colour: Colour | None = None,
+    is_distance: bool = True,
 ) -> tuple[Mesh, MeshReport]:
     """Largest bodies of the zero level, in the world frame.
 
     resolution: samples along the shortest axis of the box around them. radius: bounding sphere, outside of which
-    nothing is. T_world_normalised: (4, 4) similarity. Raises Diverged when there is no surface.
+    nothing is. T_world_normalised: (4, 4) similarity. is_distance: whether `sdf` tells how far the surface may be; else
+    it is where two neighbours of a lattice of COARSEST_STEP have different signs. Raises Diverged when there is no
+    surface.
     """
     began = time.perf_counter()
-    surface = extract_surface(sdf, resolution=resolution, radius=radius, bodies=bodies)
+    surface = extract_surface(sdf, resolution=resolution, radius=radius, bodies=bodies, is_distance=is_distance)
     clipped = float(np.mean(np.linalg.norm(surface.vertices, axis=1) > radius * (1 - TOUCHING)))
     mesh = meshes.make_mesh(surface.vertices, surface.faces)
     if colour is not None:
@@ -103,7 +106,9 @@ def extract_mesh(
     )
 
 
-def extract_surface(sdf: Sdf, *, resolution: int, radius: float = 1.0, bodies: BodyCount = 1) -> Surface:
+def extract_surface(
+    sdf: Sdf, *, resolution: int, radius: float = 1.0, bodies: BodyCount = 1, is_distance: bool = True
+) -> Surface:
     """The zero level around the largest bodies, in the normalised frame; arguments as `extract_mesh` has them."""
     if resolution < LEAST_RESOLUTION:
         todo = f"give at least {LEAST_RESOLUTION}"
@@ -113,7 +118,7 @@ def extract_surface(sdf: Sdf, *, resolution: int, radius: float = 1.0, bodies: B
     field = _Field(sdf, radius)
     rough = _rough_lattice(radius)
     values = field.on(rough, 1)
-    steepness = _steepness(values, rough.step)
+    steepness = _steepness(values, rough.step) if is_distance else 0.0
     seen = _rough_bodies(rough, values)
     wanted = len(seen) if bodies == "all" else min(bodies, len(seen))
     found, lattice = _wanted_bodies(field, seen, wanted, resolution, steepness)
@@ -197,8 +202,10 @@ def _rough_bodies(lattice: _Lattice, values: np.ndarray) -> Bodies:
 
 
 def _no_surface(values: np.ndarray) -> Diverged:
-    why = f"the signed distance is in [{values.min():.4g}, {values.max():.4g}] inside the bounding sphere"
-    return Diverged("no surface in bounds", why=why, todo="fit longer, or check the masks")
+    why = f"the field is in [{values.min():.4g}, {values.max():.4g}] inside the bounding sphere"
+    return Diverged(
+        "no surface in bounds", why=why, todo="fit longer, check the masks, or lower the --level of a density"
+    )
 
 
 def _wanted_bodies(

@@ -8,10 +8,10 @@ from typing import Any
 from ..config import FitConfig
 from ..errors import BadInput, TidrError, UsageError
 from ..settings import merged, parse_assignments, shown, toml_tree, validated, without_none
-from . import dvr, fast, idr, unisurf
+from . import dvr, fast, idr, nerf, unisurf
 from .method import Method
 
-METHODS: tuple[Method, ...] = (fast.METHOD, fast.MASKLESS_METHOD, idr.METHOD, dvr.METHOD, unisurf.METHOD)
+METHODS: tuple[Method, ...] = (fast.METHOD, fast.MASKLESS_METHOD, idr.METHOD, dvr.METHOD, unisurf.METHOD, nerf.METHOD)
 DEFAULT = "fast"
 """Preset of a file of settings that names none."""
 

@@ -105,7 +105,12 @@ def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:
     file, wanted = open_run(loaded.run).mesh / "mesh.ply", Extraction(resolution, loaded.step)
     if read_extraction(file) == wanted:
         return read_mesh(file)
-    options = {"T_world_normalised": loaded.T_world_normalised, "radius": loaded.model.radius}
+    model = loaded.model
+    options = {
+        "T_world_normalised": loaded.T_world_normalised,
+        "radius": model.radius,
+        "is_distance": model.is_distance,
+    }
     return extract_mesh(run_surface(loaded), resolution=resolution, **options)[0]
 
 

@@ -42,6 +42,10 @@ TINY = {
         "radiance.width=16", "radiance.hidden_layers=1", "surface.samples=16", "interval.samples=8",
         "interval.before=4", "schedule.rays=64",
     ],
+    "nerf": [
+        "network.width=16", "network.layers=2", "network.skip=0", "volume.coarse=8", "volume.fine=8",
+        "schedule.rays=64",
+    ],
 }  # fmt: skip
 
 
@@ -127,7 +131,7 @@ def test_every_preset_belongs_to_one_method_and_says_so() -> None:
 
 
 def test_a_preset_that_is_not_there_is_refused_with_those_that_are(with_sphere: None) -> None:
-    with pytest.raises(UsageError, match="choose fast or quality or maskless or idr or dvr or unisurf or sphere"):
+    with pytest.raises(UsageError, match="choose fast or quality or maskless or idr or dvr or unisurf or nerf or sphere"):
         catalogue.make_config("plenoxels", [])
 
 
