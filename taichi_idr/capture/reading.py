@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from ..cameras.pinhole import shrunk, transform_cameras
-from ..errors import BadInput, TidrError, UsageError
-from ..types import Capture, CaptureReading, PhotoFile
+from ..errors import TidrError, UsageError
+from ..types import Cameras, Capture, CaptureReading, PhotoFile
 from .cut_masks import read_cut
 from .distortion import Straightening, check_lens, resized
 from .formats.catalogue import find_capture
@@ -25,6 +25,7 @@ from .ignored import joined, read_ignored, take_out
 from .images import MAX_PIXELS, Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .known_exposures import read_exposures
+from .looked_at import frame_looked_at, in_words
 from .masks import MaskReading, bright_mask, check_masks, read_masks, threshold_mask
 from .placing import settle_frame
 from .support import read_support
@@ -46,8 +47,8 @@ def read_capture(
     Images are in natural order, masks pair with them by name, matrices by number. downscale averages photos and masks
     over blocks of pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual
     one, if it is there (CAM-6). need_masks: else a capture without silhouettes is all object, in the frame of its
-    scale_mat. T_world_normalised (4, 4) is a frame known from elsewhere: it is taken as it is, whatever the file or the
-    masks say. layout: of files that were found already.
+    scale_mat or, without one, of what the cameras look at (looked_at.py). T_world_normalised (4, 4) is a frame known
+    from elsewhere: it is taken as it is, whatever the file or the masks say. layout: of files that were found already.
 
     >>> photos = read_capture(capture, downscale=2)
     >>> len(photos), photos.images[0].shape, photos.masks[0].dtype
@@ -97,10 +98,7 @@ def _read(
     if T_world_normalised is not None:
         T = T_world_normalised
     elif not masked:
-        T = file.T_world_normalised
-        if T is None:
-            why, todo = "without masks the object cannot be found", "add scale_mat_i to the camera file, or masks"
-            raise BadInput("no frame", where=layout.cameras, why=why, todo=todo)
+        T = _unmasked_frame(file, in_world, masks, warnings)
     else:
         photographed = Silhouettes(masks, names, ignored, tuple(photo.colour for photo in photos))
         settled = settle_frame(photographed, in_world, file, warnings)
@@ -116,6 +114,15 @@ def _read(
         support = support.moved(np.linalg.inv(T))
     known = read_cut(beside, layout.masks), read_exposures(beside, layout.images)
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, *known)
+
+
+def _unmasked_frame(file: CameraFile, cameras: Cameras, masks: Sequence[np.ndarray], warnings: list[str]) -> np.ndarray:
+    """The file's, else what the cameras look at (4, 4). Adds to warnings. Raises BadInput."""
+    if file.T_world_normalised is not None:
+        return file.T_world_normalised
+    T = frame_looked_at(cameras, [mask.shape for mask in masks])
+    warnings.append(in_words(T))
+    return T
 
 
 def world_cameras_of(layout: Layout, reading: CaptureReading, downscale: int) -> CameraFile:
