@@ -35,7 +35,10 @@ def fit(
     ],
     out: Annotated[Path | None, typer.Option(help="Run folder. [default: runs/CAPTURE's name]")] = None,
     preset: Annotated[
-        str, typer.Option(help="fast; quality: better geometry; maskless: without masks; idr, dvr: as published.")
+        str,
+        typer.Option(
+            help="fast; quality: better geometry; maskless: without masks; idr, dvr, unisurf, nerf: as published."
+        ),
     ] = "fast",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the fit ends.")] = None,
@@ -113,7 +116,7 @@ def fit(
     )
     typer.echo(f"run       {summary.run}")
     typer.echo(f"steps     {summary.steps} in {summary.seconds:.0f} s")
-    typer.echo(f"last step PSNR {summary.psnr_db:.2f} dB where hit, mask IoU {summary.mask_iou:.3f}")
+    typer.echo(f"last step {summary.last_step}")
     for line in summary.camera_lines:
         typer.echo(line)
     for line in summary.exposure_lines:

@@ -109,6 +109,11 @@ def without_specks(mask: np.ndarray, least: float) -> np.ndarray:
     return found
 
 
+def has_silhouettes(masks: Sequence[np.ndarray]) -> bool:
+    """Whether any photo of a capture has background: a capture without masks is all object."""
+    return not all(mask.all() for mask in masks)
+
+
 def check_masks(names: Sequence[str], masks: Sequence[np.ndarray], *, inverted: bool) -> list[str]:
     """Warnings about silhouettes. Raises BadInput: an empty one, none at all, or black and white exchanged."""
     covered = np.array([mask.mean() for mask in masks])

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from ..measures.judgement import FEWEST, Judgement, judge
 from ..measures.small_views import thumbnails
+from ..methods.catalogue import method_of
+from ..methods.method import Need
 from ..methods.trainer import Trainer
 from ..types import Capture
 
@@ -44,7 +46,8 @@ def judge_fit(trainer: Trainer, capture: Capture, seconds: float, between: Calla
     if len(views) < min(FEWEST, len(capture)):
         return None
     judged = sorted(zip(order, views, strict=False), key=lambda pair: pair[0])
-    return judge([capture.names[i] for i, _ in judged], [view for _, view in judged], total=len(capture))
+    names, silhouettes = [capture.names[i] for i, _ in judged], Need.MASKS in method_of(trainer.config).needs
+    return judge(names, [view for _, view in judged], total=len(capture), silhouettes=silhouettes)
 
 
 def spread(count: int) -> list[int]:

@@ -17,6 +17,7 @@ from ..cameras.alignment import CameraMovement
 from ..capture.exposure import exposure_line
 from ..capture.fingerprints import fingerprints
 from ..capture.formats.source import Layout
+from ..capture.masks import has_silhouettes
 from ..capture.quality import judged_views, said_of_views
 from ..capture.reading import read_capture
 from ..config import FitConfig
@@ -52,7 +53,8 @@ Watch = Callable[[Trainer], None]
 
 @dataclass(frozen=True)
 class FitSummary:
-    """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU.
+    """How a fit ended: steps done, seconds of all sessions, and the last step's PSNR (dB, hit pixels) and mask IoU,
+    NaN where the method measures none.
 
     names: of the V views. movement: of their cameras, world units, where they were trained. stops: (V, 3) EV, exposures
     of the photos, where they were fitted. judgement: None where there was no time for it. steps_line: whether more
@@ -69,6 +71,13 @@ class FitSummary:
     stops: np.ndarray | None = None
     judgement: Judgement | None = None
     steps_line: str = ""
+
+    @property
+    def last_step(self) -> str:
+        """What it measured, in words."""
+        if math.isnan(self.mask_iou):
+            return f"PSNR {self.psnr_db:.2f} dB"
+        return f"PSNR {self.psnr_db:.2f} dB where hit, mask IoU {self.mask_iou:.3f}"
 
     @property
     def verdict(self) -> str:
@@ -118,7 +127,8 @@ def fit(
 def _short_check(capture: Capture) -> list[str]:
     """What `tidr check` says of single photos, in few lines."""
     found = said_of_views(judged_views(capture), SHORT_CHECK)
-    return [*found, f"tidr check {capture.folder} shows which photos, and why"] if found else []
+    shown = [f"tidr check {capture.folder} shows which photos, and why"] if has_silhouettes(capture.masks) else []
+    return [*found, *shown] if found else []
 
 
 class _Paused(Exception):

@@ -123,14 +123,15 @@ def judge(
     scores: Sequence[ViewScore] | None = None,
     *,
     total: int | None = None,
+    silhouettes: bool = True,
 ) -> Judgement:
     """Judge a fit by V views: their names, thumbnails, and scores where they were measured on larger pictures.
 
-    total: views of the capture, where these are not all. Where no view has any background, as in a capture without
-    masks, silhouettes are not judged.
+    total: views of the capture, where these are not all. silhouettes: whether the fit was to have those of the masks;
+    they are not judged either where no view has any background, as in a capture without masks.
     """
     known = [small_score(view) for view in views] if scores is None else scores
-    if not any((view.used & ~view.mask).any() for view in views):
+    if not silhouettes or not any((view.used & ~view.mask).any() for view in views):
         known = [replace(score, mask_iou=math.nan) for score in known]
     fit = _Fit.of(names, views, known)
     verdicts = tuple(

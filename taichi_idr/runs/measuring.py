@@ -11,6 +11,7 @@ import numpy as np
 
 from ..cameras.alignment import CameraAccuracy, camera_accuracy, camera_movement
 from ..cameras.pinhole import transform_cameras
+from ..capture.masks import has_silhouettes
 from ..errors import BadInput, warn
 from ..measures.camera_curves import CameraCurves, camera_curves
 from ..measures.dtu import DtuScan, dtu_distance
@@ -22,6 +23,8 @@ from ..meshes.extraction import extract_mesh
 from ..meshes.mesh import Extraction, Mesh, transformed
 from ..meshes.ply import read_extraction
 from ..meshes.reading import read_mesh
+from ..methods.catalogue import method_of
+from ..methods.method import Need
 from ..poses.history import HISTORY_FILE, PoseHistory, read_history
 from ..types import Cameras
 from .folder import open_run
@@ -31,6 +34,8 @@ from .views import RunViews, evenly, heldout_views, training_views
 
 MESH_RESOLUTION = 256  # of the mesh that is measured, whatever `tidr mesh` was last asked for
 DTU_RESOLUTION = 512  # the same under the DTU protocol (EVAL-1)
+OF_SILHOUETTES = ("missed_fraction", "mask_iou")
+"""Numbers that say nothing of photos without masks, which are all object."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,8 @@ def measure_run(
     fitted = fitted.subset(chosen)
     stops = None if loaded.stops is None else loaded.stops[chosen]
     scores = _scores(loaded, fitted, stops)
-    numbers = _picture_numbers(mean_scores(scores, fitted.capture.masks))
+    unknown = () if has_silhouettes(fitted.capture.masks) else OF_SILHOUETTES
+    numbers = _picture_numbers(mean_scores(scores, fitted.capture.masks), unknown)
     numbers |= _exposure_numbers(loaded.stops) if loaded.stops is not None else {}
     numbers |= _heldout_numbers(loaded, T_truth_run, downscale) if aligned else {}
     numbers |= _surface_numbers(loaded, T_truth_run, truth)
@@ -93,7 +99,7 @@ def measure_run(
     curves = camera_curves(history, truth.cameras) if truth.cameras and history else None
     numbers |= _curve_numbers(curves) if curves else {}
     judgement = _judgement(loaded, fitted, scores, stops)
-    rows = [_picture_numbers(row) for row in scores]
+    rows = [_picture_numbers(row, unknown) for row in scores]
     if stops is not None:
         rows = [{**row, "exposure_ev": float(own.mean())} for row, own in zip(rows, stops, strict=True)]
     return Measurement(_finite(numbers), [_finite(row) for row in rows], judgement, curves, fitted.refined)
@@ -138,11 +144,10 @@ def _heldout_numbers(loaded: LoadedRun, T_truth_run: np.ndarray, downscale: int 
     return {"heldout_psnr_db": found.psnr_db, "heldout_own_exposure_db": found.own_exposure_db}
 
 
-def _picture_numbers(scores: PictureScores) -> dict[str, float]:
+def _picture_numbers(scores: PictureScores, unknown: Sequence[str]) -> dict[str, float]:
     """Of photos that were fitted to: the exposure that suits them is the fitted one."""
-    numbers = asdict(scores)
-    del numbers["own_exposure_db"]
-    return numbers
+    left_out = ("own_exposure_db", *unknown)
+    return {key: value for key, value in asdict(scores).items() if key not in left_out}
 
 
 def _exposure_numbers(stops: np.ndarray) -> dict[str, float]:
@@ -162,7 +167,8 @@ def _judgement(
     order = range(len(fitted))
     small = list(thumbnails(loaded.model, fitted.cameras, fitted.capture, order, stops=stops))
     rows = [ViewScore(row.mask_iou, row.psnr_hit_db) for row in scores]
-    return judge(fitted.capture.names, small, rows, total=len(loaded.cameras))
+    silhouettes = Need.MASKS in method_of(loaded.config).needs
+    return judge(fitted.capture.names, small, rows, total=len(loaded.cameras), silhouettes=silhouettes)
 
 
 def _finite(numbers: Mapping[str, float]) -> dict[str, float]:

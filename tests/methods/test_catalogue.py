@@ -131,7 +131,9 @@ def test_every_preset_belongs_to_one_method_and_says_so() -> None:
 
 
 def test_a_preset_that_is_not_there_is_refused_with_those_that_are(with_sphere: None) -> None:
-    with pytest.raises(UsageError, match="choose fast or quality or maskless or idr or dvr or unisurf or nerf or sphere"):
+    with pytest.raises(
+        UsageError, match="choose fast or quality or maskless or idr or dvr or unisurf or nerf or sphere"
+    ):
         catalogue.make_config("plenoxels", [])
 
 

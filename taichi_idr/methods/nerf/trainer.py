@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from ...capture.masks import has_silhouettes
 from ...capture.pixels import PixelBatch
 from ...types import Capture
 from ..epochs import EpochTrainer
@@ -26,7 +27,7 @@ class NerfTrainer(EpochTrainer):
 
     def __init__(self, config: NerfConfig, capture: Capture, device: torch.device) -> None:
         super().__init__(config, config.schedule, NerfModel(config, device), capture, width=config.network.width)
-        if not all(mask.all() for mask in capture.masks):
+        if has_silhouettes(capture.masks):
             cast(Tensor, self.model.far).fill_(config.volume.radius)
 
     @property
