@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # records are made before torch is needed, which takes seconds to import
     import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # records are made before torch is needed, which takes second
 Sdf = Callable[["Tensor"], "Tensor"]
 """Signed distance, negative inside: points (N, 3) in the normalised frame -> values (N,)."""
 READING_VERSION = 1  # of a CaptureReading's record
+DepthSource = Literal["maps", "points", "off"]
+"""What depth is read of a capture: maps of its `depth/`; where it has none, points of structure from motion; none."""
 
 
 class HitStatus(IntEnum):
@@ -186,7 +188,8 @@ class Capture:
     names: file stem of each image. warnings: what the reader wants the user to know. files: V, of a capture on disk.
     support: what the object stands on, where that is known; normalised frame. cut: V, whether a mask is as the program
     has cut it, of a photo alone, and may be cut anew; empty where none is. stops: (V, 3), exposures of the photos, EV,
-    where they are known.
+    where they are known. depths: V arrays (H, W) float32 of known distances along the unit ray, normalised units, on
+    object pixels, 0 where none is known; None for a view without any, empty where no view has any.
     """
 
     folder: Path
@@ -201,6 +204,7 @@ class Capture:
     support: Plane | None = None
     cut: tuple[bool, ...] = ()
     stops: np.ndarray | None = None
+    depths: tuple[np.ndarray | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

@@ -52,23 +52,34 @@ def viewpoints(count: int = VIEWS, size: tuple[int, int] = SIZE) -> list[View]:
 
 def photograph(view: View, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarray]:
     """Colours (H, W, 3) uint8, shaded by the normal, and mask (H, W) bool."""
-    width, height = size
-    column, row = np.meshgrid(np.arange(width), np.arange(height))
-    pixels = np.stack([column, row, np.ones_like(row)], axis=-1).astype(float)
-    directions = pixels @ (view.R_world_camera @ np.linalg.inv(view.K)).T
+    directions = _directions(view, size)
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    nearest = np.full((height, width), np.inf)
-    colour = np.full((height, width, 3), 90, dtype=np.uint8)
+    nearest = np.full(directions.shape[:2], np.inf)
+    colour = np.full(directions.shape, 90, dtype=np.uint8)
     for offset, radius in BALLS:
         away = view.centre - (ORIGIN + offset)
-        b = directions @ away
-        radicand = b**2 - (away @ away - radius**2)
-        depth = np.where(radicand > 0, -b - np.sqrt(np.maximum(radicand, 0)), np.inf)
+        depth = _ball_depth(directions, away, radius)
         normals = (away + np.where(np.isfinite(depth), depth, 0)[..., None] * directions) / radius
         shown = depth < nearest
         colour[shown] = (127.5 + 100 * np.clip(normals, -1, 1))[shown].astype(np.uint8)
         nearest = np.minimum(nearest, depth)
     return colour, np.isfinite(nearest)
+
+
+def depth_map(view: View, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Depth (H, W) along the optical axis, mm; 0 beside the balls."""
+    directions = _directions(view, size)
+    length = np.linalg.norm(directions, axis=-1)
+    unit = directions / length[..., None]
+    depth = np.min([_ball_depth(unit, view.centre - (ORIGIN + offset), radius) for offset, radius in BALLS], axis=0)
+    return np.where(np.isfinite(depth), depth, 0) / length
+
+
+def write_depths(folder: Path, *, views: int = VIEWS, size: tuple[int, int] = SIZE) -> None:
+    """Exact maps as NPY into `depth/`."""
+    (folder / "depth").mkdir()
+    for index, view in enumerate(viewpoints(views, size)):
+        np.save(folder / "depth" / f"{index:03d}.npy", depth_map(view, size).astype(np.float32))
 
 
 def make_capture(folder: Path, *, views: int = VIEWS, size: tuple[int, int] = SIZE) -> Path:
@@ -115,6 +126,20 @@ def png_bytes(width: int, height: int, depth: int, data: bytes) -> bytes:
 
 def _crc(data: bytes) -> bytes:
     return struct.pack(">I", zlib.crc32(data))
+
+
+def _directions(view: View, size: tuple[int, int]) -> np.ndarray:
+    """World directions (H, W, 3) of pixels, one unit deep in the camera."""
+    column, row = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    pixels = np.stack([column, row, np.ones_like(row)], axis=-1).astype(float)
+    return pixels @ (view.R_world_camera @ np.linalg.inv(view.K)).T
+
+
+def _ball_depth(directions: np.ndarray, away: np.ndarray, radius: float) -> np.ndarray:
+    """Along unit directions (H, W, 3) from a camera that is `away` from a ball's centre; infinite past it."""
+    b = directions @ away
+    radicand = b**2 - (away @ away - radius**2)
+    return np.where(radicand > 0, -b - np.sqrt(np.maximum(radicand, 0)), np.inf)
 
 
 def _look(K: np.ndarray, angle: float, height: float) -> View:

@@ -63,6 +63,14 @@ class Straightening:
         whole = np.rint(np.stack(found, axis=-1)).astype(values.dtype)
         return Image.fromarray(whole[..., 0] if values.ndim == 2 else whole)
 
+    def nearest(self, bent: np.ndarray) -> np.ndarray:
+        """What (H, W) of the bent photo is nearest to each pixel of the straight one; 0 past it."""
+        column, row = self._sources(*np.meshgrid(np.arange(self.bent.width), np.arange(self.bent.height)))
+        inside = self._inside(column, row)
+        column, row = (np.where(inside, place, 0).round().astype(np.intp) for place in (column, row))
+        height, width = bent.shape
+        return np.where(inside, bent[row.clip(0, height - 1), column.clip(0, width - 1)], 0)
+
     def _zoomed(self, zoom: float) -> Pinhole:
         fx, fy, skew = (value * zoom for value in (self.bent.fx, self.bent.fy, self.bent.skew))
         return replace(self.bent, fx=fx, fy=fy, skew=skew)

@@ -13,10 +13,11 @@ from .support import FILE
 
 CUT_MASKS = "masks.json"  # which masks the program has cut
 EXPOSURES = "exposures.json"
+DEPTH_SCALE = "depth.json"  # world units in a step of whole numbers
 
 LETTERS = 16
 BLOCK = 1 << 20
-_POINTS = "points3D"  # of COLMAP's models: large, and not read
+_POINTS = "points3D"  # of COLMAP's models: large, and seldom read
 
 
 def fingerprints(folder: Path, layout: Layout) -> dict[str, str]:
@@ -45,8 +46,10 @@ def fingerprint(file: Path) -> str:
 def _files(folder: Path, layout: Layout) -> Iterator[Path]:
     yield from layout.images
     yield from layout.masks or ()
-    yield from (file for file in layout.ignored if file is not None)
+    yield from (file for file in (*layout.ignored, *layout.depths) if file is not None)
     for cameras in (layout.cameras, layout.intrinsics):
         inside = sorted(cameras.iterdir()) if cameras.is_dir() else [cameras]
-        yield from (file for file in inside if file.is_file() and file.stem != _POINTS and file.suffix not in SUFFIXES)
-    yield from (file for name in (FILE, CUT_MASKS, EXPOSURES) if (file := folder / name).is_file())
+        used = (file for file in inside if file.is_file() and (layout.points or file.stem != _POINTS))
+        yield from (file for file in used if file.suffix not in SUFFIXES)
+    beside = (FILE, CUT_MASKS, EXPOSURES, *([DEPTH_SCALE] if layout.depths else []))
+    yield from (file for name in beside if (file := folder / name).is_file())

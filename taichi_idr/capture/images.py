@@ -21,8 +21,9 @@ from .distortion import Straightening
 MIN_SIDE = 16
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *_SIXTEEN_BIT)
+WHOLE_MODES = ("I;16", "I;16B", "I;16L", "I")
+"""Of grey pixels of more than 8 bits."""
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *WHOLE_MODES)
 _WORKERS = 4
 _ORIENTATION = 0x0112
 _T = TypeVar("_T")
@@ -80,7 +81,7 @@ def decode_all(read: Callable[[Path], _T], files: Sequence[Path]) -> list[_T]:
 @contextmanager
 def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     """A decoded image of one of MODES. Raises BadInput, naming the file: no image, damaged, too large, too small."""
-    with _decoded(path, max_pixels) as image:
+    with decoded(path, max_pixels) as image:
         if image.mode not in MODES:
             why = f"pixels of mode {image.mode} are not supported"
             raise BadInput("unsupported image", where=path, why=why, todo="convert it to 8 or 16 bits")
@@ -89,7 +90,7 @@ def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
 
 def sixteen_bit(image: Image.Image) -> np.ndarray | None:
     """The values (H, W) of a 16-bit grey image as int32, None for any other."""
-    return np.asarray(image).astype(np.int32).clip(0, 65535) if image.mode in _SIXTEEN_BIT else None
+    return np.asarray(image).astype(np.int32).clip(0, 65535) if image.mode in WHOLE_MODES else None
 
 
 def on_white(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
@@ -150,7 +151,8 @@ def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening
         return Photo(place, small, image.size, remarks)
 
 
-def _decoded(path: Path, max_pixels: int) -> Image.Image:
+def decoded(path: Path, max_pixels: int) -> Image.Image:
+    """An image of any mode. Raises BadInput, naming the file: no image, damaged, too large, too small."""
     try:
         with ExitStack() as until_whole:
             image = until_whole.enter_context(Image.open(path, formats=_FORMATS))
@@ -170,7 +172,7 @@ def _decoded(path: Path, max_pixels: int) -> Image.Image:
 
 def _remarks(image: Image.Image) -> tuple[str, ...]:
     remarks = []
-    if image.mode in ("1", "L", "LA", "P", "PA", *_SIXTEEN_BIT):
+    if image.mode in ("1", "L", "LA", "P", "PA", *WHOLE_MODES):
         remarks.append("grey or palette image converted to RGB")
     if _pages(image) > 1:
         remarks.append("only the first page of the image is read")

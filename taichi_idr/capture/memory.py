@@ -13,6 +13,7 @@ BASE = 0.7e9
 """Bytes of everything else: libraries, field, lattice, photos on their way. Measured with 66 photos of 16 MP and 300 of
 1 MP (4.9e9 and 1.9e9 bytes in all)."""
 PER_PIXEL = 4  # colour and mask
+PER_DEPTH = 8  # as read, and in the table of pixels
 MOST_DOWNSCALE = 64
 
 
@@ -34,7 +35,7 @@ def check_memory(layout: Layout, downscale: int, *, more: int = 0) -> Need:
     Raises OutOfMemory where that is not free, with the downscale that fits.
     """
     sizes = [size for image in layout.images if (size := _size(image))]
-    per_pixel = PER_PIXEL + bool(layout.ignored) + more
+    per_pixel = PER_PIXEL + bool(layout.ignored) + PER_DEPTH * bool(layout.depths or layout.points) + more
     needs = {factor: _needed(sizes, factor, per_pixel) for factor in range(downscale, MOST_DOWNSCALE + 1)}
     need = Need(needs[downscale], free_memory())
     if need.free is not None and need.needed > need.free:

@@ -43,6 +43,7 @@ class Photos:
         self.colours = torch.from_numpy(_table(capture.images)).reshape(-1, 3).to(device)
         self.objects = torch.from_numpy(_table(capture.masks)).to(device)
         self.ignored = _ignored(capture, device)
+        self.depths = _depths(capture, device)
 
     def batch(self, view: Tensor, row: Tensor, column: Tensor, typical: Tensor) -> PixelBatch:
         """The pixels at row, column (R,) of views (R,)."""
@@ -57,6 +58,10 @@ class Photos:
             return batch
         kept = ~self.ignored[batch.index]
         return batch[kept] if bool(kept.any()) else batch
+
+    def depth(self, batch: PixelBatch) -> Tensor:
+        """Known depth (R,) along the unit ray, normalised units, 0 where none is."""
+        return self.depths[batch.index] if self.depths is not None else torch.zeros(len(batch), device=self.device)
 
     def photo(self, view: int) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) in [0, 1] and mask (H, W) of one view."""
@@ -84,6 +89,15 @@ def _table(arrays: Sequence[np.ndarray]) -> np.ndarray:
         if [0, *ends] == [*starts, base.nbytes]:
             return base
     return np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def _depths(capture: Capture, device: torch.device) -> Tensor | None:
+    """Of all pixels (P,); None where none is known."""
+    if not capture.depths:
+        return None
+    pairs = zip(capture.depths, capture.masks, strict=True)
+    parts = [np.zeros(mask.size, np.float32) if depth is None else depth.reshape(-1) for depth, mask in pairs]
+    return torch.from_numpy(np.concatenate(parts)).to(device)
 
 
 def _ignored(capture: Capture, device: torch.device) -> Tensor | None:

@@ -11,8 +11,9 @@ from PIL import Image
 
 from ..cameras.pinhole import shrunk, transform_cameras
 from ..errors import TidrError, UsageError
-from ..types import Cameras, Capture, CaptureReading, PhotoFile
+from ..types import Cameras, Capture, CaptureReading, DepthSource, PhotoFile
 from .cut_masks import read_cut
+from .depths import along_rays, read_depths, tracked_depths
 from .distortion import Straightening, check_lens, resized
 from .formats.catalogue import find_capture
 from .formats.conventions import poses, view_cameras
@@ -41,6 +42,7 @@ def read_capture(
     T_world_normalised: np.ndarray | None = None,
     fewest_views: int = FEWEST_VIEWS,
     max_pixels: int = MAX_PIXELS,
+    depth: DepthSource = "off",
 ) -> Capture:
     """Read photos, masks and cameras of a folder in one of the formats of formats/catalogue.py (docs/formats).
 
@@ -48,7 +50,8 @@ def read_capture(
     over blocks of pixels. Where reading names a camera file, it holds rough poses: the intrinsics come from the usual
     one, if it is there (CAM-6). need_masks: else a capture without silhouettes is all object, in the frame of its
     scale_mat or, without one, of what the cameras look at (looked_at.py). T_world_normalised (4, 4) is a frame known
-    from elsewhere: it is taken as it is, whatever the file or the masks say. layout: of files that were found already.
+    from elsewhere: it is taken as it is, whatever the file or the masks say. layout: of files that were found already,
+    depth among them; depth: what is read of it otherwise.
 
     >>> photos = read_capture(capture, downscale=2)
     >>> len(photos), photos.images[0].shape, photos.masks[0].dtype
@@ -60,7 +63,7 @@ def read_capture(
     folder, reading = Path(folder), reading or CaptureReading()
     if downscale < 1:
         raise UsageError("bad downscale", where=f"--downscale {downscale}", why="expected 1 or more")
-    layout = layout or find_capture(folder, reading, fewest_views, need_masks=need_masks)
+    layout = layout or find_capture(folder, reading, fewest_views, need_masks=need_masks, depth=depth)
     warnings = list(layout.warnings)
     try:
         return _read(layout, folder, reading, downscale, T_world_normalised, max_pixels, warnings)
@@ -107,12 +110,14 @@ def _read(
         T, ignored = settled.T_world_normalised, joined(ignored, settled.ignored)
         take_out(ignored, masks, layout.images)
     cameras = transform_cameras(np.linalg.inv(T), in_world)
+    depths = _depths(layout, folder, photos, how, bent, in_world)
+    depths = along_rays(depths, masks, cameras, T, names, warnings)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
     beside = folder / (reading.silhouettes or "")
     support = read_support(beside)
     if support is not None:
         support = support.moved(np.linalg.inv(T))
-    known = read_cut(beside, layout.masks), read_exposures(beside, layout.images)
+    known = read_cut(beside, layout.masks), read_exposures(beside, layout.images), depths
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, *known)
 
 
@@ -199,6 +204,20 @@ def _camera_file(
         for view, own in zip(layout.views, pinholes, strict=True)
     ]
     return CameraFile(view_cameras(layout.views, straight, layout.cameras), None, warnings)
+
+
+def _depths(
+    layout: Layout,
+    folder: Path,
+    photos: Sequence[Photo],
+    how: MaskReading,
+    bent: Mapping[Path, Straightening],
+    in_world: Cameras,
+) -> tuple[np.ndarray | None, ...]:
+    """Along the optical axis, world units."""
+    if layout.points:
+        return tracked_depths(layout.points, layout.images, in_world, [photo.colour.shape[:2] for photo in photos])
+    return read_depths(layout, folder, [photo.full_size for photo in photos], how, bent)
 
 
 def _masks(

@@ -29,7 +29,7 @@ def check_capture(
     Raises the TidrErrors of the capture, CannotCreate, WriteFailed.
     """
     reading = reading or CaptureReading()
-    layout = find_capture(capture, reading)
+    layout = find_capture(capture, reading, depth="maps")
     folder = out or CHECKS / capture.resolve().name
     create_folder(folder)
     print(f"capture   {layout.format}, {len(layout.images)} photos", flush=True)

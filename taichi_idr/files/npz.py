@@ -26,10 +26,10 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotI
 _TODO = "write it again with numpy.savez"
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
+def read_npz(path: Path, most: int = MEMBER_BYTES) -> dict[str, np.ndarray]:
     """The numeric arrays of an archive by name. Members with a folder in their name are ignored.
 
-    Raises BadInput: not an archive, damaged, pickled data, a member above MEMBER_BYTES, a header that does not match.
+    Raises BadInput: not an archive, damaged, pickled data, a member above `most` bytes, a header that does not match.
     """
     _refuse_pickle(path)
     try:
@@ -44,18 +44,18 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
                     continue
                 if key in arrays:
                     raise BadInput("bad archive", where=f"{path}: {key}", why="it is there twice", todo=_TODO)
-                arrays[key] = _parse(_bytes_of(archive, member, f"{path}: {key}"), f"{path}: {key}")
+                arrays[key] = _parse(_bytes_of(archive, member, f"{path}: {key}", most), f"{path}: {key}")
             return arrays
     except _DAMAGE as error:
         raise BadInput("damaged archive", where=path, why=f"not a whole .npz file ({error})", todo=_TODO) from error
 
 
-def read_npy(path: Path) -> np.ndarray:
-    """A numeric array. Raises BadInput: damaged, pickled data, above MEMBER_BYTES, a header that does not match."""
+def read_npy(path: Path, most: int = MEMBER_BYTES) -> np.ndarray:
+    """A numeric array. Raises BadInput: damaged, pickled data, above `most` bytes, a header that does not match."""
     _refuse_pickle(path)
     try:
-        if path.stat().st_size > MEMBER_BYTES:
-            raise BadInput("file too large", where=path, why=f"more than {MEMBER_BYTES >> 20} MiB", todo=_TODO)
+        if path.stat().st_size > most:
+            raise BadInput("file too large", where=path, why=f"more than {most >> 20} MiB", todo=_TODO)
         return _parse(path.read_bytes(), str(path))
     except OSError as error:
         raise BadInput("cannot read file", where=path, why=error.strerror or str(error)) from error
@@ -82,15 +82,15 @@ def _starts_like_pickle(start: bytes) -> bool:
     return opcode.name == "PROTO"
 
 
-def _bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:
+def _bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str, most: int) -> bytes:
     if member.compress_type not in _COMPRESSIONS:
         raise BadInput("bad archive", where=where, why="unusual compression", todo=_TODO)
-    if member.file_size > MEMBER_BYTES:
-        why = f"{member.file_size} bytes unpacked, at most {MEMBER_BYTES}"
+    if member.file_size > most:
+        why = f"{member.file_size} bytes unpacked, at most {most}"
         raise BadInput("bad archive", where=where, why=why, todo=_TODO)
     with archive.open(member) as stream:
         # zipfile stops at the size that the archive states, so a false one unpacks no more than this.
-        return stream.read(MEMBER_BYTES + 1)
+        return stream.read(most + 1)
 
 
 def _parse(data: bytes, where: str) -> np.ndarray:

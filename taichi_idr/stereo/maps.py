@@ -70,7 +70,7 @@ def _some(capture: Capture, cameras: Cameras, chosen: list[int]) -> Capture:
     """Some photos of a capture, in these cameras."""
     images, masks = ([of[view] for view in chosen] for of in (capture.images, capture.masks))
     some = cameras[chosen].to(torch.float64)
-    return replace(capture, images=images, masks=masks, cameras=some, ignored=())
+    return replace(capture, images=images, masks=masks, cameras=some, ignored=(), depths=())
 
 
 def _agreeing(depths: Depths, neighbours: Tensor, config: StereoConfig) -> DepthMaps:

@@ -107,7 +107,7 @@ def _shrunk(capture: Capture, factors: list[int]) -> Capture:
     one_by_one = [shrunk(capture.cameras[[view]], factor) for view, factor in enumerate(factors)]
     fields = ("quaternions", "centres", "intrinsics")
     cameras = Cameras(*(torch.cat([getattr(camera, name) for camera in one_by_one]) for name in fields))
-    return replace(capture, images=images, masks=masks, cameras=cameras, ignored=())
+    return replace(capture, images=images, masks=masks, cameras=cameras, ignored=(), depths=())
 
 
 def _blocks(image: np.ndarray, mask: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:

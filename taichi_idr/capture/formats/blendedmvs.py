@@ -1,8 +1,8 @@
 """MVSNet's cameras, in which BlendedMVS comes: `cams/00000000_cam.txt` for `blended_images/00000000.jpg`.
 
 `extrinsic` is world -> camera (4x4), OpenCV's axes; `intrinsic` K counts from the corner of the first pixel, as MVSNet
-does when it looks pixels up (mvsnet/homography_warping.py: get_pixel_grids). Depths behind them, `pair.txt` and photos
-`…_masked.jpg` are not needed. Cameras find their photos by number.
+does when it looks pixels up (mvsnet/homography_warping.py: get_pixel_grids). Ranges of depth behind them, `pair.txt`
+and photos `…_masked.jpg` are not needed. Cameras find their photos by number.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ...errors import InputMissing
-from ...types import CaptureReading
+from ...types import CaptureReading, DepthSource
 from . import (
     alicevision,
     blendedmvs,
@@ -24,7 +24,7 @@ from . import (
     transforms,
 )
 from .idr import FEWEST_VIEWS
-from .pairing import find_ignored
+from .pairing import find_depths, find_ignored
 from .source import Layout
 
 HELDOUT = "heldout"
@@ -48,9 +48,14 @@ FORMATS = (
 
 
 def find_capture(
-    folder: Path, reading: CaptureReading | None = None, fewest_views: int = FEWEST_VIEWS, *, need_masks: bool = True
+    folder: Path,
+    reading: CaptureReading | None = None,
+    fewest_views: int = FEWEST_VIEWS,
+    *,
+    need_masks: bool = True,
+    depth: DepthSource = "off",
 ) -> Layout:
-    """Where the files of a capture are, in the first format that the folder is of.
+    """Where the files of a capture are, in the first format that the folder is of; of depth what is wanted.
 
     Raises InputMissing: no folder, or what a format needs is not there; BadInput: what is there does not fit together.
     """
@@ -60,7 +65,8 @@ def find_capture(
         todo = "name a folder that holds photos, masks and cameras"
         raise InputMissing("no capture", where=folder, why=why, todo=todo)
     layout = _format_of(folder, reading).find_files(folder, reading, fewest_views, need_masks=need_masks)
-    return replace(layout, ignored=tuple(find_ignored(folder, layout.images, reading)))
+    layout = replace(layout, ignored=tuple(find_ignored(folder, layout.images, reading)))
+    return layout if depth == "off" else _with_depth(layout, folder, reading, depth)
 
 
 def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = True) -> Layout | None:
@@ -79,6 +85,17 @@ def find_heldout(folder: Path, reading: CaptureReading, *, need_masks: bool = Tr
 def is_recognised(folder: Path) -> bool:
     """Whether a folder has the files of one of the formats."""
     return any(one.recognised(folder) for one in FORMATS)
+
+
+def _with_depth(layout: Layout, folder: Path, reading: CaptureReading, depth: DepthSource) -> Layout:
+    """Raises InputMissing where points are asked for and there are none."""
+    maps = find_depths(folder, layout.images, reading)
+    if maps or depth == "maps":
+        return replace(layout, depths=tuple(maps))
+    if layout.format != colmap.FORMAT:
+        why, todo = f"{layout.format} has no points that are read", "use a COLMAP model, or put maps into depth/"
+        raise InputMissing("no depth", where=folder, why=why, todo=todo)
+    return replace(layout, points=layout.cameras)
 
 
 def _format_of(folder: Path, reading: CaptureReading) -> ModuleType:

@@ -30,9 +30,11 @@ from .source import (
     natural,
     refuse_outside,
 )
-from .strict import check_name
+from .strict import LARGEST, check_name
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ...types import Cameras
 
 FORMAT = "COLMAP"
@@ -50,8 +52,9 @@ _LENGTHS: dict[str, int] = dict(zip(_KINDS, (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12),
 
 @dataclass(frozen=True)
 class _Image:
-    """name: below the photos' folder. quaternion: w x y z, shift: world -> camera."""
+    """number: in tracks of points. name: below the photos' folder. quaternion: w x y z, shift: world -> camera."""
 
+    number: int
     name: str
     quaternion: tuple[float, ...]
     shift: tuple[float, ...]
@@ -93,6 +96,24 @@ def find_files(folder: Path, reading: CaptureReading, fewest_views: int, *, need
     posed = [view.image for view in views]
     masks = find_masks(folder, posed, reading, needed=need_masks, below=place)
     return Layout(FORMAT, model, model, posed, masks, tuple(views), tuple(warnings))
+
+
+def read_tracks(model: Path, fewest: int) -> tuple[np.ndarray, dict[str, list[int]]]:
+    """Points (N, 3) of the world that at least so many photos show, and which of them each photo shows, by its name
+    below the photos' folder. Raises InputMissing: no points; BadInput: what is wrong in them."""
+    import numpy as np
+
+    if not _file(model, "points3D"):
+        raise InputMissing("no points", where=model, why="points3D is not there", todo="write the model with points")
+    path, data = _bytes(model, "points3D")
+    records = _points_of_bytes(_Bytes(path, data)) if path.suffix == ".bin" else _points_of_text(path, data)
+    kept = [(place, shown) for place, track in records if len(shown := set(track)) >= fewest]
+    names = {image.number: image.name for image in _read_images(model)}
+    tracks: dict[str, list[int]] = {name: [] for name in names.values()}
+    for index, (_, shown) in enumerate(kept):
+        for number in shown & names.keys():
+            tracks[names[number]].append(index)
+    return np.array([place for place, _ in kept]).reshape(-1, 3), tracks
 
 
 def colmap_texts(cameras: Cameras, names: Sequence[str], sizes: Sequence[tuple[int, int]]) -> dict[str, str]:
@@ -268,7 +289,7 @@ def _read_images(model: Path) -> list[_Image]:
         words = line.split(maxsplit=9)
         try:
             numbers = tuple(map(float, words[1:8]))
-            images.append(_image(path, words[9].strip(), numbers[:4], numbers[4:], int(words[8])))
+            images.append(_image(path, int(words[0]), words[9].strip(), numbers[:4], numbers[4:], int(words[8])))
         except (ValueError, IndexError) as error:
             raise BadInput("damaged COLMAP model", where=path, why=f"the line {line!r:.60}", todo=_TODO) from error
     return images
@@ -277,19 +298,50 @@ def _read_images(model: Path) -> list[_Image]:
 def _images_of_bytes(stream: _Bytes) -> list[_Image]:
     images = []
     for _ in range(stream.count(73)):
-        _, *pose, camera = stream.values("i7di")
+        number, *pose, camera = stream.values("i7di")
         name = stream.word()
         (points,) = stream.values("Q")
         stream.skip(24 * points)
-        images.append(_image(stream.path, name, tuple(pose[:4]), tuple(pose[4:]), camera))
+        images.append(_image(stream.path, number, name, tuple(pose[:4]), tuple(pose[4:]), camera))
     return images
 
 
-def _image(path: Path, name: str, quaternion: tuple[float, ...], shift: tuple[float, ...], camera: int) -> _Image:
+def _points_of_bytes(stream: _Bytes) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
+    """Of each point its place, and the numbers of the photos that show it."""
+    points = []
+    for _ in range(stream.count(51)):
+        _, *place = stream.values("Q3d")
+        stream.skip(11)  # colour and error
+        (length,) = stream.values("Q")
+        pairs = stream.values(f"{2 * min(length, len(stream.data))}i")
+        points.append((_place(stream.path, place), pairs[::2]))
+    return points
+
+
+def _points_of_text(path: Path, data: bytes) -> list[tuple[tuple[float, ...], tuple[int, ...]]]:
+    points = []
+    for line in _lines(path, data):
+        words = line.split()
+        try:
+            points.append((_place(path, [float(word) for word in words[1:4]]), tuple(map(int, words[8::2]))))
+        except ValueError as error:
+            raise BadInput("damaged COLMAP model", where=path, why=f"the line {line!r:.60}", todo=_TODO) from error
+    return points
+
+
+def _place(path: Path, values: Sequence[float]) -> tuple[float, ...]:
+    if len(values) != 3 or not all(abs(value) < LARGEST for value in values):
+        raise BadInput("damaged COLMAP model", where=path, why=f"a point at {values}", todo=_TODO)
+    return tuple(values)
+
+
+def _image(
+    path: Path, number: int, name: str, quaternion: tuple[float, ...], shift: tuple[float, ...], camera: int
+) -> _Image:
     length = math.sqrt(sum(q * q for q in quaternion))
     if not (math.isfinite(length) and length > 1e-9 and all(abs(t) < 1e300 for t in shift)):
         raise BadInput("bad camera", where=f"{path}: {name:.80}", why="its pose is not finite or empty", todo=_TODO)
-    return _Image(name, tuple(q / length for q in quaternion), shift, camera)
+    return _Image(number, name, tuple(q / length for q in quaternion), shift, camera)
 
 
 def _lines(path: Path, data: bytes, *, keep_empty: bool = False) -> list[str]:

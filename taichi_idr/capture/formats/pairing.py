@@ -1,16 +1,29 @@
-"""Which mask belongs to which photo, and what of it is to be ignored: by name, since equal numbers prove nothing."""
+"""Which mask belongs to which photo, what of it is to be ignored, and its depth: by name, since equal numbers prove
+nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from ...errors import BadInput, InputMissing
 from ...types import CaptureReading
-from .source import IGNORE_FOLDER, MASK_FOLDERS, SUFFIXES, common_folder, folder_of, has_alpha, list_images, listed
+from .source import (
+    DEPTH_FOLDERS,
+    IGNORE_FOLDER,
+    MASK_FOLDERS,
+    SUFFIXES,
+    common_folder,
+    folder_of,
+    has_alpha,
+    list_depths,
+    list_images,
+    listed,
+)
 
-_WORDS = "mask|masks|ignore|seg|segmentation|silhouette|alpha|matte|object"
+_WORDS = "mask|masks|ignore|seg|segmentation|silhouette|alpha|matte|object|depth"
 _BEFORE = re.compile(rf"^(?:{_WORDS})[ ._-]+", re.IGNORECASE)
 _AFTER = re.compile(rf"[ ._-]+(?:{_WORDS})$", re.IGNORECASE)
 
@@ -62,16 +75,18 @@ def find_ignored(capture: Path, images: Sequence[Path], reading: CaptureReading)
             raise InputMissing("no such folder", where=f"--ignore {folder}", todo="name one in the capture, or a path")
         return []
     inside = None if reading.allow_outside or reading.ignore else capture
-    base = common_folder(images)
-    found: dict[Path, Path] = {}
-    for parent in sorted({image.parent for image in images}):
-        place, some = folder / parent.relative_to(base), [image for image in images if image.parent == parent]
-        pictures = list_images(place, "ignore", inside=inside) if place.is_dir() else []
-        found |= _some_paired(place, some, pictures)
-    if not found:
-        why = "none is named as a photo"
-        raise BadInput("pictures to ignore do not pair", where=folder, why=why, todo="name each as its photo")
-    return [found.get(image) for image in images]
+    listing = partial(list_images, what="ignore", inside=inside)
+    return _of_some(folder, images, "pictures to ignore", listing)
+
+
+def find_depths(capture: Path, images: Sequence[Path], reading: CaptureReading) -> list[Path | None]:
+    """The depth map of each photo, None for a photo that has none; empty without a folder of them. Raises BadInput: a
+    photo has two, or none belongs to any photo."""
+    folder = folder_of(capture, DEPTH_FOLDERS)
+    if not folder.is_dir():
+        return []
+    listing = partial(list_depths, inside=None if reading.allow_outside else capture)
+    return _of_some(folder, images, "depth maps", listing)
 
 
 def ignore_folder(capture: Path, chosen: Path | None) -> str | None:
@@ -111,13 +126,29 @@ def numbers_of(images: Sequence[Path], there: set[int]) -> Sequence[int]:
     return own if there != set(places) and len(set(own)) == len(own) and set(own) == there else places
 
 
-def _some_paired(folder: Path, images: Sequence[Path], pictures: Sequence[Path]) -> dict[Path, Path]:
+def _of_some(
+    folder: Path, images: Sequence[Path], what: str, listing: Callable[[Path], list[Path]]
+) -> list[Path | None]:
+    """What a folder has for each photo, below the same folders as the photos; None for a photo without. Raises
+    BadInput."""
+    base = common_folder(images)
+    found: dict[Path, Path] = {}
+    for parent in sorted({image.parent for image in images}):
+        place, some = folder / parent.relative_to(base), [image for image in images if image.parent == parent]
+        found |= _some_paired(place, some, what, listing(place) if place.is_dir() else [])
+    if not found:
+        why = "none is named as a photo"
+        raise BadInput(f"{what} do not pair", where=folder, why=why, todo="name each as its photo")
+    return [found.get(image) for image in images]
+
+
+def _some_paired(folder: Path, images: Sequence[Path], what: str, pictures: Sequence[Path]) -> dict[Path, Path]:
     """By the rule that finds most; photos may have none."""
     found = max((_by(rule, images, pictures) for rule in (_stem, _bare_stem, last_number)), key=_count)
     for image, candidates in zip(images, found, strict=True):
         if len(candidates) > 1:
             why = f"{image.name} has {' and '.join(path.name for path in candidates[:2])}"
-            raise BadInput("pictures to ignore do not pair", where=folder, why=why, todo="keep one")
+            raise BadInput(f"{what} do not pair", where=folder, why=why, todo="keep one")
     return {image: candidates[0] for image, candidates in zip(images, found, strict=True) if candidates}
 
 

@@ -23,6 +23,8 @@ _FOREIGN = {".heic", ".heif", ".gif", ".avif", ".exr", ".hdr", ".jp2", *RAW}
 IMAGE_FOLDERS = ("image", "images", "rgb")
 MASK_FOLDERS = ("mask", "masks")
 IGNORE_FOLDER = "ignore"
+DEPTH_FOLDERS = ("depth", "depths", "rendered_depth_maps")
+DEPTH_SUFFIXES = {".png", ".tif", ".tiff", ".npy", ".npz", ".pfm"}
 CORNER_CENTRE = 0.5
 """Pixels from a pixel's corner, where other formats count from, to its centre, where we do."""
 _TOLD = 5  # names in an error
@@ -84,7 +86,9 @@ class Layout:
     ignored: pictures of what is to be ignored in each photo, None for a photo without; empty where there are none.
 
     views: of a format whose file names its photos; else cameras and intrinsics are files that number theirs. threshold:
-    where photos of a dark background have no masks, how bright, of 255, the object is.
+    where photos of a dark background have no masks, how bright, of 255, the object is. depths: map of each photo, None
+    for a photo without; empty where there are none, or none are wanted. points: where their place is taken by those of
+    structure from motion, the model that has them.
     """
 
     format: str
@@ -96,6 +100,8 @@ class Layout:
     warnings: tuple[str, ...] = ()
     ignored: tuple[Path | None, ...] = ()
     threshold: int | None = None
+    depths: tuple[Path | None, ...] = ()
+    points: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,28 @@ def list_images(folder: Path, what: str, *, inside: Path | None = None) -> list[
         for path in images:
             refuse_outside(path, inside)
     return images
+
+
+def list_depths(folder: Path, *, inside: Path | None = None) -> list[Path]:
+    """The depth maps of a folder, in natural order; hidden files and files that are no pictures are passed over.
+
+    inside: as `list_images` has it. Raises BadInput for pictures that hold no depth, or hold it in a way that is not
+    read; for a link out; for names equal but for case.
+    """
+    try:
+        files = sorted((path for path in folder.iterdir() if path.is_file() and path.name[0] != "."), key=natural)
+    except OSError as error:
+        raise BadInput("cannot read folder", where=folder, why=error.strerror or str(error)) from error
+    for path in files:
+        if path.suffix.lower() in (SUFFIXES | _FOREIGN) - DEPTH_SUFFIXES:
+            why, todo = f"{path.suffix} is not supported", "convert it to NPY, or to PNG of 16 bits"
+            raise BadInput("unsupported depth map", where=path, why=why, todo=todo)
+    maps = [path for path in files if path.suffix.lower() in DEPTH_SUFFIXES]
+    _refuse_twins(maps)
+    if inside is not None:
+        for path in maps:
+            refuse_outside(path, inside)
+    return maps
 
 
 def common_folder(files: Sequence[Path]) -> Path:
