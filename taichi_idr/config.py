@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from .settings import Group, listed
+from .types import DepthSource
 
 Shares = Annotated[tuple[float, ...], BeforeValidator(listed)]
 Epochs = Annotated[tuple[int, ...], BeforeValidator(listed)]
@@ -194,6 +195,14 @@ class StereoConfig(Group):
     until: float = Field(default=0.5, ge=0, le=1, description="at this share of the steps")
     least_share: float = Field(
         default=0.15, ge=0, le=1, description="object pixels with a depth, for any of it to count"
+    )
+
+
+class DepthConfig(Group):
+    """Depth that is known of the photos (DVR-7)."""
+
+    source: DepthSource = Field(
+        default="maps", description="maps: of depth/, where it is there; points: else of structure from motion; off"
     )
 
 

@@ -102,7 +102,8 @@ def fit_capture(
         reading = replace(reading, silhouettes=str(known.masks.resolve()))
     elif cuts:
         reading = silhouettes_beside(capture, reading, run / SILHOUETTES, known, threads=threads)
-    layout = find_capture(capture, reading, need_masks=Need.MASKS in method.needs)  # before torch is imported
+    need_masks, depth = Need.MASKS in method.needs, method.depth(config)
+    layout = find_capture(capture, reading, need_masks=need_masks, depth=depth)  # before torch is imported
     if layout.format != FORMAT:
         print(f"capture   {layout.format}, {len(layout.images)} photos", flush=True)
     print(f"memory    {check_memory(layout, config.downscale, more=method.pixel_bytes(config))}", flush=True)

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ..config import FitConfig
+from ..types import DepthSource
 
 if TYPE_CHECKING:  # settings are read before torch is
     import torch
@@ -31,6 +32,7 @@ class Method:
     begins, whatever masks the capture has.
     model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
     pixel_bytes: what a fit with these settings keeps of each pixel, beside colour and mask.
+    depth: what is to be read of known depth, with these settings.
     terms: names of the terms of the loss, as a trainer's reports and metrics.jsonl have them.
     """
 
@@ -42,5 +44,6 @@ class Method:
     trainer: Callable[[Any, Any, torch.device], Trainer]
     terms: tuple[str, ...] = ()
     pixel_bytes: Callable[[Any], int] = lambda _: 0
+    depth: Callable[[Any], DepthSource] = lambda _: "off"
     trains_cameras: bool = True
     cuts_masks: bool = False

@@ -14,7 +14,7 @@ from .settings import DvrConfig
 if TYPE_CHECKING:
     import torch
 
-    from ...types import Capture
+    from ...types import Capture, DepthSource
     from .model import DvrModel
     from .trainer import DvrTrainer
 
@@ -31,6 +31,10 @@ def _trainer(config: DvrConfig, capture: Capture, device: torch.device) -> DvrTr
     return DvrTrainer(config, capture, device)
 
 
+def _depth(config: DvrConfig) -> DepthSource:
+    return config.depth.source if config.loss.depth_weight else "off"
+
+
 METHOD = Method(
     name="dvr",
     settings=DvrConfig,
@@ -38,6 +42,7 @@ METHOD = Method(
     needs=frozenset({Need.MASKS}),
     model=_model,
     trainer=_trainer,
-    terms=("colour", "free", "occupied", "smooth"),
+    terms=("colour", "free", "occupied", "smooth", "depth"),
+    depth=_depth,
     trains_cameras=False,
 )

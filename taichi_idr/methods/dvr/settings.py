@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from ...config import Epochs, EpochScheduleConfig, FitConfig, Shares
+from ...config import DepthConfig, Epochs, EpochScheduleConfig, FitConfig, Shares
 from ...settings import Group, listed
 
 Counts = Annotated[tuple[int, ...], BeforeValidator(listed), Field(min_length=1)]
@@ -29,10 +29,11 @@ class MarchConfig(Group):
 
 
 class DvrLossConfig(Group):
-    """DVR-5 and DVR-6."""
+    """DVR-5 to DVR-7."""
 
     free_weight: float = Field(default=1.0, ge=0, description="background pixels see nothing")
     occupied_weight: float = Field(default=1.0, ge=0, description="missed object pixels see something")
+    depth_weight: float = Field(default=1.0, ge=0, description="of known depth, lengths of the published frame")
     smooth_weight: float = Field(default=0.05, ge=0, description="normals of neighbouring surface points")
     neighbour: float = Field(default=1e-3, gt=0, description="farthest such neighbour along each axis")
     grazing: float = Field(default=0.01, gt=0, lt=1, description="least |n.v| in Lemma 1's denominator")
@@ -52,4 +53,5 @@ class DvrConfig(FitConfig):
     network: NetworkConfig = NetworkConfig()
     march: MarchConfig = MarchConfig()
     loss: DvrLossConfig = DvrLossConfig()
+    depth: DepthConfig = DepthConfig()
     schedule: DvrScheduleConfig = DvrScheduleConfig()

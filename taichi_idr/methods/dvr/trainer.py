@@ -17,7 +17,14 @@ from ..steepness import follow
 from ..trainer import StepReport
 from .cube import cube_ends
 from .model import DvrModel
+from .network import UNIT_CUBE
 from .settings import DvrConfig
+
+
+def depth_error(rays: Rays, points: Tensor, known: Tensor) -> Tensor:
+    """|t - d| (S,) of points (S, 3) = o + t v on unit rays, attached to them; 0 where d (S,) is 0, unknown."""
+    depth = ((points - rays.origins) * rays.directions).sum(dim=1)
+    return torch.where(known > 0, (depth - known).abs(), 0)
 
 
 class DvrTrainer(EpochTrainer):
@@ -48,7 +55,8 @@ class DvrTrainer(EpochTrainer):
         predicted = network(points)[1]
         observed = ((batch.colour[on_surface] + 1) / 2).to(predicted.dtype)
 
-        empty, full = self._beside_surface(rays, batch.is_object, hits)
+        known = self.pixels.depth(batch).to(points)
+        empty, full = self._beside_surface(rays, batch.is_object, hits, known)
         beside = points.detach() + config.neighbour * (2 * self.uniform(len(points), 3) - 1)
         terms = {
             "colour": (predicted - observed).abs().sum() / count,
@@ -57,6 +65,7 @@ class DvrTrainer(EpochTrainer):
             "smooth": config.smooth_weight
             * smoothness_loss(normal, self.model.occupied(beside)[1])
             * (len(points) / count),
+            "depth": config.depth_weight * UNIT_CUBE * depth_error(seen, points, known[on_surface]).sum() / count,
         }
         measured = {
             "squared_error": ((predicted - observed) ** 2).sum() / max(predicted.numel(), 1),
@@ -67,12 +76,12 @@ class DvrTrainer(EpochTrainer):
         }
         return StepReport(torch.stack(list(terms.values())).sum(), terms, measured)
 
-    def _beside_surface(self, rays: Rays, is_object: Tensor, hits: Hits) -> tuple[Tensor, Tensor]:
+    def _beside_surface(self, rays: Rays, is_object: Tensor, hits: Hits, known: Tensor) -> tuple[Tensor, Tensor]:
         """Logits where background pixels have to see nothing, at the point that they hit or anywhere on their ray, and
-        where missed object pixels have to see something."""
+        where missed object pixels have to see something: at their known depth (R,), or anywhere where that is 0."""
         entry, leave, meets = cube_ends(rays, self.config.march.half)
         anywhere = entry + self.uniform(len(rays)) * (leave - entry)
-        asked = torch.where(hits.hit, hits.depth, anywhere)
+        asked = torch.where(hits.hit, hits.depth, torch.where(known > 0, known, anywhere))
         free, missed = meets & ~is_object, meets & is_object & ~hits.hit
         empty, full = (self.model.network(rays[part].at(asked[part]))[0] for part in (free, missed))
         return empty, full

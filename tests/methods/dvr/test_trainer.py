@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
-from captures import make_capture
+from captures import BALLS, SCALE, make_capture, write_depths
 from tiny_fits import assert_same_run, stopped_after
 from torch import Tensor
 
@@ -13,10 +15,11 @@ from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.errors import UsageError
 from taichi_idr.methods.catalogue import make_config
+from taichi_idr.methods.dvr import METHOD
 from taichi_idr.methods.dvr.cube import cube_ends
 from taichi_idr.methods.dvr.network import OccupancyNetwork
 from taichi_idr.methods.dvr.settings import DvrConfig, NetworkConfig
-from taichi_idr.methods.dvr.trainer import DvrTrainer
+from taichi_idr.methods.dvr.trainer import DvrTrainer, depth_error
 from taichi_idr.runs.loading import load_run
 from taichi_idr.tracing.sampled import first_surface
 from taichi_idr.types import Capture, Hits, Rays
@@ -104,6 +107,83 @@ def test_dvr_5_is_lemma_1_with_f_the_negative_logit(capture):
     last = next(g for p, g in zip(parameters, gradients, strict=True) if p is bias)
     assert last is not None
     assert last[0].item() == pytest.approx((along * (moved - depth)).sum().item() / change, rel=1e-3)
+
+
+def test_dvr_7_depth_moves_the_surface_along_the_ray(capture):
+    """DVR-7: by Lemma 1 the term's slope is that of |t - d|; unknown depth has none."""
+    found = trainer(capture)
+    ball_network(found.model.network)
+    rays = found.poses.rays(*_middle_pixels(capture)).detach()
+    hits = first_surface(rays, found.model.in_cube, found.config.march, 64)
+    seen, depth = rays[hits.hit], hits.depth[hits.hit]
+    known = torch.where(torch.arange(len(depth), device=depth.device) % 2 == 0, depth + 0.1, 0)
+    points, _, _ = found.surface_points(seen, depth)
+    (slope,) = torch.autograd.grad(depth_error(seen, points, known).sum(), points)
+    expected = torch.where((known > 0)[:, None], -seen.directions, 0)
+    torch.testing.assert_close(slope, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(depth_error(seen, points, known), torch.where(known > 0, 0.1, 0), atol=1e-5, rtol=0)
+
+
+def test_dvr_7_a_known_depth_is_the_object_where_it_is_missed(tmp_path):
+    """DVR-7: an empty network is asked to be full at the known depth of object pixels, and only there."""
+    folder = make_capture(tmp_path / "balls", views=5)
+    write_depths(folder, views=5)
+    found = trainer(read_capture(folder, depth="maps"))
+    with torch.no_grad():
+        found.model.network.last.weight[0], found.model.network.last.bias[0] = 0, -6.0
+    batch, asked = found.pixels.at_step(0), []
+    found.model.network.register_forward_hook(lambda _, inputs, __: asked.append(inputs[0]))
+    terms = found.losses(batch).terms
+    *_, full, _beside = asked
+    points, number = full * SCALE, int(batch.is_object.sum())  # mm from ORIGIN
+    apart = torch.stack(
+        [(points - torch.from_numpy(offset).to(points)).norm(dim=1) - radius for offset, radius in BALLS]
+    )
+    assert len(points) == number and apart.abs().amin(dim=0).max() < 0.05 and terms["depth"] == 0
+
+
+def test_dvr_7_fewer_steps_with_depth(tmp_path, generator):
+    """DVR-7: a shape after 120 steps, where 200 and more are needed without depth."""
+    folder, seed = make_capture(tmp_path / "balls", views=6), generator.initial_seed()
+    without = mask_iou(trained(folder, 120, seed))
+    write_depths(folder, views=6)
+    assert mask_iou(trained(folder, 120, seed)) > 0.7 > 0.4 > without
+
+
+@pytest.mark.parametrize("off", ["depth.source=off", "loss.depth_weight=0"])
+def test_dvr_7_depth_that_is_switched_off_changes_nothing(tmp_path, off):
+    """DVR-7: bit by bit; switched on it does."""
+    folder = make_capture(tmp_path / "balls", views=4)
+    without = trained(folder, 10, 0).state()
+    write_depths(folder, views=4)
+    switched_off, on = trained(folder, 10, 0, off).state(), trained(folder, 10, 0).state()
+    assert all(torch.equal(tensor, without[name]) for name, tensor in switched_off.items())
+    assert not all(torch.equal(tensor, without[name]) for name, tensor in on.items())
+
+
+def trained(folder: Path, steps: int, seed: int, *more: str) -> DvrTrainer:
+    """After so many steps of 400."""
+    config = make_config("dvr", [*SMALL, *more], seed=seed, schedule={"steps": 400})
+    assert isinstance(config, DvrConfig)
+    found = DvrTrainer(config, read_capture(folder, depth=METHOD.depth(config)), runtime.current().device)
+    for _ in range(steps):
+        found.step()
+    return found
+
+
+def mask_iou(found: DvrTrainer) -> float:
+    """Over all pixels of the first two photos."""
+    hit = torch.cat([found.model.trace(_rays(found, view)).hit for view in (0, 1)])
+    mask = found.pixels.objects[: len(hit)]
+    return float((hit & mask).sum() / (hit | mask).sum())
+
+
+def _rays(found: DvrTrainer, view: int) -> Rays:
+    """Of all pixels of a photo."""
+    height, width = found.pixels.sizes[view].tolist()
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    position = torch.stack([column, row], dim=-1).reshape(-1, 2).to(found.model.device, found.model.dtype)
+    return found.poses.rays(torch.full((len(position),), view, dtype=torch.int32), position).detach()
 
 
 def _middle_pixels(capture: Capture) -> tuple[Tensor, Tensor]:
