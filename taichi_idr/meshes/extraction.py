@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy.spatial import KDTree
+from torch import Tensor
 
-from .. import runtime
 from ..errors import Diverged, UsageError
 from ..types import Sdf
 from . import mesh as meshes
 from .bodies import Bodies, find_bodies
-from .colours import QUERY_CHUNK, Colour, vertex_colours
+from .cells import asked, cells_near_zero, doubled, spread
+from .colours import Colour, vertex_colours
 from .isosurface import SurfaceBuilder
 from .mesh import BodyCount, Mesh, Topology
 
@@ -154,24 +155,17 @@ class _Lattice:
 
 
 class _Field:
-    """The SDF cut off by the bounding sphere, asked in chunks from numpy."""
+    """The SDF cut off by the bounding sphere, asked from numpy."""
 
     def __init__(self, sdf: Sdf, radius: float) -> None:
         self._sdf, self._radius = sdf, radius
-        self._target = {"dtype": runtime.current().dtype, "device": runtime.current().device}
 
-    @torch.no_grad()
     def at(self, points: np.ndarray) -> np.ndarray:
-        """Values (N,) float32 at points (N, 3). Raises Diverged when one is not finite."""
-        parts = []
-        for chunk in torch.from_numpy(points).split(QUERY_CHUNK):
-            place = chunk.to(**self._target)
-            parts.append(torch.maximum(self._sdf(place), place.norm(dim=1) - self._radius).cpu())
-        values = torch.cat([torch.zeros(0), *parts]).float().numpy()
-        if not np.isfinite(values).all():
-            todo = "fit again with lower rates"
-            raise Diverged("no surface", why="the signed distance is not finite", todo=todo)
-        return values
+        """See `asked`."""
+        return asked(self._within, points)
+
+    def _within(self, points: Tensor) -> Tensor:
+        return torch.maximum(self._sdf(points), points.norm(dim=1) - self._radius)
 
     def on(self, lattice: _Lattice, stride: int) -> np.ndarray:
         """Values at every `stride`-th point, plane by plane."""
@@ -323,10 +317,10 @@ def _refine(
         # A point of a cell is at most half its diagonal from a corner. Half of that is enough for the last
         # halving, where most of the questions are: what it can lose is thinner than the finest step.
         reach = steepness * stride * lattice.step * np.sqrt(3) / (2 if stride > 2 else 4)
-        wanted = _spread(_cells_near_zero(values, reach), 2)
+        wanted = spread(cells_near_zero(values, reach), 2)
         finer = np.zeros(wanted.shape, bool)
         finer[::2, ::2, ::2] = known
-        values, known, stride = _doubled(values), finer, stride // 2
+        values, known, stride = doubled(values), finer, stride // 2
         _ask(field, lattice, values, known, wanted, stride, first * lattice.coarse)
     return values, known
 
@@ -334,7 +328,7 @@ def _refine(
 def _settle(field: _Field, lattice: _Lattice, values: np.ndarray, known: np.ndarray, first: int) -> None:
     """Ask at the corners of every cell with a change of sign, until none of them is interpolated."""
     while True:
-        wanted = _spread(_cells_near_zero(values, 0.0), 1)
+        wanted = spread(cells_near_zero(values, 0.0), 1)
         if not (wanted & ~known).any():
             return
         _ask(field, lattice, values, known, wanted, 1, first)
@@ -360,45 +354,3 @@ def _close(values: np.ndarray, known: np.ndarray, least: float, first: bool, las
     border[-1] |= last
     values[border] = np.maximum(values[border], least)
     known |= border
-
-
-def _cells_near_zero(values: np.ndarray, reach: float) -> np.ndarray:
-    """Cells with a corner below `reach` and one above `-reach`: a change of sign, or a small value."""
-    low = values < reach
-    high = values > -reach if reach > 0 else ~low
-    for axis in range(3):
-        low, high = _pairs(low, axis), _pairs(high, axis)
-    return low & high
-
-
-def _pairs(flags: np.ndarray, axis: int) -> np.ndarray:
-    """Either of two neighbours along `axis`."""
-    return flags[_along(axis, slice(None, -1))] | flags[_along(axis, slice(1, None))]
-
-
-def _spread(cells: np.ndarray, halves: int) -> np.ndarray:
-    """Lattice points of the marked cells, on a lattice with `halves` steps per cell."""
-    for axis in range(3):
-        count = cells.shape[axis]
-        points = np.zeros([n * halves + 1 if a == axis else n for a, n in enumerate(cells.shape)], bool)
-        for offset in range(halves + 1):
-            points[_along(axis, slice(offset, offset + (count - 1) * halves + 1, halves))] |= cells
-        cells = points
-    return cells
-
-
-def _doubled(values: np.ndarray) -> np.ndarray:
-    """Trilinear interpolation to half the step; a cell of one sign keeps it."""
-    for axis in range(3):
-        finer = np.empty([2 * n - 1 if a == axis else n for a, n in enumerate(values.shape)], np.float32)
-        finer[_along(axis, slice(None, None, 2))] = values
-        between = finer[_along(axis, slice(1, None, 2))]
-        np.add(values[_along(axis, slice(None, -1))], values[_along(axis, slice(1, None))], out=between)
-        between *= 0.5
-        values = finer
-    return values
-
-
-def _along(axis: int, part: slice) -> tuple[slice, ...]:
-    """Index that takes `part` of one axis and all of the others."""
-    return (slice(None),) * axis + (part,)

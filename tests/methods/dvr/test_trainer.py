@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import trimesh
 from captures import BALLS, SCALE, make_capture, write_depths
 from tiny_fits import assert_same_run, stopped_after
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch import Tensor
 from taichi_idr import runtime
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.fit import fit_capture
+from taichi_idr.commands.mesh import mesh_run
 from taichi_idr.errors import UsageError
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.methods.dvr import METHOD
@@ -240,6 +243,7 @@ def test_a_fit_finds_the_shape_and_goes_on_bit_by_bit(tmp_path):
         fit_capture(folder, out=parts, **options)
     fit_capture(folder, out=parts, **options)
     assert_same_run(whole, parts)
+    colours_as_in_its_mesh(whole)
     model = load_run(whole).model
     assert model.radius == pytest.approx(1.1 * 3**0.5)
     edge = torch.tensor([[1.2, 0.0, 0.0], [0.0, -1.4, 0.0]], device=model.device)
@@ -247,6 +251,16 @@ def test_a_fit_finds_the_shape_and_goes_on_bit_by_bit(tmp_path):
     near = model.trace(Rays(torch.tensor([[0.0, 0.0, -3.0]]), torch.tensor([[0.0, 0.0, 1.0]])))
     slope = model.gradient(near.depth[:, None] * torch.tensor([[0.0, 0.0, 1.0]]) - torch.tensor([[0.0, 0.0, 3.0]]))
     assert 0.2 < slope.norm().item() < 5  # nearly a distance
+
+
+def colours_as_in_its_mesh(run: Path) -> None:
+    """DVR-9: watertight, each vertex in the colour that the network has there."""
+    assert mesh_run(run, resolution=48).topology.closed
+    loaded, mesh = load_run(run), trimesh.load(run / "mesh" / "mesh.ply", process=False)
+    T = np.linalg.inv(loaded.T_world_normalised)
+    places = torch.from_numpy(mesh.vertices @ T[:3, :3].T + T[:3, 3])
+    colour = loaded.model.colour(places.to(loaded.model.device, loaded.model.dtype), places)
+    np.testing.assert_allclose(mesh.visual.vertex_colors[:, :3], 255 * colour.cpu().numpy(), atol=1.01)
 
 
 def test_cameras_are_not_trained(capture, tmp_path):
