@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import runtime
 from ..cameras.pinhole import shrunk
+from ..capture.depths import middles
 from ..capture.pixels import Photos
 from ..ops.patch_consistency import CENTRE, TO_FRAME, PosedPhotos, posed_photos
 from ..poses.corners import telling_shades
@@ -23,6 +24,7 @@ class SmallPhotos:
     """V photos of one size (H, W) with their cameras, and their N object pixels.
 
     view (N,) int32; pixel (N, 2) int32 column, row; index (N,): among all V H W pixels.
+    known_depth (N,): along the unit ray, 0 where none is known; None of a capture without any.
     """
 
     capture: Capture
@@ -30,6 +32,15 @@ class SmallPhotos:
     view: Tensor
     pixel: Tensor
     index: Tensor
+    known_depth: Tensor | None
+
+    @property
+    def known(self) -> Tensor | None:
+        """Inverse depth (N,) that the capture has brought along, 0 where it has none; None without any."""
+        if self.known_depth is None:
+            return None
+        depth = self.known_depth
+        return torch.where(depth > 0, self.directions.norm(dim=1) / torch.where(depth > 0, depth, 1), 0)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,7 +97,8 @@ def _posed(capture: Capture) -> SmallPhotos:
     index = photos.objects.nonzero()[:, 0]
     height, width = capture.masks[0].shape
     view, row, column = index // (height * width), index // width % height, index % width
-    return SmallPhotos(capture, posed, view.int(), torch.stack([column, row], dim=1).int(), index)
+    known = None if photos.depths is None else photos.depths[index].to(posed.cameras)
+    return SmallPhotos(capture, posed, view.int(), torch.stack([column, row], dim=1).int(), index, known)
 
 
 def _object_side(mask: np.ndarray) -> int:
@@ -107,7 +119,17 @@ def _shrunk(capture: Capture, factors: list[int]) -> Capture:
     one_by_one = [shrunk(capture.cameras[[view]], factor) for view, factor in enumerate(factors)]
     fields = ("quaternions", "centres", "intrinsics")
     cameras = Cameras(*(torch.cat([getattr(camera, name) for camera in one_by_one]) for name in fields))
-    return replace(capture, images=images, masks=masks, cameras=cameras, ignored=(), depths=())
+    depths = tuple(_small_depth(*pair, (height, width)) for pair in zip(capture.depths, factors, strict=False))
+    return replace(capture, images=images, masks=masks, cameras=cameras, ignored=(), depths=depths)
+
+
+def _small_depth(depth: np.ndarray | None, factor: int, shape: tuple[int, int]) -> np.ndarray | None:
+    """The middle known value of each block, on a canvas of that shape."""
+    if depth is None:
+        return None
+    canvas = np.zeros((factor * shape[0], factor * shape[1]), np.float32)
+    canvas[: depth.shape[0], : depth.shape[1]] = depth
+    return middles(canvas, factor)
 
 
 def _blocks(image: np.ndarray, mask: np.ndarray, factor: int) -> tuple[np.ndarray, np.ndarray]:

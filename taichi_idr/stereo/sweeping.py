@@ -108,14 +108,14 @@ def _around(
 def _finer(photos: SmallPhotos, coarse: Depths) -> Depths:
     """The coarse planes at the pixels of photos of twice the resolution."""
     height, width = coarse.photos.size
-    flat = _filled(coarse.photos.dense(coarse.planes * (coarse.likeness > UNSEEN)[:, None]), (height, width))
+    flat = filled(coarse.photos.dense(coarse.planes * (coarse.likeness > UNSEEN)[:, None]), (height, width))
     column, row = (photos.pixel.long() // 2).unbind(1)
     planes = flat[(photos.view.long() * height + row) * width + column]
     known = (planes * photos.directions).sum(dim=1) > 0
     return Depths(photos, planes, torch.where(known, 0.0, UNSEEN).to(planes))
 
 
-def _filled(planes: Tensor, size: tuple[int, int], rounds: int = 2) -> Tensor:
+def filled(planes: Tensor, size: tuple[int, int], rounds: int = 2) -> Tensor:
     """Planes (V H W, 3); where there are none, those of a neighbour that has one."""
     table = planes.view(-1, *size, 3)
     for _ in range(rounds):

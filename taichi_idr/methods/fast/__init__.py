@@ -15,7 +15,7 @@ from .settings import FAST, MASKLESS, QUALITY, FastConfig
 if TYPE_CHECKING:
     import torch
 
-    from ...types import Capture
+    from ...types import Capture, DepthSource
     from .model import FastModel
     from .trainer import FastTrainer
 
@@ -37,6 +37,11 @@ def _pixel_bytes(config: FastConfig) -> int:
     return 2 if config.consistency.weight else 0
 
 
+def _depth(config: FastConfig) -> DepthSource:
+    """Poses that are to be trained are not known well enough for depth to count."""
+    return "off" if config.cameras.train else config.depth.source
+
+
 METHOD = Method(
     name="fast",
     settings=FastConfig,
@@ -46,5 +51,6 @@ METHOD = Method(
     trainer=_trainer,
     terms=("colour", "mask", "eikonal", "smooth", "stereo", "unseen", "hollow", "adrift", "consistency"),
     pixel_bytes=_pixel_bytes,
+    depth=_depth,
 )
 MASKLESS_METHOD = replace(METHOD, name="maskless", presets={"maskless": MASKLESS}, cuts_masks=True)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ...config import (
+    DepthConfig,
     FastCamerasConfig,
     FitConfig,
     HashGeometryConfig,
@@ -112,6 +113,7 @@ class FastConfig(FitConfig):
     proxy: ProxyConfig = ProxyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     stereo: StereoConfig = StereoConfig()
+    depth: DepthConfig = DepthConfig()
     consistency: ConsistencyConfig = ConsistencyConfig()
     exposure: ExposureConfig = ExposureConfig()
 

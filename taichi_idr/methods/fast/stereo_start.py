@@ -32,7 +32,7 @@ def stereo_start(
     hull: Tensor, capture: Capture, cameras: Cameras, config: StereoConfig, between: Callable[[], None]
 ) -> StereoStart | None:
     """From a visual hull (H, H, H) bool; None where photos have too little texture, or are too few or far apart."""
-    maps = depth_maps(capture, cameras, hull, config, between) if config.enabled else None
+    maps = depth_maps(capture, cameras, hull, config, between) if config.enabled or capture.depths else None
     if maps is None:
         return None
     carved = carve(hull, maps, config)
@@ -41,5 +41,6 @@ def stereo_start(
     between()
     bound = hull_distance(carved)
     share = 1 - int(carved.sum()) / int(hull.sum())
-    line = f"stereo    {maps.share:.0%} of the object's pixels have a depth, {share:.1%} of the visual hull carved"
+    word = "depth" if capture.depths else "stereo"
+    line = f"{word:<10}{maps.share:.0%} of the object's pixels have a depth, {share:.1%} of the visual hull carved"
     return StereoStart(bound, fused_distance(bound, maps, config), surface_points(maps, config.points), line)
