@@ -117,7 +117,7 @@ def test_dvr_7_depth_moves_the_surface_along_the_ray(capture):
     found = trainer(capture)
     ball_network(found.model.network)
     rays = found.poses.rays(*_middle_pixels(capture)).detach()
-    hits = first_surface(rays, found.model.in_cube, found.config.march, 64)
+    hits = found.model.first_surface(rays, 64)
     seen, depth = rays[hits.hit], hits.depth[hits.hit]
     known = torch.where(torch.arange(len(depth), device=depth.device) % 2 == 0, depth + 0.1, 0)
     points, _, _ = found.surface_points(seen, depth)
