@@ -63,6 +63,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("plane_sweep", patches.sweep, (512, 8192), "pixel"),
     Entry("depth_maps", patches.depths, (8192, 65536), "point"),
     Entry("closest_triangle", surfaces.triangles, (2048, 65536), "point"),
+    Entry("first_triangle", surfaces.first_triangles, (2048, 65536), "ray"),
 )
 
 

@@ -12,8 +12,11 @@ from .. import runtime
 from ..kernels import analytic_sdf as sdf_kernels
 from ..kernels import ewer as ewer_kernels
 from ..ops.closest_triangle import closest_triangle
+from ..ops.first_triangle import first_triangle
+from ..ops.triangle_tree import TriangleTree
 from ..ops.visual_hull import first_occupied, hull_votes, visual_hull
 from ..reference import closest_triangle as triangle_twin
+from ..reference import first_triangle as ray_twin
 from ..reference import visual_hull as hull_twin
 from ..reference.ewer import ewer_distance as ewer_twin
 from ..types import Cameras
@@ -97,7 +100,7 @@ def meet(scene: Scene, size: int) -> Case:
 
 def triangles(scene: Scene, size: int) -> Case:
     """Distance to a mesh of 2,304 triangles; the twin compares 1,024 points with all of them."""
-    corners = _torus_mesh(scene)
+    corners = torus_mesh(scene)
     points = scene.points(size)
     some = points[:BRUTE_POINTS]
     ours = lambda: (closest_triangle(points, corners)[0],)  # noqa: E731
@@ -105,17 +108,18 @@ def triangles(scene: Scene, size: int) -> Case:
     return Case(ours, twin, (Gate(5e-6),), beside="brute force, gate only", raced=False)
 
 
-def _silhouettes(scene: Scene) -> tuple[list[np.ndarray], Cameras]:
-    """Masks (H, W) bool of a ball of radius 0.6 around the origin, seen from all around."""
-    cameras = scene.cameras(scene.normal(VIEWS, 3), FOCAL, (MASK_HEIGHT, MASK_WIDTH))
-    middle = ((MASK_WIDTH - 1) / 2, (MASK_HEIGHT - 1) / 2)
-    column, row = np.meshgrid(np.arange(MASK_WIDTH) - middle[0], np.arange(MASK_HEIGHT) - middle[1])
-    outline = FOCAL * math.tan(math.asin(0.6 / DISTANCE))
-    mask = np.hypot(column, row) < outline
-    return [mask] * VIEWS, cameras
+def first_triangles(scene: Scene, size: int) -> Case:
+    """Where rays first meet a mesh of 2,304 triangles; the twin compares 1,024 rays with all of them."""
+    corners = torus_mesh(scene)
+    tree, rays = TriangleTree.build(corners), scene.rays(size)
+    some = rays[:BRUTE_POINTS]
+    ours = lambda: (first_triangle(rays, tree)[0],)  # noqa: E731
+    twin = lambda: (ray_twin.first_triangle(some, corners)[0],)  # noqa: E731
+    # Rays that graze the outline meet it, or what is behind it, within rounding.
+    return Case(ours, twin, (Gate(5e-6, 0.005),), beside="brute force, gate only", raced=False)
 
 
-def _torus_mesh(scene: Scene) -> Tensor:
+def torus_mesh(scene: Scene) -> Tensor:
     """Triangles (F, 3, 3)."""
     around, over = torch.meshgrid(torch.arange(SEGMENTS), torch.arange(SIDES), indexing="ij")
 
@@ -127,3 +131,13 @@ def _torus_mesh(scene: Scene) -> Tensor:
     a, b, c, d = corner(0, 0), corner(1, 0), corner(1, 1), corner(0, 1)
     faces = torch.cat([torch.stack([a, b, c], dim=1), torch.stack([a, c, d], dim=1)])
     return faces.to(scene.uniform(1))
+
+
+def _silhouettes(scene: Scene) -> tuple[list[np.ndarray], Cameras]:
+    """Masks (H, W) bool of a ball of radius 0.6 around the origin, seen from all around."""
+    cameras = scene.cameras(scene.normal(VIEWS, 3), FOCAL, (MASK_HEIGHT, MASK_WIDTH))
+    middle = ((MASK_WIDTH - 1) / 2, (MASK_HEIGHT - 1) / 2)
+    column, row = np.meshgrid(np.arange(MASK_WIDTH) - middle[0], np.arange(MASK_HEIGHT) - middle[1])
+    outline = FOCAL * math.tan(math.asin(0.6 / DISTANCE))
+    mask = np.hypot(column, row) < outline
+    return [mask] * VIEWS, cameras
