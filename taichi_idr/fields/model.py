@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,20 @@ class Look:
     normal: Tensor
     depth: Tensor
     hit: Tensor
+
+
+class Looks(Protocol):
+    """What can be looked at: all that a picture asks for."""
+
+    chunk: int
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def look(self, rays: Rays, *, preview: bool = False) -> Look: ...
 
 
 class Model(nn.Module, ABC):

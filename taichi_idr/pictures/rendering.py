@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..capture.exposure import exposed
-from ..fields.model import Model
+from ..fields.model import Looks
 from ..ops.raygen import generate_rays
 from ..types import Cameras, Rays
 
@@ -33,7 +33,7 @@ class RenderedView:
 
 
 def render_view(
-    model: Model,
+    model: Looks,
     camera: Cameras,
     height: int,
     width: int,
@@ -70,7 +70,7 @@ def render_view(
 
 
 @torch.no_grad()
-def camera_rays(model: Model, camera: Cameras, pixels: Tensor) -> Rays:
+def camera_rays(model: Looks, camera: Cameras, pixels: Tensor) -> Rays:
     """Rays (R,) of one camera through pixels (R, 2) u, v, on the model's device."""
     camera = camera.to(torch.float64)
     inverse = torch.linalg.inv(camera.intrinsics)
