@@ -30,6 +30,7 @@ from . import (
     import_idr,
     mask,
     mesh,
+    paint,
     prepare,
     render,
     scan,
@@ -47,6 +48,7 @@ app.command("prepare")(prepare.prepare)
 app.command("mask")(mask.mask)
 app.command("fit")(fit.fit)
 app.command("mesh")(mesh.mesh)
+app.command("paint")(paint.paint)
 app.command("render")(render.render)
 app.command("eval")(evaluate.evaluate)
 app.command("swap")(swap.swap)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .commands.evaluate import evaluate_run as evaluate_run
     from .commands.fit import fit_capture as fit_capture
     from .commands.mesh import mesh_run as mesh_run
+    from .commands.paint import paint_mesh as paint_mesh
     from .commands.render import render_run as render_run
     from .commands.swap import swap_runs as swap_runs
     from .config import TracerConfig as TracerConfig
@@ -44,6 +45,7 @@ _HOMES = {
     "load_run": "runs.loading",
     "make_capture": "capture.synthetic",
     "mesh_run": "commands.mesh",
+    "paint_mesh": "commands.paint",
     "read_capture": "capture.reading",
     "render_run": "commands.render",
     "render_view": "pictures.rendering",

@@ -16,7 +16,7 @@ from taichi_idr.commands.fit import fit_capture
 
 EXAMPLES = (
     "check_capture", "convert_capture", "evaluate_run", "fit_capture", "load_run", "make_capture", "mesh_run",
-    "read_capture", "render_run", "render_view", "swap_runs", "trace",
+    "paint_mesh", "read_capture", "render_run", "render_view", "swap_runs", "trace",
 )  # fmt: skip
 
 

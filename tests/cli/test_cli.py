@@ -21,6 +21,7 @@ from taichi_idr.cli.main import run
 from taichi_idr.commands.prepare import Knowledge
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.runs.folder import RunFolder
+from taichi_idr.types import CaptureReading
 
 HEAVY = ("torch", "taichi", "numpy", "rich")
 COMMANDS = (
@@ -30,6 +31,7 @@ COMMANDS = (
     "check",
     "fit",
     "mesh",
+    "paint",
     "render",
     "eval",
     "swap",
@@ -129,6 +131,13 @@ WRONG = {
     "mesh nowhere": 66,
     "mesh run --out a.stl": 2,
     "mesh run --bodies 0": 2,
+    "paint none.ply photos": 66,
+    "paint run photos": 66,
+    "paint photos/cameras.npz nowhere": 66,
+    "paint photos/cameras.npz bare --light noon": 2,
+    "paint photos/cameras.npz photos --preset fats": 2,
+    "paint photos/cameras.npz photos --set seen.grazig=1": 2,
+    "paint photos/cameras.npz photos --subdivide 0": 2,
     "render nowhere": 66,
     "eval run --gt-mesh none.ply": 66,
     "eval run --gt-cameras none.npz": 66,
@@ -317,6 +326,31 @@ class TestArguments:
         assert run([command, "--arch", "cpu"]) == 0
         assert run([command, str(run_path.resolve()), "--arch", "cpu"]) == 0
         assert seen == [run_path, run_path.resolve()]
+
+    def test_paint_passes_everything_on(self, stand_in: Callable[..., None]) -> None:
+        seen: dict[str, Any] = {}
+        stand_in("commands.paint", "paint_mesh", lambda *places, **options: seen.update(options, places=places))
+        line = (
+            "paint a.obj photos --out new --preset light_field --steps 5 --seed 7 --downscale 2 --subdivide 0.5 "
+            "--light noon --renders 3 --set seen.margin=2 --arch cpu --invert-masks --resize-masks --allow-outside"
+        )
+        assert run(line.split()) == 0
+        assert seen == {
+            "places": (Path("a.obj"), Path("photos")),
+            "out": Path("new"),
+            "preset": "light_field",
+            "assignments": ["seen.margin=2"],
+            "steps": 5,
+            "seed": 7,
+            "downscale": 2,
+            "subdivide": 0.5,
+            "light": "noon",
+            "renders": 3,
+            "reading": CaptureReading(invert_masks=True, resize_masks=True, allow_outside=True),
+            "arch": "cpu",
+        }
+        assert run(["paint", "a.obj", "photos", "--subdivide", "none", "--arch", "cpu"]) == 0
+        assert seen["subdivide"] == "none"
 
     def test_bodies_are_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
         seen: list[object] = []
