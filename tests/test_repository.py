@@ -37,7 +37,7 @@ FEATURES = {
     "EVAL": [1, 5, 6, 8],
 }
 """What the paper and its released code consist of; other numbers are unused."""
-OTHER_SYSTEMS = {"DVR": range(1, 10), "UNI": range(1, 9), "NERF": range(1, 5), "OCC": [4], "TEX": [1], "LIGHT": [1]}
+OTHER_SYSTEMS = {"DVR": range(1, 10), "UNI": range(1, 9), "NERF": range(1, 5), "OCC": [4], "TEX": [1, 2], "LIGHT": [1]}
 OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "opencv-python-headless": "cv2"}
 
 
