@@ -81,7 +81,7 @@ class PaintedMesh:
         facing = (self.surface.normals * directions).sum(dim=1, keepdim=True)
         normals = torch.where(facing > 0, -self.surface.normals, self.surface.normals)
         colours = self._asked(vertices, directions, normals)
-        return filled(colours, vertices, self.seen_vertices)
+        return filled(colours, vertices, self.surface.faces, self.seen_vertices).clamp(0, 1)
 
     def _asked(self, points: Tensor, directions: Tensor, normals: Tensor) -> Tensor:
         light = torch.full_like(points[:, 0], self.light, dtype=torch.int64)
