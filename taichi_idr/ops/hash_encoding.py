@@ -78,6 +78,15 @@ def following(
     return _Following.apply(points, value, jacobian, table, layout, active)
 
 
+def level_shares(layout: HashLayout, power: float) -> Tensor:
+    """Share (R,) of the learning rate for each row of the table: the level's cell over the coarsest one, to `power`.
+
+    Adam's steps are as long in every level, but one in a fine cell tilts the field the more, the smaller the cell.
+    """
+    resolution, rows = layout.levels[:, kernels.RESOLUTION], layout.levels[:, kernels.ROWS]
+    return (resolution[0] / resolution).pow(power).repeat_interleave(rows.long())
+
+
 class _HashEncoding(torch.autograd.Function):
     @staticmethod
     def forward(

@@ -46,10 +46,13 @@ class SeenConfig(Group):
 class PaintScheduleConfig(Group):
     """Steps, batches and learning rates; all rates fall by a cosine."""
 
-    steps: int = Field(default=3000, ge=1)
+    steps: int = Field(default=1000, ge=1)
     pixels: int = Field(default=8192, ge=1, description="per step")
     rate: float = Field(default=3e-3, gt=0, description="of the network")
-    table_rate: float = Field(default=1e-2, gt=0, description="of the hash table")
+    table_rate: float = Field(default=1e-2, gt=0, description="of the hash table's coarsest level")
+    fine_rate: float = Field(
+        default=1.0, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
+    )
     floor: float = Field(default=0.01, ge=0, le=1, description="share of the rates at the end")
 
 
@@ -72,7 +75,7 @@ PRESETS: Mapping[str, PaintConfig] = {
     "texture_field": PaintConfig(
         preset="texture_field",
         texture=TextureConfig(network="residual", width=512),
-        schedule=PaintScheduleConfig(pixels=2048, rate=1e-4),
+        schedule=PaintScheduleConfig(steps=5000, pixels=2048, rate=1e-4),
     ),
     "light_field": PaintConfig(preset="light_field", texture=TextureConfig(network="light")),
 }

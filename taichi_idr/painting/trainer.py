@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from .. import runtime
 from ..capture.exposure import LIFT, gains_of
 from ..kernels.sparse_adam import sparse_adam
+from ..ops.hash_encoding import level_shares
 from .networks import ColourNetwork, HashTable, Sight
 from .seen import Samples
 from .settings import PaintScheduleConfig
@@ -23,12 +24,13 @@ EPSILON = 1e-12
 
 
 class TableAdam:
-    """Adam on the rows of a hash table that a step touched."""
+    """Adam on the rows of a hash table that a step touched, slower in finer levels: these learn what many pixels say
+    and not the noise of each."""
 
-    def __init__(self, table: HashTable) -> None:
+    def __init__(self, table: HashTable, fine_rate: float) -> None:
         self.table = table
         self.moments = [torch.zeros_like(table.table), torch.zeros_like(table.table)]
-        self.shares = torch.ones_like(table.table[:, 0]).detach()
+        self.shares = level_shares(table.layout, fine_rate).to(table.table.dtype)
         self.count = 0
 
     def step(self, rate: float) -> None:
@@ -63,7 +65,7 @@ class Painter:
         self.lights = lights.to(samples.points.device)
         self.gains = None if stops is None else gains_of(torch.from_numpy(stops).to(samples.points))
         tables = [part for part in network.modules() if isinstance(part, HashTable)]
-        self.tables = [TableAdam(table) for table in tables]
+        self.tables = [TableAdam(table, config.fine_rate) for table in tables]
         owned = {id(table.table) for table in tables}
         others = [parameter for parameter in network.parameters() if id(parameter) not in owned]
         self.adam = torch.optim.Adam(others, lr=self.config.rate, betas=BETAS, fused=True)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from ... import runtime
-from ...kernels.hash_encoding import RESOLUTION, ROWS
 from ...kernels.sparse_adam import sparse_adam
-from ...ops.hash_encoding import HashLayout
+from ...ops.hash_encoding import level_shares
 from .model import FastModel
 from .schedules import rate_factor
 from .settings import ScheduleConfig
@@ -101,12 +100,3 @@ class Optimiser:
             for name, moments in zip(("exp_avg", "exp_avg_sq"), self.network_moments, strict=True)
             for number, moment in enumerate(moments)
         }
-
-
-def level_shares(layout: HashLayout, power: float) -> Tensor:
-    """Share (R,) of the learning rate for each row of the table: the level's cell over the coarsest one, to `power`.
-
-    Adam's steps are as long in every level, but one in a fine cell tilts the field the more, the smaller the cell.
-    """
-    resolution, rows = layout.levels[:, RESOLUTION], layout.levels[:, ROWS]
-    return (resolution[0] / resolution).pow(power).repeat_interleave(rows.long())
