@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .errors import TidrError as TidrError
     from .pictures.rendering import render_view as render_view
     from .runs.loading import load_run as load_run
+    from .runs.painted import load_painted as load_painted
     from .tracing.exact import trace as trace
     from .types import Cameras as Cameras
     from .types import CaptureReading as CaptureReading
@@ -42,6 +43,7 @@ _HOMES = {
     "convert_capture": "commands.convert",
     "evaluate_run": "commands.evaluate",
     "fit_capture": "commands.fit",
+    "load_painted": "runs.painted",
     "load_run": "runs.loading",
     "make_capture": "capture.synthetic",
     "mesh_run": "commands.mesh",

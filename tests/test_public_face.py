@@ -15,8 +15,8 @@ import taichi_idr
 from taichi_idr.commands.fit import fit_capture
 
 EXAMPLES = (
-    "check_capture", "convert_capture", "evaluate_run", "fit_capture", "load_run", "make_capture", "mesh_run",
-    "paint_mesh", "read_capture", "render_run", "render_view", "swap_runs", "trace",
+    "check_capture", "convert_capture", "evaluate_run", "fit_capture", "load_painted", "load_run", "make_capture",
+    "mesh_run", "paint_mesh", "read_capture", "render_run", "render_view", "swap_runs", "trace",
 )  # fmt: skip
 
 
@@ -28,7 +28,10 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     capture = taichi_idr.make_capture(folder / "capture", **options)
     run = folder / "run"
     fit_capture(capture, out=run, steps=2, assignments=[*SMALL, "schedule.hull_steps=40"], threads=1)
-    return {"capture": capture, "run": run, "loaded": taichi_idr.load_run(run)}
+    loaded = taichi_idr.load_run(run)
+    painted = folder / "painted"
+    taichi_idr.paint_mesh(capture / "gt_mesh.ply", capture, out=painted, steps=2)
+    return {"capture": capture, "run": run, "loaded": loaded, "painted": painted, "cameras": loaded.cameras}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

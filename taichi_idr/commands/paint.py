@@ -110,7 +110,7 @@ def paint_mesh(
     >>> summary = paint_mesh(capture / "gt_mesh.ply", capture, out=run / "painted", steps=50)
     mesh      ...
     >>> [file.name for file in summary.files]
-    ['mesh.ply', 'mesh.glb', 'metrics.json', 'paint.toml']
+    ['mesh.ply', 'mesh.glb', 'metrics.json', 'paint.toml', '00000050.tidr']
 
     Raises UsageError, InputMissing, BadInput (a mesh that no photo sees), CannotCreate, WriteFailed.
     """
@@ -295,13 +295,17 @@ def _heldout_lights(capture: Path, views: Capture, lights: Lights) -> list[int]:
 
 
 def _written(painted: PaintedMesh, job: Job, numbers: dict[str, Any], folder: Path) -> list[Path]:
+    from ..runs.painted import save_painted
+
     coloured = replace(job.shape, colours=painted.colours_8_bit())
     files = mesh_files(folder, None)
     for file in files:
         write_mesh(file, coloured)
     atomic_write(folder / METRICS, json.dumps(numbers, indent=1) + "\n")
     atomic_write(folder / SETTINGS, to_toml(job.config))
-    files += [folder / METRICS, folder / SETTINGS]
+    T = job.photos.T_world_normalised
+    state = save_painted(folder, painted, job.config, job.lights.names, T)
+    files += [folder / METRICS, folder / SETTINGS, state]
     print("\n".join(f"written   {file}" for file in files))
     return files
 

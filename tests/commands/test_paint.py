@@ -16,11 +16,15 @@ from PIL import Image
 
 from taichi_idr.capture.exposure import exposed
 from taichi_idr.capture.lights import LIGHTS
+from taichi_idr.capture.reading import read_capture
 from taichi_idr.commands.paint import paint_mesh
 from taichi_idr.errors import BadInput, InputMissing, UsageError
 from taichi_idr.meshes.mesh import Mesh, topology
 from taichi_idr.meshes.reading import read_mesh
 from taichi_idr.meshes.writing import write_mesh
+from taichi_idr.pictures.colours import eight_bit
+from taichi_idr.pictures.rendering import render_view
+from taichi_idr.runs.painted import load_painted
 
 SMALL = ["table.levels=6", "table.finest=64", "table.log2_rows=12", "schedule.pixels=2048", "texture.width=32"]
 SIZE = (96, 80)
@@ -242,6 +246,36 @@ def test_the_mesh_of_a_run_and_of_another_program(photos, tmp_path):
         solid.export(tmp_path / f"other{suffix}")
         numbers = paint(tmp_path / f"other{suffix}", photos, tmp_path / "out", steps=100)
         assert numbers["psnr_clear_db"] > 26, suffix
+
+
+class TestLoading:
+    def test_it_is_rendered_as_before_in_any_light(self, mesh, photos, tmp_path):
+        folder = tmp_path / "lit"
+        shutil.copytree(photos, folder)
+        names = {f"{view:03d}.png": "lamp" if view % 2 else "day" for view in range(10)}
+        (folder / LIGHTS).write_text(json.dumps({"lights": names}))
+        out = tmp_path / "out"
+        paint(mesh, folder, out, steps=30, preset="light_field", assignments=["radiance.width=16"], renders=1)
+        loaded = load_painted(out)
+        capture = read_capture(folder, T_world_normalised=loaded.T_world_normalised)
+        assert loaded.lights == ["day", "lamp"]
+        np.testing.assert_array_equal(colours_of(out / "mesh.ply"), loaded.painted.colours_8_bit())
+        (file,) = (out / "renders").iterdir()
+        view = capture.names.index(file.stem)
+        loaded.painted.light = view % 2
+        rendered = render_view(loaded.painted, capture.cameras[[view]], SIZE[1], SIZE[0])
+        np.testing.assert_array_equal(np.asarray(Image.open(file))[:, SIZE[0] :], eight_bit(rendered.colour))
+        loaded.painted.light = 1 - view % 2
+        other = render_view(loaded.painted, capture.cameras[[view]], SIZE[1], SIZE[0])
+        assert (other.colour != rendered.colour).any()
+
+    def test_what_is_not_whole(self, mesh, photos, tmp_path):
+        with pytest.raises(InputMissing, match="no painted mesh"):
+            load_painted(tmp_path)
+        paint(mesh, photos, tmp_path / "out", steps=2)
+        written(tmp_path / "out" / "mesh.ply", ball_mesh(1))
+        with pytest.raises(BadInput, match="mesh has changed"):
+            load_painted(tmp_path / "out")
 
 
 def test_the_same_seed_gives_the_same_colours(mesh, photos, tmp_path):

@@ -1,0 +1,69 @@
+"""A painted mesh on disk: beside its files the network of its colours, from which it is rendered again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import BadInput, InputMissing, warn
+from ..meshes.mesh import transformed
+from ..meshes.reading import read_mesh
+from ..painting.model import PaintedMesh
+from ..painting.networks import colour_network
+from ..painting.settings import PaintConfig
+from ..painting.surface import Surface
+from ..settings import validated
+from ..state import joined, unprefixed
+from .checkpoint import load_newest, save_checkpoint
+
+MESH, STATE = "mesh.ply", "state"
+_TODO = "paint it again: tidr paint MESH CAPTURE"
+
+
+@dataclass(frozen=True)
+class LoadedPainting:
+    """painted: in its normalised frame; lights: names of its lighting conditions, `painted.light` is a number among
+    them; T_world_normalised (4, 4)."""
+
+    painted: PaintedMesh
+    lights: list[str]
+    T_world_normalised: np.ndarray
+
+
+def save_painted(
+    folder: Path, painted: PaintedMesh, config: PaintConfig, lights: list[str], T_world_normalised: np.ndarray
+) -> Path:
+    """Write what `load_painted` needs beside `folder`/mesh.ply. Raises CannotCreate, WriteFailed."""
+    seen = {"vertices": painted.seen_vertices, "faces": painted.seen_faces}
+    parts = {"network": painted.network.state_dict(), "seen": seen}
+    metadata = {"config": config.model_dump(), "lights": lights, "frame": T_world_normalised.tolist()}
+    tensors = {**joined(parts), "centres": painted.centres}
+    return save_checkpoint(folder / STATE, config.schedule.steps, tensors, metadata, keep=1)
+
+
+def load_painted(folder: Path) -> LoadedPainting:
+    """A painted mesh that `tidr paint` wrote, for pictures from anywhere in any of its lights.
+
+    >>> loaded = load_painted(painted)
+    >>> view = render_view(loaded.painted, cameras[[0]], height=24, width=32)
+    >>> view.colour.shape
+    (24, 32, 3)
+
+    Raises InputMissing, BadInput where it is not whole.
+    """
+    checkpoint = load_newest(folder / STATE, warn)
+    if checkpoint is None:
+        raise InputMissing("no painted mesh", where=folder, todo=_TODO)
+    metadata, tensors = checkpoint.metadata, checkpoint.tensors
+    config = validated(PaintConfig, metadata["config"], BadInput, f"{checkpoint.path}: {{}}".format)
+    T = np.array(metadata["frame"])
+    surface = Surface(transformed(read_mesh(folder / MESH), np.linalg.inv(T)))
+    seen = [tensors[name].to(surface.faces.device) for name in ("seen.vertices", "seen.faces")]
+    if [len(part) for part in seen] != [len(surface.normals), len(surface.faces)]:
+        raise BadInput("mesh has changed", where=folder / MESH, why="it has other vertices or faces", todo=_TODO)
+    network = colour_network(config, len(metadata["lights"]), surface.faces.device, torch.Generator())
+    network.load_state_dict(unprefixed("network", tensors))
+    return LoadedPainting(PaintedMesh(surface, network, tensors["centres"], *seen), metadata["lights"], T)
