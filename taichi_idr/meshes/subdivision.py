@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mesh import Mesh, face_vectors, make_mesh
+from .mesh import Mesh, face_vectors, unit_vectors
 
 FACES_A_SQUARE = 9.24  # area over squared longest edge: equilateral faces whose edges came out half as long
 
@@ -12,14 +12,16 @@ FACES_A_SQUARE = 9.24  # area over squared longest edge: equilateral faces whose
 def subdivided(mesh: Mesh, longest: float, most_vertices: int) -> Mesh:
     """The same surface with no edge longer than `longest`, unit of the vertices; some are longer where needles would
     make more vertices than `most_vertices`. An edge is split in its middle for both of its faces: what was closed stays
-    closed."""
-    vertices, faces = mesh.vertices, mesh.faces
+    closed. New vertices have normals between those of the edge's ends, so that it is shaded as before."""
+    vertices, normals, faces = mesh.vertices, mesh.normals, mesh.faces
     while len(vertices) < most_vertices:
-        vertices, split = _split(vertices, faces, longest)
+        ends, split = _split(vertices, faces, longest)
         if len(split) == len(faces):
             break
         faces = split
-    return mesh if faces is mesh.faces else make_mesh(vertices, faces)
+        vertices = np.concatenate([vertices, vertices[ends].mean(axis=1)])
+        normals = np.concatenate([normals, unit_vectors(normals[ends].mean(axis=1)).astype(np.float32)])
+    return mesh if faces is mesh.faces else Mesh(vertices, faces, normals)
 
 
 def edge_for(mesh: Mesh, longest: float, most_vertices: int) -> float:
@@ -30,7 +32,7 @@ def edge_for(mesh: Mesh, longest: float, most_vertices: int) -> float:
 
 
 def _split(vertices: np.ndarray, faces: np.ndarray, longest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Every edge that is too long, once: vertices (V', 3), faces (F', 3)."""
+    """Every edge that is too long, once: its ends (E, 2), whose middles are the next vertices, and faces (F', 3)."""
     ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=2)  # (F, 3, 2): the edge from each corner to the next
     lengths = np.linalg.norm(vertices[ends[..., 0]] - vertices[ends[..., 1]], axis=2)
     long = lengths > longest
@@ -38,8 +40,7 @@ def _split(vertices: np.ndarray, faces: np.ndarray, longest: float) -> tuple[np.
     edges, number = np.unique(low * len(vertices) + high, return_inverse=True)
     middle = np.full(faces.shape, -1, faces.dtype)
     middle[long] = len(vertices) + number
-    middles = (vertices[edges // len(vertices)] + vertices[edges % len(vertices)]) / 2
-    return np.concatenate([vertices, middles]), _cut(faces, middle, long)
+    return np.stack([edges // len(vertices), edges % len(vertices)], axis=1), _cut(faces, middle, long)
 
 
 def _cut(faces: np.ndarray, middle: np.ndarray, long: np.ndarray) -> np.ndarray:
