@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,8 @@ def save_painted(
     seen = {"vertices": painted.seen_vertices, "faces": painted.seen_faces}
     parts = {"network": painted.network.state_dict(), "seen": seen}
     metadata = {"config": config.model_dump(), "lights": lights, "frame": T_world_normalised.tolist()}
-    tensors = {**joined(parts), "centres": painted.centres}
+    normals = torch.from_numpy(painted.surface.mesh.normals)  # as given; readers of meshes work out their own
+    tensors = {**joined(parts), "centres": painted.centres, "normals": normals}
     return save_checkpoint(folder / STATE, config.schedule.steps, tensors, metadata, keep=1)
 
 
@@ -60,10 +61,12 @@ def load_painted(folder: Path) -> LoadedPainting:
     metadata, tensors = checkpoint.metadata, checkpoint.tensors
     config = validated(PaintConfig, metadata["config"], BadInput, f"{checkpoint.path}: {{}}".format)
     T = np.array(metadata["frame"])
-    surface = Surface(transformed(read_mesh(folder / MESH), np.linalg.inv(T)))
-    seen = [tensors[name].to(surface.faces.device) for name in ("seen.vertices", "seen.faces")]
-    if [len(part) for part in seen] != [len(surface.normals), len(surface.faces)]:
+    mesh = transformed(read_mesh(folder / MESH), np.linalg.inv(T))
+    seen = [tensors[name] for name in ("seen.vertices", "seen.faces")]
+    if [len(part) for part in seen] != [len(mesh.vertices), len(mesh.faces)]:
         raise BadInput("mesh has changed", where=folder / MESH, why="it has other vertices or faces", todo=_TODO)
+    surface = Surface(replace(mesh, normals=tensors["normals"].cpu().numpy()))
+    seen = [part.to(surface.faces.device) for part in seen]
     network = colour_network(config, len(metadata["lights"]), surface.faces.device, torch.Generator())
     network.load_state_dict(unprefixed("network", tensors))
     return LoadedPainting(PaintedMesh(surface, network, tensors["centres"], *seen), metadata["lights"], T)
