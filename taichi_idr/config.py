@@ -206,6 +206,21 @@ class DepthConfig(Group):
     )
 
 
+class RatesConfig(Group):
+    """Learning rates of a hash grid and its networks, and how they rise and fall with the share of the steps done."""
+
+    table_rate: float = Field(default=2e-2, gt=0, description="of the coarsest level")
+    fine_rate: float = Field(
+        default=1.0, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
+    )
+    network_rate: float = Field(default=6e-3, gt=0)
+    warmup: float = Field(default=0.01, ge=0, le=1, description="share of the steps in which the rates rise from zero")
+    decay_start: float = Field(
+        default=0.4, ge=0, le=1, description="share of the steps after which the rates fall (cosine)"
+    )
+    decay_floor: float = Field(default=0.02, ge=0, le=1)
+
+
 class EpochScheduleConfig(Group):
     """One photo a step, an epoch shows each once; counted in epochs, as published systems are."""
 

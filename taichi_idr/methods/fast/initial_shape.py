@@ -16,9 +16,9 @@ from torch import Tensor
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ...types import Plane
+from ..hash_optimiser import Optimiser
 from ..losses import eikonal_loss
 from .model import FastModel
-from .optimiser import Optimiser
 from .settings import ScheduleConfig
 
 BATCH = 4096
@@ -72,7 +72,7 @@ def teach_distance(
     better than from a lattice, and what its gradient is there.
     """
     device = model.device
-    optimiser = Optimiser(model, schedule)
+    optimiser = Optimiser(model.geometry, model.parameters(), schedule)
     cell = 2 / (distance.shape[0] - 1)
     surface = (distance.abs() < 1.5 * cell).nonzero() * cell - 1
     error = torch.zeros(())

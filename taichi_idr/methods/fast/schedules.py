@@ -6,17 +6,7 @@ import math
 
 from ...config import FastCamerasConfig, LossConfig
 from ...poses.gauss_newton import step_size
-from .settings import FastConfig, ScheduleConfig
-
-
-def rate_factor(schedule: ScheduleConfig, progress: float) -> float:
-    """Rise from zero over the warm-up, then 1, then a cosine down to `decay_floor`."""
-    if progress < schedule.warmup:
-        return progress / schedule.warmup
-    if progress <= schedule.decay_start:
-        return 1.0
-    fall = (progress - schedule.decay_start) / (1 - schedule.decay_start)
-    return schedule.decay_floor + (1 - schedule.decay_floor) * 0.5 * (1 + math.cos(math.pi * min(fall, 1.0)))
+from .settings import FastConfig
 
 
 def known_poses(cameras: FastCamerasConfig, progress: float) -> tuple[float, float]:

@@ -14,28 +14,19 @@ from ...config import (
     LossConfig,
     ProxyConfig,
     RadianceConfig,
+    RatesConfig,
     StereoConfig,
     TracerConfig,
 )
 from ...settings import Group
 
 
-class ScheduleConfig(Group):
+class ScheduleConfig(RatesConfig):
     """Steps, batches and learning rates."""
 
     steps: int = Field(default=4500, ge=1)
     rays: int = Field(default=2048, ge=1)
     views_per_step: int = Field(default=32, ge=1)
-    table_rate: float = Field(default=2e-2, gt=0, description="of the coarsest level")
-    fine_rate: float = Field(
-        default=1.0, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
-    )
-    network_rate: float = Field(default=6e-3, gt=0)
-    warmup: float = Field(default=0.01, ge=0, le=1, description="share of the steps in which the rates rise from zero")
-    decay_start: float = Field(
-        default=0.4, ge=0, le=1, description="share of the steps after which the rates fall (cosine)"
-    )
-    decay_floor: float = Field(default=0.02, ge=0, le=1)
     first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
     levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
     outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")

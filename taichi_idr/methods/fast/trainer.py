@@ -18,12 +18,12 @@ from ...poses.parameters import Poses
 from ...state import joined, prefixed, unprefixed
 from ...stereo.surface_points import SurfacePoints
 from ...types import Cameras, Capture, Rays
+from ..hash_optimiser import Optimiser
 from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
 from .adrift import adrift_points
 from .initial_shape import above_support, hull_distance, teach_distance
 from .model import FastModel
-from .optimiser import Optimiser
 from .pixels import PixelTable
 from .pose_steps import PoseSteps
 from .refined_masks import refined_masks
@@ -51,7 +51,7 @@ class FastTrainer(Trainer):
         self.model = FastModel(config, device)
         self.pixels = PixelTable(capture, config.schedule, device)
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
-        self.optimiser = Optimiser(self.model, config.schedule)
+        self.optimiser = Optimiser(self.model.geometry, self.model.parameters(), config.schedule)
         self.pose_steps = PoseSteps(self.poses, config.cameras)
         self.capture = capture
         self.generator = torch.Generator().manual_seed(config.seed)

@@ -8,9 +8,8 @@ import torch
 from taichi_idr import runtime as taichi_runtime
 from taichi_idr.kernels.sparse_adam import sparse_adam
 from taichi_idr.methods.fast.model import FastModel
-from taichi_idr.methods.fast.optimiser import BETAS, EPSILON, Optimiser
-from taichi_idr.methods.fast.schedules import rate_factor
 from taichi_idr.methods.fast.settings import FastConfig, ScheduleConfig
+from taichi_idr.methods.hash_optimiser import BETAS, EPSILON, Optimiser, rate_factor
 from taichi_idr.reference import sparse_adam as reference
 
 ROWS = 700
@@ -65,7 +64,9 @@ def test_dense_gradients_give_torch_adam(generator):
 def test_networks_move_as_by_torch_adam(generator):
     """One without a gradient stays."""
     model = small_model()
-    optimiser = Optimiser(model, ScheduleConfig(network_rate=1e-2, warmup=0, decay_start=1))
+    optimiser = Optimiser(
+        model.geometry, model.parameters(), ScheduleConfig(network_rate=1e-2, warmup=0, decay_start=1)
+    )
     moved, still = optimiser.networks[:-1], optimiser.networks[-1].detach().clone()
     twins = [parameter.detach().clone().requires_grad_() for parameter in moved]
     adam = torch.optim.Adam(twins, lr=1e-2, betas=BETAS, eps=EPSILON)
@@ -91,7 +92,7 @@ def test_rates_rise_hold_and_fall():
 def test_a_first_step_in_a_finer_level_is_shorter():
     """Adam's first step is as long as the rate, whatever the gradient: at power 1/2 by the root of the cell's size."""
     model = small_model()
-    optimiser = Optimiser(model, ScheduleConfig(table_rate=1e-2, fine_rate=0.5, warmup=0))
+    optimiser = Optimiser(model.geometry, model.parameters(), ScheduleConfig(table_rate=1e-2, fine_rate=0.5, warmup=0))
     before = optimiser.table.detach().clone()
     model.geometry.sdf(torch.rand(50, 3, device=before.device)).sum().backward()
     assert optimiser.step(0.1)
@@ -103,7 +104,7 @@ def test_a_first_step_in_a_finer_level_is_shorter():
 
 def test_a_gradient_that_is_not_finite_moves_nothing():
     model = small_model()
-    optimiser = Optimiser(model, ScheduleConfig())
+    optimiser = Optimiser(model.geometry, model.parameters(), ScheduleConfig())
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.geometry.sdf(torch.zeros(4, 3, device=optimiser.table.device)).sum().mul(torch.nan).backward()
     assert not optimiser.step(0.5)
@@ -119,7 +120,10 @@ def test_saved_state_goes_on_as_if_nothing_had_happened():
         assert optimiser.step(0.5)
 
     model, resumed = small_model(), small_model()
-    optimiser, again = Optimiser(model, ScheduleConfig()), Optimiser(resumed, ScheduleConfig())
+    optimiser, again = (
+        Optimiser(model.geometry, model.parameters(), ScheduleConfig()),
+        Optimiser(resumed.geometry, resumed.parameters(), ScheduleConfig()),
+    )
     step(model, optimiser)
     saved = {name: value.clone() for name, value in optimiser.state().items()}
     resumed.load_state_dict(model.state_dict())

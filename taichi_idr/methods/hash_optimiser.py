@@ -1,36 +1,36 @@
-"""Adam for the networks and, row by row, for the hash table; learning-rate schedule; state that can be saved."""
+"""Adam for networks on a hash grid and, row by row, for its table; schedule of the rates; state that can be saved."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-from ... import runtime
-from ...kernels.sparse_adam import sparse_adam
-from ...ops.hash_encoding import level_shares
-from .model import FastModel
-from .schedules import rate_factor
-from .settings import ScheduleConfig
+from .. import runtime
+from ..config import RatesConfig
+from ..fields.hash_geometry import HashGeometry
+from ..kernels.sparse_adam import sparse_adam
+from ..ops.hash_encoding import level_shares
 
 BETAS = (0.9, 0.99)
 EPSILON = 1e-12
 
 
 class Optimiser:
-    """One step over all parameters of a model.
+    """One step over all parameters of a model, its geometry's table among them.
 
     The networks' Adam is written out: torch's imports its compiler, which takes seconds and 70 MB.
     """
 
-    def __init__(self, model: FastModel, schedule: ScheduleConfig) -> None:
+    def __init__(self, geometry: HashGeometry, parameters: Iterable[torch.nn.Parameter], schedule: RatesConfig) -> None:
         self.schedule = schedule
-        self.table = model.geometry.table
-        self.table_gradient = model.geometry.table_gradient
-        self.row_shares = level_shares(model.geometry.layout, schedule.fine_rate)
+        self.table = geometry.table
+        self.table_gradient = geometry.table_gradient
+        self.row_shares = level_shares(geometry.layout, schedule.fine_rate)
         self.table_moments = [torch.zeros_like(self.table), torch.zeros_like(self.table)]
-        self.networks = [p for p in model.parameters() if p is not self.table]
+        self.networks = [p for p in parameters if p is not self.table]
         self.network_moments = [[torch.zeros_like(p) for p in self.networks] for _ in BETAS]
         self.count = 0
         self.rate_scale = 1.0
@@ -100,3 +100,13 @@ class Optimiser:
             for name, moments in zip(("exp_avg", "exp_avg_sq"), self.network_moments, strict=True)
             for number, moment in enumerate(moments)
         }
+
+
+def rate_factor(schedule: RatesConfig, progress: float) -> float:
+    """Rise from zero over the warm-up, then 1, then a cosine down to `decay_floor`."""
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    if progress <= schedule.decay_start:
+        return 1.0
+    fall = (progress - schedule.decay_start) / (1 - schedule.decay_start)
+    return schedule.decay_floor + (1 - schedule.decay_floor) * 0.5 * (1 + math.cos(math.pi * min(fall, 1.0)))
