@@ -43,7 +43,8 @@ class Moment:
 class Progress:
     """`with Progress(steps, rays) as progress: progress.update(Moment(...))`.
 
-    steps: the step at which the fit ends. rays: per step. time_limit: seconds from now after which it ends earlier.
+    steps: the step at which the fit ends. rays: per step, or other `items`. time_limit: seconds from now after which it
+    ends earlier.
     A stream that breaks (a closed pipe) silences the progress; the fit goes on.
     """
 
@@ -53,11 +54,12 @@ class Progress:
         rays: int,
         *,
         time_limit: float | None = None,
+        items: str = "rays",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._steps, self._rays, self._clock = steps, rays, clock
-        self._stream = stream or sys.stderr
+        self._stream, self._items = stream or sys.stderr, items
         self._deadline = None if time_limit is None else clock() + time_limit
         self._pace: deque[tuple[float, int]] = deque()
         self._last_shown = float("-inf")
@@ -133,7 +135,7 @@ class Progress:
         if self.seconds_left is not None:
             parts.append(f"{_minutes(self.seconds_left)} left")
         if self.steps_per_second > 0:
-            parts.append(f"{self.steps_per_second * self._rays:,.0f} rays/s")
+            parts.append(f"{self.steps_per_second * self._rays:,.0f} {self._items}/s")
         if self._live:
             with suppress(OSError, ValueError):
                 self._live.show(moment.step, "  ".join(parts))
