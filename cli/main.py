@@ -31,6 +31,7 @@ from . import (
     mask,
     mesh,
     paint,
+    points,
     prepare,
     render,
     scan,
@@ -49,6 +50,7 @@ app.command("mask")(mask.mask)
 app.command("fit")(fit.fit)
 app.command("mesh")(mesh.mesh)
 app.command("paint")(paint.paint)
+app.command("points")(points.points)
 app.command("render")(render.render)
 app.command("eval")(evaluate.evaluate)
 app.command("swap")(swap.swap)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from taichi_idr.errors import UsageError
-
-from .options import ArchOption, RunArgument, chosen_run
+from .options import ArchOption, RunArgument, chosen_bodies, chosen_run
 
 
 def mesh(
@@ -30,18 +28,8 @@ def mesh(
 
     It is in the capture's own frame and unit.
     """
-    wanted = _body_count(bodies)
+    wanted = chosen_bodies(bodies)
     chosen = chosen_run(run)
     from taichi_idr.commands.mesh import mesh_run
 
     mesh_run(chosen, resolution=res, bodies=wanted, level=level, out=out, arch=arch)
-
-
-def _body_count(text: str) -> int | Literal["all"]:
-    if text == "all":
-        return "all"
-    if text == "largest":
-        return 1
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise UsageError("unknown choice of bodies", where=f"--bodies {text}", todo="give all, largest or a number from 1")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from taichi_idr.errors import UsageError
+
 from .failures import note_run
 
 if TYPE_CHECKING:
@@ -77,3 +79,14 @@ def chosen_region(text: str | None) -> tuple[float, float, float, float] | None:
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not X,Y,Z,RADIUS", param_hint="--region") from None
     return x, y, z, radius
+
+
+def chosen_bodies(text: str) -> int | Literal["all"]:
+    """What --bodies says. Raises UsageError."""
+    if text == "all":
+        return "all"
+    if text == "largest":
+        return 1
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError("unknown choice of bodies", where=f"--bodies {text}", todo="give all, largest or a number from 1")

@@ -20,6 +20,7 @@ import taichi_idr
 from taichi_idr.cli.main import app
 from taichi_idr.errors import ExitCode
 from taichi_idr.methods.catalogue import METHODS
+from taichi_idr.methods.points.settings import PRESETS
 from taichi_idr.settings import all_keys
 
 if sys.version_info >= (3, 11):
@@ -37,7 +38,15 @@ FEATURES = {
     "EVAL": [1, 5, 6, 8],
 }
 """What the paper and its released code consist of; other numbers are unused."""
-OTHER_SYSTEMS = {"DVR": range(1, 10), "UNI": range(1, 9), "NERF": range(1, 5), "OCC": [4], "TEX": [1, 2], "LIGHT": [1]}
+OTHER_SYSTEMS = {
+    "DVR": range(1, 10),
+    "UNI": range(1, 9),
+    "NERF": range(1, 5),
+    "OCC": [4],
+    "PTS": range(1, 4),
+    "TEX": [1, 2],
+    "LIGHT": [1],
+}
 OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "opencv-python-headless": "cv2"}
 
 
@@ -65,7 +74,7 @@ def test_kernels_refuse_another_name():
 def test_what_is_imported_and_what_is_declared_agree():
     project = _pyproject()["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["photos"], *extras["masks"]]
+    texts = [*project["dependencies"], *extras["photos"], *extras["masks"], *extras["las"]]
     requirements = [re.split(r"[^\w-]", text, maxsplit=1)[0] for text in texts]
     declared = {OTHER_NAMES.get(name, name) for name in requirements}
     modules = {module.split(".")[0] for path in _floor_sources() for module in _imported(path)}
@@ -104,7 +113,7 @@ def test_every_folder_says_what_it_owns_stands_on_and_never_does():
 def test_methods_are_told_apart_by_their_contract_alone():
     """No isinstance on a config, a model or a trainer outside the folder that it belongs to."""
     for path in _floor_sources():
-        if path.parent.name not in ("dvr", "fast", "idr", "nerf", "unisurf"):
+        if path.parent.name not in ("dvr", "fast", "idr", "nerf", "points", "unisurf"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
                     kinds = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
@@ -152,7 +161,8 @@ def test_every_command_is_in_the_readme():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documented_settings_exist(document):
-    keys = {key for method in METHODS for key in all_keys(method.settings)}
+    classes = [*(method.settings for method in METHODS), *map(type, PRESETS.values())]
+    keys = {key for settings in classes for key in all_keys(settings)}
     groups = {key.partition(".")[0] for key in keys if "." in key}
     text = document.read_text(encoding="utf-8")
     named = re.findall(r"`(\w+)\.(\w+)(?:=[^`]*)?`", text) + re.findall(r"--set\s(\w+)\.(\w+)=", text)
