@@ -29,8 +29,8 @@ def paint(
     ],
     out: Annotated[Path | None, typer.Option(help="Folder to write. [default: painted/CAPTURE's name]")] = None,
     preset: Annotated[
-        str, typer.Option(help="texture; texture_field: as published; light_field: colours that change with the view.")
-    ] = "texture",
+        str, typer.Option(help="light_field; texture: one colour for each place; texture_field: that as published.")
+    ] = "light_field",
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
     subdivide: Annotated[

@@ -88,7 +88,7 @@ def paint_mesh(
     capture: Path,
     *,
     out: Path | None = None,
-    preset: str = "texture",
+    preset: str = "light_field",
     assignments: Sequence[str] = (),
     steps: int | None = None,
     seed: int | None = None,

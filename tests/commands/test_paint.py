@@ -49,10 +49,9 @@ def written(path: Path, mesh: Mesh) -> Path:
 
 
 def paint(mesh: Path, photos: Path, out: Path, **options: Any) -> dict[str, Any]:
-    assignments = [*SMALL, *options.pop("assignments", ())]
-    return paint_mesh(
-        mesh, photos, out=out, assignments=assignments, steps=options.pop("steps", 150), **options
-    ).numbers
+    """Steps suit the preset of one colour for each place."""
+    usual = {"preset": "texture", "steps": 150, **options, "assignments": [*SMALL, *options.get("assignments", ())]}
+    return paint_mesh(mesh, photos, out=out, **usual).numbers
 
 
 def colours_of(file: Path) -> np.ndarray:
