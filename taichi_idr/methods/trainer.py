@@ -25,8 +25,9 @@ class StepReport:
 
     loss: attached. terms: its parts by the names of `Method.terms`, as weighted in the sum. measured: whatever else the
     method tells. The loop makes PSNR, mask IoU and a share of hits of these, where they are there: squared_error, mean
-    over hit object pixels and channels, colours in [0, 1]; intersection, union, object and hit pixels of those that
-    were drawn from an area; hits, rays that hit. Others are logged as they are.
+    over channels and hit object pixels (all pixels, of a method that does without masks), colours in [0, 1];
+    intersection, union, object and hit pixels of those that were drawn from an area; hits, rays that hit. Others are
+    logged as they are.
     """
 
     loss: Tensor

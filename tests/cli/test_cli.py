@@ -211,7 +211,7 @@ class TestArguments:
 
         def fit_capture(capture: Path, **options: Any) -> types.SimpleNamespace:
             seen.update(options, capture=capture)
-            numbers = {"steps": 5, "seconds": 61.4, "psnr_db": 22.414, "mask_iou": 0.9791}
+            numbers = {"steps": 5, "seconds": 61.4, "last_step": "PSNR 22.41 dB where hit, mask IoU 0.979"}
             return types.SimpleNamespace(
                 run=options["out"],
                 **numbers,

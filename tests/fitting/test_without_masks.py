@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from captures import edit_cameras, make_capture
 
 from taichi_idr.cli.main import run
 from taichi_idr.errors import ExitCode
+from taichi_idr.fitting.session import FitSummary
 from taichi_idr.meshes.reading import read_mesh
 from taichi_idr.report.contents import write_report
 from taichi_idr.runs.folder import RunFolder
@@ -93,5 +96,11 @@ def test_presets_that_need_masks_name_what_does_not(bare, tmp_path, capsys):
     assert run(["fit", str(bare), "--out", str(tmp_path / "run")]) == ExitCode.INPUT_MISSING
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert f"tidr mask {bare}" in error and "--preset unisurf" in error
+    assert f"tidr mask {bare}" in error and "--preset maskless" in error
     assert not (tmp_path / "run").exists()
+
+
+def test_the_last_step_says_what_was_measured():
+    summary = FitSummary(Path("run"), 5, 1.0, 22.414, 0.9791, [], None)
+    assert summary.last_step == "PSNR 22.41 dB where hit, mask IoU 0.979"
+    assert replace(summary, mask_iou=math.nan).last_step == "PSNR 22.41 dB"

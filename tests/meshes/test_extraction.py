@@ -43,6 +43,26 @@ def test_torus_is_exact_and_closed() -> None:
     assert meshes.volume(mesh.vertices, mesh.faces) == pytest.approx(2 * np.pi**2 * 0.45 * 0.2**2, rel=3e-3)
 
 
+def test_what_is_no_distance_is_asked_where_signs_change_alone() -> None:
+    """A density that leaps at its level bounds no distance: by its slope far more is asked than is near the surface."""
+    asked = []
+
+    def density(points: Tensor) -> Tensor:
+        asked.append(len(points))
+        return 1 - 20 * torch.sigmoid((0.5 - points.norm(dim=1)) / 0.003)
+
+    counts = []
+    for is_distance in (True, False):
+        asked.clear()
+        options = {"resolution": 128, "T_world_normalised": IDENTITY, "is_distance": is_distance}
+        mesh, report = extract_mesh(density, **options)
+        counts.append(sum(asked) - 100**3)  # those of the rough lattice
+        assert report.topology.closed
+        radii = np.linalg.norm(mesh.vertices, axis=1)
+        assert abs(radii - 0.509).max() < 0.006  # half a step
+    assert counts[1] < 0.6 * counts[0]  # measured: 0.54, at three times the resolution 0.23
+
+
 def test_mesh_is_in_the_world_frame_with_its_side_outward() -> None:
     T = np.diag([200.0, 200.0, 200.0, 1.0])
     T[:3, 3] = -30, 40, 650

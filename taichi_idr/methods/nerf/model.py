@@ -22,7 +22,7 @@ from .network import RadianceNetwork
 from .samples import refined
 from .settings import NerfConfig
 
-CPU_CHUNK = 4096  # points: a layer still fits the cache
+CPU_CHUNK = 8192  # points: of fewer a look's parts are some rays each, whose bookkeeping outweighs the networks
 OPAQUE = 0.5  # of the light, stopped: there is something
 
 

@@ -18,6 +18,8 @@ from ...types import Hits, HitStatus, Rays
 from .samples import sample_depths
 from .settings import UnisurfConfig
 
+CPU_CHUNK = 8192  # points: of fewer a look's parts are some rays each, whose bookkeeping outweighs the networks
+
 
 class UnisurfModel(MlpFieldModel):
     """o = sigmoid(-10 f), inside the far sphere. The object is what of it lies within the sphere of radius 1: that
@@ -31,6 +33,7 @@ class UnisurfModel(MlpFieldModel):
 
     def __init__(self, config: UnisurfConfig, device: torch.device, generator: torch.Generator | None = None) -> None:
         super().__init__(config, config.geometry, config.radiance, device, generator)
+        self.chunk = CPU_CHUNK if device.type == "cpu" else self.chunk
         options = {"device": device, "dtype": self.dtype}
         self.register_buffer("steepness", torch.ones((), **options))
         self.register_buffer("reach", torch.tensor(config.interval.widest, **options))
@@ -52,7 +55,8 @@ class UnisurfModel(MlpFieldModel):
     def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
         """Where rays first meet the object: not where something stands before it."""
         _, hits = self.first_surface(rays, preview=preview)
-        return Hits(hits.depth, hits.search_depth, hits.status.masked_fill(~self.on_object(rays, hits), _MISSED))
+        beside = hits.hit & ~self.on_object(rays, hits)
+        return Hits(hits.depth, hits.search_depth, hits.status.masked_fill(beside, int(HitStatus.MISSED)))
 
     def first_surface(self, rays: Rays, *, preview: bool = False) -> tuple[Ends, Hits]:
         """Depths between which rays (R,) are in the far sphere, and the first surface between them (UNI-5)."""
@@ -94,6 +98,3 @@ class UnisurfModel(MlpFieldModel):
         normal[hit] = normalize(self.gradient(rays.at(hits.depth)[hit]), dim=1)
         colour = self.volume_colour(rays, ends, depths).clamp(0, 1)
         return Look(colour, normal, hits.depth.masked_fill(~hit, torch.inf), hit)
-
-
-_MISSED = int(HitStatus.MISSED)

@@ -10,7 +10,7 @@ from scenes import rays_towards
 from torch import Tensor
 
 from taichi_idr import runtime
-from taichi_idr.errors import BadInput
+from taichi_idr.errors import BadInput, UsageError
 from taichi_idr.fields.mlp_geometry import layer_shapes
 from taichi_idr.fields.radiance import renderer_layer_shapes
 from taichi_idr.methods.catalogue import make_config
@@ -121,6 +121,11 @@ def test_rays_that_miss_all_see_the_background():
     for background, value in (("black", 0.0), ("white", 1.0)):
         look = small(f"volume.background={background}").look(Rays(origins.to(device), directions.to(device)))
         assert look.colour.tolist() == [[value] * 3] and not look.hit.any()
+
+
+def test_there_is_no_density_to_choose_a_level_of():
+    with pytest.raises(UsageError, match="preset unisurf learns a surface, not a density"):
+        small().at_level(50)
 
 
 def test_colours_of_another_run_need_as_many_features():
