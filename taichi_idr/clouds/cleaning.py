@@ -37,8 +37,8 @@ def cleaned(cloud: Cloud, *, most: int, count: int, apart: float) -> Thinned:
     """
     began = len(cloud)
     near = cloud[_near(cloud.points)]
-    thin = _thinned(near, most)
-    kept = thin[on_surfaces(thin.points, count, apart)]
+    thin, sizes = _thinned(near, most)
+    kept = thin[on_surfaces(thin.points, count, apart, sizes)]
     if len(kept) > 2 * most:
         kept = kept[:: -(-len(kept) // most)]
     _check_shape(kept.points)
@@ -46,8 +46,11 @@ def cleaned(cloud: Cloud, *, most: int, count: int, apart: float) -> Thinned:
     return Thinned(kept, outliers, len(near) - len(thin))
 
 
-def on_surfaces(points: np.ndarray, count: int, apart: float) -> np.ndarray:
+def on_surfaces(points: np.ndarray, count: int, apart: float, sizes: np.ndarray | None = None) -> np.ndarray:
     """Which of points (N, 3) are no outliers: those about as close to their neighbours as these are to theirs.
+
+    sizes (N,): how many points each one was before. One that was alone in its cell is as far from others as any: here
+    distances are as they were when so many lay in these cells, and those that were many are asked more often.
 
     That is the local outlier factor of Breunig et al., 2000, in its plainest form, asked three times: of the `count`
     nearest points, of as many in a tenth of all and in a hundredth, which are farther away. The nearest of an outlier
@@ -56,12 +59,13 @@ def on_surfaces(points: np.ndarray, count: int, apart: float) -> np.ndarray:
     """
     if len(points) <= count:
         return np.ones(len(points), bool)
-    distance, _ = neighbours(points, count)
-    mean = distance.mean(axis=1)
-    passes = mean <= SPARSEST * np.median(mean)
-    order = np.random.default_rng(SEED).permutation(len(points))
+    sizes = np.ones(len(points), int) if sizes is None else sizes
+    distance, index = neighbours(points, count)
+    mean = distance.mean(axis=1) / np.sqrt((sizes + sizes[index].sum(axis=1)) / (count + 1))
+    drawn = np.random.default_rng(SEED).choice(len(points), len(points), p=sizes / sizes.sum())
+    passes = mean <= SPARSEST * np.median(mean[drawn])
     for stride in STRIDES:
-        some = order[::stride]
+        some = np.unique(drawn[::stride])
         if len(some) > 2 * count:
             for part, (_, index) in in_chunks(tree_of(points[some]), points, count):
                 passes[part] &= mean[part] <= apart * np.median(mean[some[index]], axis=1)
@@ -74,8 +78,9 @@ def _near(points: np.ndarray) -> np.ndarray:
     return distance <= FAR * np.quantile(distance, 0.95)
 
 
-def _thinned(cloud: Cloud, most: int) -> Cloud:
-    """Points of a cell as one, in cells so large that `most` are left, not counting those alone in a crowd."""
+def _thinned(cloud: Cloud, most: int) -> tuple[Cloud, np.ndarray]:
+    """Points of a cell as one, in cells so large that `most` are left, not counting those alone in a crowd; how many
+    each was."""
     from_middle = cloud.points - np.median(cloud.points, axis=0)
     cell = FIRST_CELL * float(np.quantile(np.abs(from_middle).max(axis=1), 0.95))
     if cell == 0:
@@ -85,7 +90,7 @@ def _thinned(cloud: Cloud, most: int) -> Cloud:
         crowded = len(cloud) > CROWDED * len(counts)
         left = int((counts > 1).sum()) if crowded else len(counts)
         if left <= most:
-            return _merged(cloud, group, counts)
+            return _merged(cloud, group, counts), counts
         cell *= max(np.sqrt(left / most), 1.05)
 
 
@@ -99,8 +104,6 @@ def _cells(points: np.ndarray, cell: float) -> np.ndarray:
 
 def _merged(cloud: Cloud, group: np.ndarray, counts: np.ndarray) -> Cloud:
     """Means of points and colours, sums of normals."""
-    if len(counts) == len(group):
-        return cloud
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.stack([np.bincount(group, column, len(counts)) for column in values.T], axis=1)

@@ -52,6 +52,16 @@ def test_thinning_averages_what_is_close():
     assert (found.colours == colours[0]).all()
 
 
+def test_outliers_in_a_crowd_go_too():
+    """After thinning one is as far from others as any point of the surface."""
+    generator = np.random.default_rng(4)
+    good = point_clouds.torus(200_000, generator).points + 0.005 * generator.normal(size=(200_000, 3))
+    bad = 2.4 * generator.random((10_000, 3)) - 1.2
+    found = cleaned(Cloud(np.concatenate([good, bad])), most=5000, **SETTINGS).cloud.points
+    assert len(found) > 4000
+    assert np.abs(point_clouds.torus_distance(found)).max() < FAR
+
+
 def test_the_same_points_twice_are_one():
     points = np.repeat(point_clouds.sphere(500, np.random.default_rng(0)).points, 3, axis=0)
     assert len(cleaned(Cloud(points), most=10_000, **SETTINGS).cloud) == 500
