@@ -12,7 +12,12 @@ from .options import ArchOption
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for capture, run and report.")] = Path("runs/demo"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for capture, run and report. [default: runs/demo, runs/demo-METHOD]")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Another method, in small: idr, dvr, unisurf, nerf, points or paint.")
+    ] = None,
     open_report: Annotated[bool, typer.Option("--open", help="Show the report in a browser.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A small, rough one.")] = False,
     arch: ArchOption = "auto",
@@ -21,7 +26,8 @@ def demo(
 
     An invented object is photographed, fitted, meshed and measured; OUT/report/index.html shows the result.
     """
-    note_run(out)
+    folder = out or Path("runs") / (f"demo-{method}" if method else "demo")
+    note_run(folder)
     from taichi_idr.commands.demo import run_demo
 
-    run_demo(out, quick=quick, open_report=open_report, arch=arch)
+    run_demo(folder, method=method, quick=quick, open_report=open_report, arch=arch)

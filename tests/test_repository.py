@@ -43,9 +43,9 @@ OTHER_SYSTEMS = {
     "UNI": range(1, 9),
     "NERF": range(1, 5),
     "OCC": [4],
-    "PTS": range(1, 4),
     "TEX": [1, 2],
     "LIGHT": [1],
+    "PTS": range(1, 4),
 }
 OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "opencv-python-headless": "cv2"}
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..files.writing import create_folder
+from .demo_methods import METHODS, ON_SHAPES, MethodDemo
 from .evaluate import evaluate_run
 from .fit import fit_capture
 from .mesh import mesh_run
@@ -36,11 +38,13 @@ FULL = DemoSize(
     views=24, heldout=4, size=(320, 320), samples=9, steps=2000, rays=2048, mesh_resolution=256, film_frames=36
 )
 QUICK = DemoSize(views=8, heldout=3, size=(96, 96), samples=6, steps=150, rays=512, mesh_resolution=64, film_frames=8)
+SMALL = DemoSize(views=16, heldout=3, size=(128, 128), samples=6, steps=0, rays=0, mesh_resolution=96, film_frames=8)
 
 
 def run_demo(
     out: Path = Path("runs/demo"),
     *,
+    method: str | None = None,
     quick: bool = False,
     open_report: bool = False,
     arch: Arch = "cpu",
@@ -48,9 +52,12 @@ def run_demo(
     """Leave capture (`out/ewer`), run and `out/report/index.html` in `out`; returns the page.
 
     What an interrupted call left is used: the capture is not made twice, the fit goes on.
-    quick: a small one, for tests. Raises what its parts raise.
+    method: another than the default one, in small; of `points` and `paint` the result is a mesh. quick: a small one,
+    for tests. Raises UsageError for an unknown method, and what its parts raise.
     """
-    began, size = time.monotonic(), QUICK if quick else FULL
+    began, size = time.monotonic(), QUICK if quick else SMALL if method else FULL
+    if method is not None and method not in (*METHODS, *ON_SHAPES):
+        raise UsageError("no such demo", where=f"--method {method}", todo=f"choose {', '.join((*METHODS, *ON_SHAPES))}")
     create_folder(out)
     from .. import runtime
     from ..capture.synthetic import make_capture
@@ -66,8 +73,15 @@ def run_demo(
         samples=size.samples,
         on_view=_photo_counter(),
     )
-    _say(f"fitting: {size.steps} steps")
-    fit_capture(capture, out=out, steps=size.steps, rays=size.rays, arch=arch)
+    if method in ON_SHAPES:
+        mesh = ON_SHAPES[method](capture, out, quick=quick, arch=arch)
+        print(f"mesh      {mesh} ({time.monotonic() - began:.0f} s in all)")
+        return mesh
+    small = METHODS[method] if method else MethodDemo(size.steps, size.rays, ())
+    steps = min(small.steps, size.steps) if quick else small.steps
+    _say(f"fitting: {steps} steps")
+    how = {"preset": method or "fast", "assignments": [*small.assignments]}
+    fit_capture(capture, out=out, steps=steps, rays=small.rays, **how, arch=arch)
     _say("meshing")
     mesh_run(out, resolution=size.mesh_resolution, arch=arch)
     _say("measuring")

@@ -215,7 +215,7 @@ def test_a_fit_prepares_plain_photos_once(scene, found, tmp_path):
     assert summary.steps == 2 and found == [VIEWS]
     assert (tmp_path / "run" / PREPARED / "prepared.json").is_file()
     with pytest.raises(UsageError, match="prepared already"):
-        fit_capture(tmp_path / "run" / PREPARED, out=tmp_path / "other", steps=2, knowledge=knowledge)
+        fit_capture(tmp_path / "run" / PREPARED, out=tmp_path / "other", steps=2, knowledge=Knowledge(quick=True))
 
 
 def test_a_scan_ends_with_a_page(scene, found, tmp_path, monkeypatch, capsys):
