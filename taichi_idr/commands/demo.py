@@ -38,7 +38,7 @@ FULL = DemoSize(
     views=24, heldout=4, size=(320, 320), samples=9, steps=2000, rays=2048, mesh_resolution=256, film_frames=36
 )
 QUICK = DemoSize(views=8, heldout=3, size=(96, 96), samples=6, steps=150, rays=512, mesh_resolution=64, film_frames=8)
-SMALL = DemoSize(views=16, heldout=3, size=(128, 128), samples=6, steps=0, rays=0, mesh_resolution=96, film_frames=8)
+SMALL = DemoSize(views=14, heldout=2, size=(80, 80), samples=6, steps=0, rays=0, mesh_resolution=96, film_frames=0)
 
 
 def run_demo(

@@ -1,0 +1,85 @@
+"""What `tidr demo --method` does of the other methods, on the ewer of the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..runtime import Arch
+
+CLOUD_POINTS, CLOUD_NOISE, CLOUD_STRAY = 30_000, 0.005, 0.02
+"""Points of the demo's cloud, their deviation in radii of the object, and share of points that are anywhere."""
+
+
+@dataclass(frozen=True)
+class MethodDemo:
+    """A method in small: what it does, in about two minutes, not how good it can be. assignments: its settings."""
+
+    steps: int
+    rays: int
+    assignments: tuple[str, ...]
+
+
+_MLP = ("geometry.width=64", "geometry.hidden_layers=4", "geometry.skip_layer=2", "geometry.features=32")
+_MLP += ("radiance.width=64", "radiance.hidden_layers=2", "schedule.rate=1e-3")
+METHODS = {
+    "idr": MethodDemo(600, 512, (*_MLP, "tracer.samples=50", "loss.eikonal_points=512")),
+    "dvr": MethodDemo(
+        600,
+        1024,
+        ("network.width=64", "network.blocks=3", "march.samples=16,32", "march.finer=0.4", "schedule.rate=2e-3"),
+    ),
+    "unisurf": MethodDemo(
+        400, 192, (*_MLP, "surface.samples=64", "interval.samples=24", "interval.before=8", "volume.background=white")
+    ),
+    "nerf": MethodDemo(
+        600,
+        256,
+        (
+            "network.width=64",
+            "network.layers=4",
+            "network.skip=1",
+            "volume.coarse=32",
+            "volume.fine=32",
+            "schedule.rate=2e-3",
+            "volume.level=1",
+        ),
+    ),
+}
+
+
+def paint_ewer(capture: Path, out: Path, *, quick: bool, arch: Arch) -> Path:
+    """The ewer's shape in the colours of its photos."""
+    from .paint import paint_mesh
+
+    folder = out / "painted"
+    paint_mesh(capture / "gt_mesh.ply", capture, out=folder, steps=100 if quick else None, renders=3, arch=arch)
+    return folder / "mesh.ply"
+
+
+def mesh_cloud(capture: Path, out: Path, *, quick: bool, arch: Arch) -> Path:
+    """A mesh of points on the ewer, of noise and of strays, and how far it is from the ewer."""
+    import numpy as np
+
+    from ..measures.surfaces import mesh_distance, sample_surface
+    from ..meshes.reading import read_mesh
+    from .points import mesh_points
+
+    shape, generator = read_mesh(capture / "gt_mesh.ply"), np.random.default_rng(0)
+    points = sample_surface(shape, CLOUD_POINTS // (10 if quick else 1), generator)[0]
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    radius = np.linalg.norm(points - middle, axis=1).max()
+    points += CLOUD_NOISE * radius * generator.standard_normal(points.shape)
+    stray = middle + radius * generator.uniform(-1, 1, (round(CLOUD_STRAY * len(points)), 3))
+    np.save(out / "cloud.npy", np.concatenate([points, stray]))
+    mesh_points(out / "cloud.npy", out=out / "meshed", steps=100 if quick else None, arch=arch)
+    mesh = out / "meshed" / "mesh.ply"
+    found = mesh_distance(read_mesh(mesh), shape)
+    print(f"Chamfer   {found.chamfer:.3g} world units, {100 * found.chamfer / radius:.2f} % of the radius")
+    return mesh
+
+
+ON_SHAPES = {"paint": paint_ewer, "points": mesh_cloud}
+"""Commands that begin with a shape: that of the ewer."""
