@@ -101,7 +101,7 @@ def fit_capture(
     if known.masks is not None:
         reading = replace(reading, silhouettes=str(known.masks.resolve()))
     elif cuts:
-        reading = silhouettes_beside(capture, reading, run / SILHOUETTES, known, threads=threads)
+        reading = silhouettes_beside(capture, reading, run / SILHOUETTES, known, threads=threads, fresh=fresh)
     need_masks, depth = Need.MASKS in method.needs, method.depth(config)
     layout = find_capture(capture, reading, need_masks=need_masks, depth=depth)  # before torch is imported
     if layout.format != FORMAT:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import warn
+from ..errors import CannotCreate, warn
 from ..files.writing import atomic_write, create_folder, gone_if_refused, replacing_folder
 from ..types import CaptureReading
 
@@ -27,14 +28,21 @@ SEED = 0
 
 
 def silhouettes_beside(
-    capture: Path, reading: CaptureReading, folder: Path, knowledge: Knowledge, *, threads: int | None = None
+    capture: Path,
+    reading: CaptureReading,
+    folder: Path,
+    knowledge: Knowledge,
+    *,
+    threads: int | None = None,
+    fresh: bool = False,
 ) -> CaptureReading:
     """Cut silhouettes of a capture's photos into a folder, with what the object stands on and how the photos are
     exposed, and return the reading that takes them in the place of the capture's own, which are not looked at.
 
-    knowledge: of it region, keep_support and mask_model. What was cut before of the same files is left as it is; photos
-    that carry their silhouette as alpha keep it. Raises InputMissing, BadInput (also where no object is found),
-    Unavailable without OpenCV or onnxruntime, CannotCreate, WriteFailed.
+    knowledge: of it region, keep_support and mask_model. What was cut before of the same files is left as it is, and
+    what people drew on it; photos that carry their silhouette as alpha keep it. fresh: what was cut of others goes.
+    Raises InputMissing, BadInput (also where no object is found), Unavailable without OpenCV or onnxruntime,
+    CannotCreate where silhouettes of other files are, WriteFailed.
     """
     from ..capture.fingerprints import fingerprint, fingerprints
     from ..capture.formats.catalogue import find_capture
@@ -46,7 +54,13 @@ def silhouettes_beside(
     model = None if knowledge.mask_model is None else fingerprint(knowledge.mask_model)
     known = {"region": knowledge.region, "keep_support": knowledge.keep_support, "mask_model": model}
     record = json.dumps({**known, "files": fingerprints(capture, layout)}, indent=1) + "\n"
-    if not ((folder / RECORD).is_file() and (folder / RECORD).read_text() == record):
+    before = (folder / RECORD).read_text() if (folder / RECORD).is_file() else None
+    if before is not None and before != record:
+        if not fresh:
+            todo = "use the same options, another --out, or --fresh"
+            raise CannotCreate("silhouettes of other photos or options", where=folder, todo=todo)
+        shutil.rmtree(folder)
+    if before != record:
         with gone_if_refused(folder, folder.parent), replacing_folder(folder) as new:
             _cut_into(new, layout, bare, knowledge, threads)
             atomic_write(new / RECORD, record)

@@ -16,7 +16,7 @@ from tiny_fits import fit
 from taichi_idr.capture.formats.colmap import COLMAP_FOLDER, model_texts
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.commands.prepare import Knowledge
-from taichi_idr.errors import InputMissing, UsageError
+from taichi_idr.errors import CannotCreate, InputMissing, UsageError
 from taichi_idr.runs.folder import SILHOUETTES
 from taichi_idr.runs.loading import load_run
 from taichi_idr.runs.views import training_views
@@ -52,6 +52,9 @@ def test_silhouettes_are_cut_for_the_run_alone(scene, tmp_path, capsys):
     assert "masks     ..." in capsys.readouterr().out
     fit(capture, run, steps=6, preset="maskless")
     assert "masks     ..." not in capsys.readouterr().out
+    Image.open(scene.views[0].image).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(scene.views[0].image)
+    with pytest.raises(CannotCreate, match=r"silhouettes of other photos.*--fresh"):
+        fit(capture, run, steps=6, preset="maskless")
     moved = tmp_path / "elsewhere"
     shutil.move(run, moved)
     loaded = load_run(moved)
