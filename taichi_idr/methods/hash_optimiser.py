@@ -8,14 +8,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from .. import runtime
 from ..config import RatesConfig
 from ..fields.hash_geometry import HashGeometry
-from ..kernels.sparse_adam import sparse_adam
-from ..ops.hash_encoding import level_shares
-
-BETAS = (0.9, 0.99)
-EPSILON = 1e-12
+from ..fields.table_adam import BETAS, EPSILON, TableAdam
 
 
 class Optimiser:
@@ -26,11 +21,9 @@ class Optimiser:
 
     def __init__(self, geometry: HashGeometry, parameters: Iterable[torch.nn.Parameter], schedule: RatesConfig) -> None:
         self.schedule = schedule
-        self.table = geometry.table
-        self.table_gradient = geometry.table_gradient
-        self.row_shares = level_shares(geometry.layout, schedule.fine_rate)
-        self.table_moments = [torch.zeros_like(self.table), torch.zeros_like(self.table)]
-        self.networks = [p for p in parameters if p is not self.table]
+        table = geometry.table
+        self.table_adam = TableAdam(table, geometry.table_gradient, geometry.layout, schedule.fine_rate)
+        self.networks = [p for p in parameters if p is not table]
         self.network_moments = [[torch.zeros_like(p) for p in self.networks] for _ in BETAS]
         self.count = 0
         self.rate_scale = 1.0
@@ -43,7 +36,7 @@ class Optimiser:
     def discard(self) -> None:
         """Drop this step's gradients without moving a parameter."""
         self.zero_gradients()
-        self.table_gradient.zero_()
+        self.table_adam.gradient.zero_()
 
     def step(self, progress: float, others: Sequence[Tensor] = ()) -> bool:
         """Move every parameter; `progress` in [0, 1] is the share of the run that is done.
@@ -58,9 +51,7 @@ class Optimiser:
         factor = self.rate_scale * rate_factor(self.schedule, progress)
         corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
         self._move_networks(self.schedule.network_rate * factor, *corrections)
-        moments = (self.table_gradient, *self.table_moments)
-        rate = self.schedule.table_rate * factor
-        runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, self.row_shares, *moments, self.table)
+        self.table_adam.step(self.schedule.table_rate * factor, self.count)
         return True
 
     @torch.no_grad()
@@ -81,17 +72,17 @@ class Optimiser:
     def state(self) -> dict[str, Tensor]:
         """Moments and counters as named tensors."""
         tensors = {"count": torch.tensor(self.count), "rate_scale": torch.tensor(self.rate_scale, dtype=torch.float64)}
-        tensors["table.first"], tensors["table.second"] = self.table_moments
+        tensors["table.first"], tensors["table.second"] = self.table_adam.moments
         return tensors | self._network_state()
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Continue from `state()`."""
         self.count, self.rate_scale = int(tensors["count"]), float(tensors["rate_scale"])
-        for moment, name in zip(self.table_moments, ("first", "second"), strict=True):
+        for moment, name in zip(self.table_adam.moments, ("first", "second"), strict=True):
             moment.copy_(tensors[f"table.{name}"])
         for name, moment in self._network_state().items():
             moment.copy_(tensors[name])
-        self.table_gradient.zero_()
+        self.table_adam.gradient.zero_()
 
     def _network_state(self) -> dict[str, Tensor]:
         """By the numbers of the parameters, and torch's names of the moments."""

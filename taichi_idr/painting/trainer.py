@@ -10,34 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .. import runtime
 from ..capture.exposure import LIFT, gains_of
-from ..kernels.sparse_adam import sparse_adam
-from ..ops.hash_encoding import level_shares
+from ..fields.table_adam import BETAS, TableAdam
 from .networks import ColourNetwork, HashTable, Sight
 from .seen import Samples
 from .settings import PaintScheduleConfig
 from .surface import Surface
-
-BETAS = (0.9, 0.99)
-EPSILON = 1e-12
-
-
-class TableAdam:
-    """Adam on the rows of a hash table that a step touched, slower in finer levels: these learn what many pixels say
-    and not the noise of each."""
-
-    def __init__(self, table: HashTable, fine_rate: float) -> None:
-        self.table = table
-        self.moments = [torch.zeros_like(table.table), torch.zeros_like(table.table)]
-        self.shares = level_shares(table.layout, fine_rate).to(table.table.dtype)
-        self.count = 0
-
-    def step(self, rate: float) -> None:
-        self.count += 1
-        corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
-        arguments = (self.shares, self.table.gradient, *self.moments, self.table.table)
-        runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, *arguments)
 
 
 class Painter:
@@ -65,7 +43,7 @@ class Painter:
         self.lights = lights.to(samples.points.device)
         self.gains = None if stops is None else gains_of(torch.from_numpy(stops).to(samples.points))
         tables = [part for part in network.modules() if isinstance(part, HashTable)]
-        self.tables = [TableAdam(table, config.fine_rate) for table in tables]
+        self.tables = [TableAdam(x.table, x.gradient, x.layout, config.fine_rate) for x in tables]
         owned = {id(table.table) for table in tables}
         others = [parameter for parameter in network.parameters() if id(parameter) not in owned]
         self.adam = torch.optim.Adam(others, lr=self.config.rate, betas=BETAS, fused=True)
@@ -81,7 +59,7 @@ class Painter:
                 group["lr"] = self.config.rate * factor
             self.adam.step()
             for table in self.tables:
-                table.step(self.config.table_rate * factor)
+                table.step(self.config.table_rate * factor, number + 1)
             yield float(loss.detach())
 
     def loss(self, index: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from taichi_idr import runtime as taichi_runtime
+from taichi_idr.fields.table_adam import BETAS, EPSILON
 from taichi_idr.kernels.sparse_adam import sparse_adam
 from taichi_idr.methods.fast.model import FastModel
 from taichi_idr.methods.fast.settings import FastConfig, ScheduleConfig
-from taichi_idr.methods.hash_optimiser import BETAS, EPSILON, Optimiser, rate_factor
+from taichi_idr.methods.hash_optimiser import Optimiser, rate_factor
 from taichi_idr.reference import sparse_adam as reference
 
 ROWS = 700
@@ -93,10 +94,10 @@ def test_a_first_step_in_a_finer_level_is_shorter():
     """Adam's first step is as long as the rate, whatever the gradient: at power 1/2 by the root of the cell's size."""
     model = small_model()
     optimiser = Optimiser(model.geometry, model.parameters(), ScheduleConfig(table_rate=1e-2, fine_rate=0.5, warmup=0))
-    before = optimiser.table.detach().clone()
+    before = optimiser.table_adam.table.detach().clone()
     model.geometry.sdf(torch.rand(50, 3, device=before.device)).sum().backward()
     assert optimiser.step(0.1)
-    moved = (optimiser.table.detach() - before).abs()
+    moved = (optimiser.table_adam.table.detach() - before).abs()
     for resolution, offset, rows, _ in model.geometry.layout.levels.tolist():
         step = moved[offset : offset + rows]
         torch.testing.assert_close(step.max().item(), 1e-2 * (16 / resolution) ** 0.5, rtol=1e-3, atol=0)
@@ -106,15 +107,15 @@ def test_a_gradient_that_is_not_finite_moves_nothing():
     model = small_model()
     optimiser = Optimiser(model.geometry, model.parameters(), ScheduleConfig())
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    model.geometry.sdf(torch.zeros(4, 3, device=optimiser.table.device)).sum().mul(torch.nan).backward()
+    model.geometry.sdf(torch.zeros(4, 3, device=optimiser.table_adam.table.device)).sum().mul(torch.nan).backward()
     assert not optimiser.step(0.5)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert not optimiser.table_gradient.any()
+    assert not optimiser.table_adam.gradient.any()
 
 
 def test_saved_state_goes_on_as_if_nothing_had_happened():
     def step(model: FastModel, optimiser: Optimiser) -> None:
-        points = torch.linspace(-0.5, 0.5, 30, device=optimiser.table.device).reshape(10, 3)
+        points = torch.linspace(-0.5, 0.5, 30, device=optimiser.table_adam.table.device).reshape(10, 3)
         optimiser.zero_gradients()
         model.geometry.sdf(points).square().sum().backward()
         assert optimiser.step(0.5)
