@@ -48,6 +48,7 @@ OTHER_SYSTEMS = {
     "PTS": range(1, 4),
 }
 OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "opencv-python-headless": "cv2"}
+OTHER_NAMES |= {"fast-simplification": "fast_simplification", "usd-core": "pxr"}
 
 
 def test_three_floors_and_two_links():

@@ -64,6 +64,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("depth_maps", patches.depths, (8192, 65536), "point"),
     Entry("closest_triangle", surfaces.triangles, (2048, 65536), "point"),
     Entry("first_triangle", surfaces.first_triangles, (2048, 65536), "ray"),
+    Entry("chart_raster", surfaces.charts, (256, 1024), "row"),
 )
 
 

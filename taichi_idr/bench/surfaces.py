@@ -11,10 +11,12 @@ from torch import Tensor
 from .. import runtime
 from ..kernels import analytic_sdf as sdf_kernels
 from ..kernels import ewer as ewer_kernels
+from ..ops.chart_raster import rasterise_charts
 from ..ops.closest_triangle import closest_triangle
 from ..ops.first_triangle import first_triangle
 from ..ops.triangle_tree import TriangleTree
 from ..ops.visual_hull import first_occupied, hull_votes, visual_hull
+from ..reference import chart_raster as chart_twin
 from ..reference import closest_triangle as triangle_twin
 from ..reference import first_triangle as ray_twin
 from ..reference import visual_hull as hull_twin
@@ -28,6 +30,7 @@ MET = 64  # lattice points along each axis
 VIEWS, MASK_HEIGHT, MASK_WIDTH, FOCAL = 24, 120, 160, 200.0
 EWER_POOL, EWER_BAND = 1 << 16, 0.04  # farther away the kernel has a lower bound of the function
 SEGMENTS, SIDES, BRUTE_POINTS = 48, 24, 1024  # 2,304 triangles; points that the twin compares with all of them
+BRUTE_ROWS = 8  # of texels, the same
 
 
 def analytic_sdf(scene: Scene, size: int) -> Case:
@@ -117,6 +120,16 @@ def first_triangles(scene: Scene, size: int) -> Case:
     twin = lambda: (ray_twin.first_triangle(some, corners)[0],)  # noqa: E731
     # Rays that graze the outline meet it, or what is behind it, within rounding.
     return Case(ours, twin, (Gate(5e-6, 0.005),), beside="brute force, gate only", raced=False)
+
+
+def charts(scene: Scene, size: int) -> Case:
+    """Which of 2,304 triangles each texel of a square picture lies in; the twin has a few of its rows."""
+    corners = torus_mesh(scene)[..., :2]  # from above: its upper half lies on its lower one
+    places = (corners / (2 * (MAJOR + MINOR)) + 0.5) * size
+    ours = lambda: (rasterise_charts(places, size, size).float(),)  # noqa: E731
+    twin = lambda: (chart_twin.rasterise_charts(places, BRUTE_ROWS, size).float(),)  # noqa: E731
+    # A texel on an edge belongs to either side of it, within rounding.
+    return Case(ours, twin, (Gate(0.0, 0.005),), beside="brute force, gate only", raced=False)
 
 
 def torus_mesh(scene: Scene) -> Tensor:

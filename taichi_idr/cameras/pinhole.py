@@ -68,3 +68,8 @@ def _decompose(P: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     signs = np.sign(np.diag(K))
     K, R_camera_frame = K * signs, signs[:, None] * R_camera_frame
     return K / K[2, 2], R_camera_frame.T, -np.linalg.solve(P[:, :3], P[:, 3])
+
+
+def pixel_angle(camera: Cameras) -> float:
+    """Radians from a pixel to the next, in the middle of the picture."""
+    return float(2 / (camera.intrinsics[0, 0, 0] + camera.intrinsics[0, 1, 1]))

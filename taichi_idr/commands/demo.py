@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..files.writing import create_folder
+from ..meshes.wanted import LightOptions
 from .demo_methods import METHODS, ON_SHAPES, MethodDemo
 from .evaluate import evaluate_run
 from .fit import fit_capture
@@ -83,7 +84,7 @@ def run_demo(
     how = {"preset": method or "fast", "assignments": [*small.assignments]}
     fit_capture(capture, out=out, steps=steps, rays=small.rays, **how, arch=arch)
     _say("meshing")
-    mesh_run(out, resolution=size.mesh_resolution, arch=arch)
+    mesh_run(out, resolution=size.mesh_resolution, light=LightOptions(), arch=arch)
     _say("measuring")
     evaluate_run(out, gt_mesh=capture / "gt_mesh.ply", arch=arch)
     _say("writing the report")

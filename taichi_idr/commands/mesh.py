@@ -6,16 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import warn
 from ..files.writing import create_folder
+from ..meshes.wanted import Cut, LightOptions, Placing
 from ..meshes.writing import mesh_files, stored_positions, write_mesh
 from ..runs.folder import open_run
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..meshes.extraction import MeshReport
     from ..meshes.mesh import BodyCount, Mesh
+    from ..runs.stance import Placed
     from ..runtime import Arch
+    from ..texturing.light import LightReport
+
+LIGHT = "light"  # name of light meshes, beside `mesh`
+THIN = 0.001  # share of the surface that may be thin before anything is said
 
 
 def mesh_run(
@@ -25,48 +30,56 @@ def mesh_run(
     bodies: BodyCount = 1,
     level: float | None = None,
     out: Path | None = None,
+    light: LightOptions | None = None,
+    cut: Cut | None = None,
+    placing: Placing | None = None,
     arch: Arch = "cpu",
 ) -> MeshReport:
     """Write the mesh of a run, coloured, in the world frame: `RUN/mesh/mesh.ply` and `.glb`, or the one file `out`.
 
     resolution: samples along the shortest axis of the object's box (EVAL-1). bodies: how many are kept, those that
-    enclose most, or "all"; hollows are filled. level: density on the surface, of a model that has one. Prints
-    what it found.
+    enclose most, or "all"; hollows are filled. level: density on the surface, of a model that has one. light: a mesh of
+    fewer faces, with a texture, is written beside them to `RUN/mesh/light.*`, or is the one that `out` holds. cut: what
+    is kept of the object; the mesh is closed where it was cut. placing: turns and units. Prints what it found.
 
     >>> report = mesh_run(run, resolution=32)
     mesh      ...
     >>> report.topology.closed, [file.name for file in report.files]
     (True, ['mesh.ply', 'mesh.glb'])
 
-    Raises UsageError, InputMissing, BadInput; Diverged when the field has no surface; CannotCreate or WriteFailed for
-    the files.
+    Raises UsageError, InputMissing, BadInput; Diverged when the field has no surface; Unavailable where a format needs
+    a library that is not installed; CannotCreate or WriteFailed for the files.
     """
     files = mesh_files(open_run(run).mesh, out)
     create_folder(files[0].parent)
     from .. import runtime
-    from ..meshes.colours import viewing_directions
-    from ..meshes.extraction import extract_mesh
-    from ..meshes.mesh import Extraction
+    from ..meshes.mesh import Extraction, transformed
     from ..runs.loading import load_run
-    from ..runs.surface import run_surface
+    from ..runs.meshing import Mesher
+    from ..runs.stance import placed
 
     runtime.init(arch)
     loaded = load_run(run)
     if level is not None:
         loaded = replace(loaded, model=loaded.model.at_level(level))
-    model, centres, T = loaded.model, loaded.cameras.centres, loaded.T_world_normalised
-
-    def colour(points: Tensor, normals: Tensor) -> Tensor:
-        return model.colour(points, viewing_directions(points, normals, centres.to(points)))
-
-    options = {"T_world_normalised": T, "radius": model.radius, "colour": colour, "is_distance": model.is_distance}
-    mesh, report = extract_mesh(run_surface(loaded), resolution=resolution, bodies=bodies, **options)
-    if level is None:  # else it is not the one that is measured
-        mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
-    for file in files:
-        write_mesh(file, mesh)
-    report = replace(_as_stored(report, mesh, files), files=tuple(files))
-    print("\n".join(mesh_lines(report)))
+    there = placed(loaded, placing or Placing())
+    mesher = Mesher(loaded, bodies, cut or Cut())
+    fine, report = mesher.fine(resolution, coloured=light is None or out is None)
+    written, more = [], []
+    if light is None or out is None:
+        mesh = transformed(fine, there.T_file_world) if there.moves else fine
+        if level is None and not mesher.cut and not there.moves:  # else it is not the one that is measured
+            mesh = replace(mesh, extraction=Extraction(resolution, loaded.step, bodies))
+        written += [path for file in files for path in write_mesh(file, mesh)]
+        report = _as_stored(report, mesh, files)
+    if light is not None:
+        made, about = mesher.light(fine, resolution, light)
+        made = transformed(made, there.T_file_world) if there.moves else made
+        lights = [out] if out else [files[0].with_name(LIGHT + suffix) for suffix in light.suffixes]
+        written += [path for file in lights for path in write_mesh(file, made, there.stance)]
+        more = _light_lines(made, about, there, lights)
+    report = replace(report, files=tuple(written))
+    print("\n".join([*mesh_lines(report), *_scale_lines(there), *more, *(f"written   {path}" for path in written)]))
     return report
 
 
@@ -85,7 +98,7 @@ def _as_stored(report: MeshReport, mesh: Mesh, files: list[Path]) -> MeshReport:
 
 
 def mesh_lines(report: MeshReport) -> list[str]:
-    """What was extracted and where it is, in words."""
+    """What was extracted, in words."""
     topology = report.topology
     state = "watertight and manifold" if topology.closed else "NOT watertight"
     handles = f", {topology.handles} handles" if topology.closed else ""
@@ -103,7 +116,36 @@ def mesh_lines(report: MeshReport) -> list[str]:
         lines.append(f"dropped   {_plural(report.dropped, 'smaller body', 'smaller bodies')}")
     if report.clipped:
         lines.append(f"clipped   {report.clipped:.1%} of the vertices: the bounding sphere cuts the surface")
-    return lines + [f"written   {path}" for path in report.files]
+    return lines
+
+
+def _light_lines(mesh: Mesh, about: LightReport, there: Placed, files: list[Path]) -> list[str]:
+    """What the light mesh is; where it is to be printed, how much it encloses and whether its walls are too thin."""
+    from ..cameras.pinhole import scale_of
+    from ..texturing.light import thin_share
+
+    scale = scale_of(there.T_file_world)
+    how_far = f"{about.distance * scale:.2g} {there.unit} from the fine mesh, {about.most * scale:.2g} at most"
+    state = "watertight" if about.closed else "NOT watertight"
+    lines = [f"light     {about.faces:,} faces, {state}, {how_far}, {about.seconds:.1f} s"]
+    if about.texels:
+        width, height = about.texels
+        lines.append(f"texture   {width} x {height} texels, charts at least {about.apart:.1f} apart")
+    if any(file.suffix.lower() == ".stl" for file in files):
+        lines.append(f"volume    {about.volume * scale**3:.4g} cubic {there.unit}")
+        if there.unit != "mm":
+            warn("slicers take the numbers of an STL for millimetres: --unit mm writes them so")
+        if (thin := thin_share(mesh, about.sample * scale)) > THIN:
+            warn(f"{thin:.1%} of the surface is thinner than a sample, {about.sample * scale:.2g} {there.unit}")
+    return lines
+
+
+def _scale_lines(there: Placed) -> list[str]:
+    if there.scale is None:
+        return []
+    uncertainty = there.scale.uncertainty
+    known = "its uncertainty is not: give two distances" if uncertainty is None else f"to {uncertainty:.2%}"
+    return [f"scale     a world unit is {there.scale.metres * 1000:.6g} mm, {known}"]
 
 
 def _plural(count: int, one: str, many: str) -> str:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from ..painting.model import PaintedMesh
     from ..painting.networks import ColourNetwork
     from ..painting.seen import Seen
-    from ..painting.surface import Surface
     from ..runtime import Arch
+    from ..tracing.triangles import Surface
     from ..types import Capture
 
 PAINTED = Path("painted")
@@ -190,7 +190,7 @@ def prepared(
     from ..meshes.reading import read_mesh
     from ..painting.placing import check_seen, mesh_frame
     from ..painting.seen import look_through
-    from ..painting.surface import Surface
+    from ..tracing.triangles import Surface
 
     given = read_mesh(file)
     T = mesh_frame(given)

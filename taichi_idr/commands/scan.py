@@ -29,11 +29,12 @@ def scan_photos(
     """
     more = {"preset": preset, "steps": steps, "arch": arch, "threads": threads}
     summary = fit_capture(source, out=run, knowledge=knowledge, **more)
+    from ..meshes.wanted import LightOptions
     from ..report.contents import write_report
     from .evaluate import evaluate_run
     from .mesh import mesh_run
 
-    mesh_run(run, resolution=resolution, arch=arch)
+    mesh_run(run, resolution=resolution, light=LightOptions(), arch=arch)
     evaluate_run(run, arch=arch)
     page = write_report(run, arch=arch)
     print(f"verdict   {summary.verdict}")

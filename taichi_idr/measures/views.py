@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 
 from ..capture.exposure import stops_between
-from ..fields.model import Model
+from ..fields.model import Looks
 from ..pictures.rendering import render_view
 from ..types import Cameras
 from . import images as image_metrics
@@ -29,7 +29,7 @@ class PictureScores:
 
 
 def score_views(
-    model: Model,
+    model: Looks,
     cameras: Cameras,
     images: Sequence[np.ndarray],
     masks: Sequence[np.ndarray],
@@ -40,7 +40,7 @@ def score_views(
 
 
 def scores_of_views(
-    model: Model,
+    model: Looks,
     cameras: Cameras,
     images: Sequence[np.ndarray],
     masks: Sequence[np.ndarray],

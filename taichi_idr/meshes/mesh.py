@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ..cameras.pinhole import scale_of
+from .texture import Texture
 
 CHUNK = 1 << 17  # faces at a time; bounds the memory of intermediate results
 
@@ -31,17 +32,29 @@ class Extraction:
 @dataclass(frozen=True)
 class Mesh:
     """vertices (V, 3) float64; faces (F, 3) int32, counter-clockwise seen from outside; normals (V, 3)
-    float32 unit; colours (V, 3) uint8 sRGB or None; extraction: of one that was made of a run."""
+    float32 unit; colours (V, 3) uint8 sRGB or None; extraction: of one that was made of a run; texture: of one that has
+    pictures on its faces."""
 
     vertices: np.ndarray
     faces: np.ndarray
     normals: np.ndarray
     colours: np.ndarray | None = None
     extraction: Extraction | None = None
+    texture: Texture | None = None
 
     def origin(self) -> dict[str, int | str]:
         """What a file says about the mesh's extraction, by name."""
         return asdict(self.extraction) if self.extraction else {}
+
+
+@dataclass(frozen=True)
+class Stance:
+    """How a mesh stands. turn (3, 3): rotation from its frame to one with y upward and its front towards z; metres:
+    length of its unit, None where nobody knows; T_capture_mesh (4, 4): similarity from its frame to the capture's."""
+
+    turn: np.ndarray
+    metres: float | None
+    T_capture_mesh: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -69,7 +82,17 @@ def transformed(mesh: Mesh, similarity: np.ndarray) -> Mesh:
     linear = similarity[:3, :3]
     rotation = linear / scale_of(similarity)
     vertices = mesh.vertices @ linear.T + similarity[:3, 3]
-    return replace(mesh, vertices=vertices, normals=(mesh.normals @ rotation.T).astype(np.float32))
+    texture = mesh.texture and mesh.texture.turned(rotation)
+    return replace(mesh, vertices=vertices, normals=(mesh.normals @ rotation.T).astype(np.float32), texture=texture)
+
+
+def upright(up: np.ndarray, front: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) that takes the unit vector `up` to y, and of `front` what is across it to z."""
+    front = front - (front @ up) * up
+    if np.linalg.norm(front) < 1e-6:
+        front = np.cross(up, np.eye(3)[np.abs(up).argmin()])
+    front = front / np.linalg.norm(front)
+    return np.stack([np.cross(up, front), up, front])
 
 
 def topology(faces: np.ndarray, vertex_count: int) -> Topology:

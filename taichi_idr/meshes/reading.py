@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import BadInput, InputMissing
 from .mesh import Mesh, make_mesh
+from .shown import ShownMesh
 
 READABLE = ("ply", "obj", "stl", "off", "glb")
 
@@ -32,6 +33,22 @@ def read_mesh(path: Path) -> Mesh:
         why = "its triangles have no area: were its coordinates rounded?"
         raise BadInput("unusable mesh", where=path, why=why, todo="re-export it in double precision")
     return mesh
+
+
+def read_shown(path: Path) -> ShownMesh:
+    """A mesh as `read_mesh` has it, with its texture or the colours at its vertices, in the capture's frame where the
+    file says how it was turned. Raises InputMissing, BadInput; also where it has no colours."""
+    from .shown import shown_mesh
+
+    read_mesh(path)  # refuses what cannot be used
+    try:
+        shown = shown_mesh(path)
+    except Exception as error:  # as in _parse
+        raise BadInput("unreadable texture", where=path, why=str(error), todo="re-export it") from error
+    if shown is None:
+        todo = "export it with its texture, or colours at its vertices: .glb, .obj with .mtl, .ply"
+        raise BadInput("the mesh has no colours", where=path, todo=todo)
+    return shown
 
 
 def read_points(path: Path) -> np.ndarray:

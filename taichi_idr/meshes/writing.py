@@ -11,9 +11,9 @@ from ..files.writing import atomic_write
 if TYPE_CHECKING:
     import numpy as np
 
-    from .mesh import Mesh
+    from .mesh import Mesh, Stance
 
-SUFFIXES = (".ply", ".glb", ".obj")
+SUFFIXES = (".ply", ".glb", ".obj", ".stl", ".usdz")
 USUAL = (".ply", ".glb")
 
 
@@ -27,14 +27,42 @@ def mesh_files(folder: Path, out: Path | None) -> list[Path]:
     return [out]
 
 
-def write_mesh(path: Path, mesh: Mesh) -> None:
-    """Write one of `mesh_files`, whole or not at all. Raises WriteFailed."""
+def write_mesh(path: Path, mesh: Mesh, stance: Stance | None = None) -> list[Path]:
+    """Write one of `mesh_files`, whole or not at all, and beside an OBJ its material and pictures. All files that were
+    written, `path` first. Formats with nodes turn the mesh upright, where a stance says how. Raises WriteFailed, and
+    Unavailable where a format needs a library that is not there."""
     from .glb import glb_bytes
     from .obj import obj_bytes
     from .ply import ply_bytes
+    from .stl import stl_bytes
+    from .usd import usdz_bytes
 
-    encode = {".ply": ply_bytes, ".glb": glb_bytes, ".obj": obj_bytes}[path.suffix.lower()]
-    atomic_write(path, encode(mesh))
+    suffix = path.suffix.lower()
+    if suffix == ".obj" and mesh.texture is not None:
+        return _write_textured_obj(path, mesh)
+    if suffix in (".glb", ".usdz"):
+        data = (glb_bytes if suffix == ".glb" else usdz_bytes)(mesh, stance)
+    else:
+        data = {".ply": ply_bytes, ".obj": obj_bytes, ".stl": stl_bytes}[suffix](mesh)
+    atomic_write(path, data)
+    return [path]
+
+
+def _write_textured_obj(path: Path, mesh: Mesh) -> list[Path]:
+    """The mesh last: what it names is there."""
+    from .obj import mtl_text, obj_bytes
+    from .texture import jpeg_bytes, png_bytes
+
+    texture = mesh.texture
+    assert texture is not None
+    library, colours = path.with_suffix(".mtl"), path.with_suffix(".jpg")
+    normals = path.with_name(f"{path.stem}-normals.png")
+    atomic_write(colours, jpeg_bytes(texture.colours))
+    if texture.normals is not None:
+        atomic_write(normals, png_bytes(texture.normals))
+    atomic_write(library, mtl_text(mesh, colours.name, None if texture.normals is None else normals.name))
+    atomic_write(path, obj_bytes(mesh, library.name))
+    return [path, library, colours, *([] if texture.normals is None else [normals])]
 
 
 def stored_positions(path: Path, vertices: np.ndarray) -> np.ndarray:

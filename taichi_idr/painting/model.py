@@ -9,10 +9,10 @@ from torch import Tensor
 from ..fields.model import Look
 from ..fields.sample import CHUNK
 from ..meshes.colours import viewing_directions
+from ..meshes.unseen import filled
+from ..tracing.triangles import Surface
 from ..types import Rays
 from .networks import ColourNetwork, Sight
-from .surface import Surface
-from .unseen import filled
 
 
 class PaintedMesh:

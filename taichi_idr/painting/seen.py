@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from .. import runtime
-from ..cameras.pinhole import inverse_intrinsics, projections
+from ..cameras.pinhole import inverse_intrinsics, pixel_angle, projections
 from ..ops.raygen import generate_rays
+from ..tracing.triangles import Surface
 from ..types import Cameras, Capture, Rays
 from .settings import SeenConfig
-from .surface import Surface
 
 NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
@@ -108,11 +108,6 @@ def shown_in(surface: Surface, rays: Rays, camera: Cameras, usable: np.ndarray, 
     facing = slant.abs().view(shape)
     clear = ~unsure & (facing >= config.grazing)
     return Shown(met.depth.view(shape), met.face.view(shape), clear, facing, object_pixel)
-
-
-def pixel_angle(camera: Cameras) -> float:
-    """Radians from a pixel to the next, in the middle of the picture."""
-    return float(2 / (camera.intrinsics[0, 0, 0] + camera.intrinsics[0, 1, 1]))
 
 
 def clear_vertices(surface: Surface, shown: Shown, camera: Cameras, config: SeenConfig) -> Tensor:

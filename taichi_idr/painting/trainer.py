@@ -12,10 +12,10 @@ from torch.nn.functional import normalize
 
 from ..capture.exposure import LIFT, gains_of
 from ..fields.table_adam import BETAS, TableAdam
+from ..tracing.triangles import Surface
 from .networks import ColourNetwork, HashTable, Sight
 from .seen import Samples
 from .settings import PaintScheduleConfig
-from .surface import Surface
 
 
 class Painter:

@@ -128,7 +128,7 @@ def _view_row(view: dict[str, Any]) -> Row:
 
 def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
     """Facts about mesh.ply, and links to the files."""
-    files = [path for path in (folder.mesh / "mesh.glb", folder.mesh / "mesh.ply") if path.is_file()]
+    files = [path for path in (folder.mesh / name for name in ("light.glb", "mesh.glb", "mesh.ply")) if path.is_file()]
     links = {f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)": f"../mesh/{path.name}" for path in files}
     if not (folder.mesh / "mesh.ply").is_file():
         return [], links

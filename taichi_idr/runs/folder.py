@@ -38,6 +38,11 @@ def newest_run(root: Path = RUNS) -> Path:
     return max(runs, key=_last_written)
 
 
+def is_run(path: Path) -> bool:
+    """Whether a fit wrote this folder."""
+    return (path / _CONFIG).is_file()
+
+
 def open_run(path: Path) -> RunFolder:
     """An existing run. Raises InputMissing without a folder, BadInput if it holds no run."""
     todo = "name a folder that tidr fit wrote"

@@ -14,9 +14,9 @@ from ..meshes.reading import read_mesh
 from ..painting.model import PaintedMesh
 from ..painting.networks import colour_network
 from ..painting.settings import PaintConfig
-from ..painting.surface import Surface
 from ..settings import validated
 from ..state import joined, unprefixed
+from ..tracing.triangles import Surface
 from .checkpoint import load_newest, save_checkpoint
 
 MESH, STATE = "mesh.ply", "state"

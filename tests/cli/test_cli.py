@@ -130,7 +130,7 @@ WRONG = {
     "fit photos --init-cameras none.npz": 66,
     "mesh": 66,
     "mesh nowhere": 66,
-    "mesh run --out a.stl": 2,
+    "mesh run --out a.dae": 2,
     "mesh run --bodies 0": 2,
     "paint none.ply photos": 66,
     "paint run photos": 66,

@@ -323,8 +323,8 @@ def test_mesh_to_one_file(ball: BallRun, tmp_path: Path) -> None:
     mesh_run(ball.folder, resolution=32, bodies="all", out=obj)
     assert obj.read_text().startswith("# resolution 32\n# step 1\n# bodies all\n")
     assert trimesh.load_scene(obj, process=False).to_mesh().is_watertight
-    with pytest.raises(UsageError, match=r"end it in \.ply, \.glb or \.obj"):
-        mesh_run(ball.folder, out=tmp_path / "a.stl")
+    with pytest.raises(UsageError, match=r"end it in \.ply, \.glb, \.obj, \.stl or \.usdz"):
+        mesh_run(ball.folder, out=tmp_path / "a.dae")
 
 
 def test_a_run_far_from_the_origin_has_exact_numbers(ball: BallRun, tmp_path: Path) -> None:

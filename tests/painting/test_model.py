@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from taichi_idr.meshes.mesh import make_mesh
+from taichi_idr.meshes.unseen import filled
 from taichi_idr.painting.model import PaintedMesh
 from taichi_idr.painting.networks import ColourNetwork, Sight
-from taichi_idr.painting.surface import Surface
-from taichi_idr.painting.unseen import filled
+from taichi_idr.tracing.triangles import Surface
 from taichi_idr.types import Rays
 
 

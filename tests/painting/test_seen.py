@@ -15,7 +15,7 @@ from taichi_idr.meshes.mesh import transformed
 from taichi_idr.painting.placing import mesh_frame
 from taichi_idr.painting.seen import clear_vertices, look_through, shown_in, view_rays
 from taichi_idr.painting.settings import SeenConfig
-from taichi_idr.painting.surface import Surface
+from taichi_idr.tracing.triangles import Surface
 from taichi_idr.types import Capture
 
 SIZE = (240, 200)

@@ -1,0 +1,117 @@
+"""Meshes of files with the colours that they show: textures, or colours at vertices."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from .mesh import Mesh, make_mesh, transformed
+
+MOST_TEXELS = 16384  # along a side
+
+
+@dataclass(frozen=True)
+class ShownMesh:
+    """mesh: coloured at its vertices, white where nothing is known. pictures: textures, (H, W, 3) uint8 each; picture
+    (F,) int32: which one is on each face, -1 where its corners' colours are; places (F, 3, 2): of the corners in it, in
+    [0, 1] from its upper left corner."""
+
+    mesh: Mesh
+    pictures: list[np.ndarray]
+    picture: np.ndarray
+    places: np.ndarray
+
+
+def shown_mesh(path: Path) -> ShownMesh | None:
+    """Of a file that a mesh can be read from; None where it has no colours. Raises whatever its parser does.
+
+    Pictures are looked for beside the file, by plain names, and nowhere else.
+    """
+    import trimesh
+
+    kind = path.suffix.lower().removeprefix(".")
+    scene: Any = trimesh.load_scene(
+        io.BytesIO(path.read_bytes()), file_type=kind, process=False, resolver=_beside(path)
+    )
+    parts, pictures, known = [], [], False
+    for node in scene.graph.nodes_geometry:
+        T, name = scene.graph[node]
+        geometry, T = scene.geometry[name], _in_capture(scene, node) @ T
+        picture, colours = _look(geometry.visual)
+        known |= picture is not None or colours is not None
+        mesh = transformed(
+            make_mesh(np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces, np.int32)), T
+        )
+        places, number = np.zeros((len(mesh.faces), 3, 2)), -1
+        if picture is not None:
+            places = (np.asarray(geometry.visual.uv, np.float64) * (1, -1) + (0, 1))[mesh.faces]
+            number = len(pictures)
+            pictures.append(picture)
+        white = np.full((len(mesh.vertices), 3), 255, np.uint8)
+        parts.append((mesh, white if colours is None else colours, places, np.full(len(mesh.faces), number, np.int32)))
+    return _joined(parts, pictures) if known else None
+
+
+def _joined(parts: list[tuple[Mesh, np.ndarray, np.ndarray, np.ndarray]], pictures: list[np.ndarray]) -> ShownMesh:
+    meshes, colours, places, picture = zip(*parts, strict=True)
+    first = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
+    faces = [mesh.faces + start for mesh, start in zip(meshes, first, strict=False)]
+    vertices, normals = (np.concatenate([getattr(mesh, name) for mesh in meshes]) for name in ("vertices", "normals"))
+    mesh = Mesh(vertices, np.concatenate(faces).astype(np.int32), normals, np.concatenate(colours))
+    return ShownMesh(mesh, pictures, np.concatenate(picture), np.concatenate(places))
+
+
+def _look(visual: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Texture (H, W, 3) of a part, or colours (V, 3) at its vertices, uint8; None for what it has not."""
+    if visual.kind == "vertex":
+        return None, np.asarray(visual.vertex_colors)[:, :3].astype(np.uint8)
+    if visual.kind != "texture" or visual.uv is None:
+        return None, None
+    material = visual.material
+    image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    if image is None:
+        return None, None
+    if max(image.size) > MOST_TEXELS:
+        raise ValueError(f"a texture of {image.size[0]} x {image.size[1]} texels; at most {MOST_TEXELS} along a side")
+    return np.asarray(Image.Image.convert(image, "RGB")), None
+
+
+def _in_capture(scene: Any, node: str) -> np.ndarray:
+    """(4, 4): from where a node puts its vertices back to the capture, where the file says so."""
+    edges = scene.graph.transforms.edge_data
+    extras = next((data.get("metadata") or {} for (_, child), data in edges.items() if child == node), {})
+    if "T_capture_vertices" not in extras:
+        return np.eye(4)
+    T = np.array(extras["T_capture_vertices"], np.float64).reshape(4, 4)
+    return T @ np.linalg.inv(scene.graph[node][0])
+
+
+def _beside(path: Path) -> Any:
+    """Finds files of plain names in the folder of `path`."""
+    from trimesh.resolvers import Resolver
+
+    class Beside(Resolver):
+        def __init__(self) -> None:
+            """Knows its folder already."""
+
+        def get(self, name: str) -> bytes:
+            file = path.parent / name.strip()
+            if file.name != name.strip() or file.is_symlink() or not file.is_file():
+                raise FileNotFoundError(f"{name}: not a file beside the mesh")
+            return file.read_bytes()
+
+        def keys(self) -> list[str]:
+            return [file.name for file in path.parent.iterdir()]
+
+        def namespaced(self, namespace: str) -> Resolver:
+            raise FileNotFoundError(f"{namespace}: not beside the mesh")
+
+        def write(self, name: str, data: object) -> None:
+            raise PermissionError("read only")
+
+    return Beside()

@@ -1,0 +1,44 @@
+"""A field with colours, as textures ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ..meshes.colours import viewing_directions
+from ..types import Sdf
+
+NEWTON_STEPS = 2
+
+
+@dataclass(frozen=True)
+class PaintedField:
+    """Normalised frame. surface, gradient: f (N,) and its gradient (N, 3); colour: in [0, 1], of points (N, 3) seen
+    along unit directions (N, 3); centres (V, 3) of the cameras; reach: how far from a mesh its surface may be."""
+
+    surface: Sdf
+    gradient: Callable[[Tensor], Tensor]
+    colour: Callable[[Tensor, Tensor], Tensor]
+    centres: Tensor
+    reach: float
+
+    def seen_squarely(self, points: Tensor, normals: Tensor) -> Tensor:
+        """Colours (N, 3) of points (N, 3) with normals (N, 3), as `viewing_directions` has it."""
+        return self.colour(points, viewing_directions(points, normals, self.centres.to(points)))
+
+    def on_surface(self, points: Tensor) -> Tensor:
+        """The zero near to points (N, 3), by Newton's method along the gradient, no farther than the reach."""
+        found = points
+        for _ in range(NEWTON_STEPS):
+            gradient = self.gradient(found)
+            square = (gradient * gradient).sum(dim=1).clamp_min(1e-6)
+            found = found - (self.surface(found) / square)[:, None] * gradient
+        moved = found - points
+        return points + moved * (self.reach / moved.norm(dim=1, keepdim=True).clamp_min(self.reach))
+
+    def normals(self, points: Tensor) -> Tensor:
+        """Unit normals (N, 3)."""
+        return normalize(self.gradient(points), dim=1)
