@@ -12,6 +12,8 @@ from .rotations import facing, quaternions_from_rotations, rotation_matrices
 
 STEEPEST = np.radians(60)  # elevation of an orbit
 UPRIGHT = 0.3  # length of the mean of the cameras' unit up vectors below which they agree on none
+LEVEL = 0.15  # root-mean-square slope of pictures' rows up to which they are level
+PRIOR = 1e-3  # weight of the mean of the up vectors beside the rows', whose azimuths may differ little
 
 
 def orbit(cameras: Cameras, *, frames: int, size: tuple[int, int]) -> Cameras:
@@ -63,14 +65,27 @@ def spline(cameras: Cameras, *, frames: int, size: tuple[int, int]) -> Cameras:
 def mean_up(cameras: Cameras) -> np.ndarray:
     """Unit vector (3,) that the pictures show as upward, on average.
 
-    Cameras rolled every way agree on none: then the direction in which their centres spread least.
+    Pictures that look down, all from one side, have it lean towards the other side: where there is a direction to which
+    the rows of nearly all pictures are level, it is that. Cameras rolled every way agree on none: then the direction in
+    which their centres spread least.
     """
-    mean = -rotation_matrices(cameras.quaternions.double().cpu())[:, :, 1].numpy().mean(axis=0)
+    rotations = rotation_matrices(cameras.quaternions.double().cpu()).numpy()
+    mean = -rotations[:, :, 1].mean(axis=0)
     if np.linalg.norm(mean) < UPRIGHT:
         centres = cameras.centres.double().cpu().numpy()
         least = np.linalg.svd(centres - centres.mean(axis=0))[2][-1]
         mean = least * (np.sign(least @ mean) or 1.0)
-    return mean / np.linalg.norm(mean)
+    mean = mean / np.linalg.norm(mean)
+    level = _across_all(rotations[:, :, 0], mean)
+    slopes = rotations[:, :, 0] @ level
+    return level if np.sqrt((slopes**2).mean()) < LEVEL else mean
+
+
+def _across_all(vectors: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """Unit vector (3,) most nearly at right angles to unit vectors (N, 3), and `near` as far as these leave it open."""
+    spread = vectors.T @ vectors / len(vectors)
+    found = np.linalg.eigh(spread + PRIOR * (np.eye(3) - np.outer(near, near)))[1][:, 0]
+    return found * (np.sign(found @ near) or 1.0)
 
 
 def _across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:

@@ -77,6 +77,27 @@ def test_up_of_cameras_rolled_every_way_is_where_they_spread_least() -> None:
     np.testing.assert_allclose(np.abs(up), [0, 0, 1], atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 4, 12])
+def test_up_of_cameras_on_one_side_does_not_lean(count: int) -> None:
+    """Their own up vectors do, by up to 32 degrees; one camera alone knows no better."""
+    up = paths.mean_up(around(24, elevation=0.6)[torch.arange(count)])
+    leaning = np.degrees(np.arccos(up[2]))
+    assert leaning < 1 if count > 1 else leaning == pytest.approx(np.degrees(0.6))
+
+
+def test_up_of_portraits_among_landscapes_is_the_mean() -> None:
+    ring = around(12, elevation=0.5)
+    rolled = [
+        quaternions_from_rotations(
+            rotation_matrices(q[None]) @ torch.from_numpy(Rotation.from_euler("z", roll, degrees=True).as_matrix())
+        )
+        for q, roll in zip(ring.quaternions, [0, 90, 0, 0] * 3, strict=True)
+    ]
+    mixed = Cameras(torch.cat(rolled), ring.centres, ring.intrinsics)
+    mean = -rotation_matrices(mixed.quaternions)[:, :, 1].numpy().mean(axis=0)
+    np.testing.assert_allclose(paths.mean_up(mixed), mean / np.linalg.norm(mean), atol=1e-9)
+
+
 def test_spline_passes_through_its_cameras_and_keeps_the_object_in_place(cameras: Cameras) -> None:
     found = paths.spline(cameras, frames=13, size=SIZE)
     np.testing.assert_allclose(found.centres[::2], cameras.centres, atol=1e-6)
