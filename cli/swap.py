@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,14 +20,15 @@ def swap(
     frames: Annotated[int, typer.Option(min=1, help="Pictures along the path.")] = 30,
     size: Annotated[int | None, typer.Option(min=16, help="Longer side in pixels. [default: the photos']")] = None,
     downscale: Annotated[int, typer.Option(min=1, help="Shrink the photos' size by this factor.")] = 1,
+    renderer: Annotated[
+        Literal["auto", "own", "material"],
+        typer.Option(help="own: as the other run was fitted (idr, unisurf); material: learned now, without places."),
+    ] = "auto",
     arch: ArchOption = "auto",
 ) -> None:
-    """Show one run's shape in another's colours.
-
-    Both are of one preset.
-    """
+    """Show one run's shape in another's colours."""
     shape, look = chosen_run(geometry), chosen_run(appearance)
     from taichi_idr.commands.swap import swap_runs
 
     options = {"frames": frames, "size": size, "downscale": downscale, "arch": arch}
-    swap_runs(shape, look, path=path, out=out, **options)
+    swap_runs(shape, look, path=path, out=out, renderer=renderer, **options)

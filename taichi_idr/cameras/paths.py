@@ -27,7 +27,7 @@ def orbit(cameras: Cameras, *, frames: int, size: tuple[int, int]) -> Cameras:
     distance = float(np.median(np.linalg.norm(centres, axis=1)))
     height = centres @ up / np.linalg.norm(centres, axis=1)
     elevation = float(np.clip(np.median(np.arcsin(height)), -STEEPEST, STEEPEST))
-    east = _across(centres[0], up)
+    east = across(centres[0], up)
     north = np.cross(up, east)
     angles = 2 * np.pi * np.arange(frames) / frames
     level = np.cos(angles)[:, None] * east + np.sin(angles)[:, None] * north
@@ -88,7 +88,7 @@ def _across_all(vectors: np.ndarray, near: np.ndarray) -> np.ndarray:
     return found * (np.sign(found @ near) or 1.0)
 
 
-def _across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:
+def across(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """Unit part of `vector` across the unit `axis`; any unit vector across it where nothing is left."""
     rest = vector - (vector @ axis) * axis
     if np.linalg.norm(rest) < 1e-6 * np.linalg.norm(vector):

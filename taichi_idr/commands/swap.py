@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import BadInput, InputMissing, UsageError
 from ..files.writing import create_folder
 from ..runs.folder import open_run
 
 if TYPE_CHECKING:
+    from ..fields.model import Looks
     from ..runs.loading import LoadedRun
     from ..runtime import Arch
     from ..types import Cameras
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ORBIT = "orbit"
 FRAMES_PER_SECOND = 10.0  # 30 frames, as many as were published, last 3 s
 FILM = ".mp4"
+Renderer = Literal["auto", "own", "material"]
 
 
 def swap_runs(
@@ -28,15 +30,19 @@ def swap_runs(
     frames: int = 30,
     size: int | None = None,
     downscale: int = 1,
+    renderer: Renderer = "auto",
     arch: Arch = "cpu",
 ) -> list[Path]:
-    """Render the surface of run `geometry` with the renderer of run `appearance` along a path (section 9).
+    """Render the surface of run `geometry` in the colours of run `appearance` along a path (section 9).
 
+    renderer: "own" is that of run `appearance` as it is, which has to know the object by its features alone (presets
+    idr, unisurf); "material" is learned from what that run shows, and knows no places; "auto" is the first where it can
+    be, else the second.
     path: "orbit", or a camera file in the IDR format, in the world frame of `geometry`'s capture: a spline through its
     cameras. out: a film (.mp4), or a folder of PNG files. size, downscale: as in `render_run`. Returns the files.
 
     >>> files = swap_runs(run, run, out=run.with_name("swapped"), frames=2, size=24)
-    written ...
+    material  ...
     >>> [file.name for file in files]
     ['0000.png', '0001.png']
 
@@ -57,10 +63,7 @@ def swap_runs(
 
     runtime.init(arch)
     shape, look = load_run(geometry), load_run(appearance)
-    try:
-        model = shape.model.wearing(look.model)
-    except BadInput as error:
-        raise BadInput(error.what, where=look.run, why=error.why, todo=error.todo) from error
+    model = _wearing(shape, look, renderer)
     height, width = picture_shape(shape.cameras, size, downscale)
     cameras = _along(path, shape, frames, (height, width))
     pictures = [eight_bit(render_view(model, cameras[[i]], height, width).colour) for i in range(len(cameras))]
@@ -73,6 +76,40 @@ def swap_runs(
             write_png(file, picture)
     print(f"written   {out}: {len(pictures)} pictures of {geometry} with the colours of {appearance}")
     return files
+
+
+def _wearing(shape: LoadedRun, look: LoadedRun, renderer: Renderer) -> Looks:
+    """The shape in the other run's colours."""
+    if renderer == "material":
+        return _dressed(shape, look)
+    try:
+        return shape.model.wearing(look.model)
+    except BadInput as error:
+        if renderer == "auto":
+            return _dressed(shape, look)
+        raise BadInput(error.what, where=look.run, why=error.why, todo=error.todo) from error
+
+
+def _dressed(shape: LoadedRun, look: LoadedRun) -> Looks:
+    """The shape in the other run's material, which is learned first; says how well."""
+    from ..fitting.progress import Moment, Progress
+    from ..materials.dressed import Dressed
+    from ..materials.learning import Apprentice
+    from ..materials.material import room_width
+    from ..materials.settings import MaterialConfig
+    from ..materials.standing import standing
+    from ..runs.views import evenly
+
+    config = MaterialConfig()
+    room, stands = room_width(config, shape.model, look.model), standing(look.cameras)
+    cameras = look.cameras[evenly(len(look.cameras), config.views)]
+    apprentice = Apprentice(look.model, cameras, stands, config, room)
+    with Progress(config.steps, config.pixels) as progress:
+        for number, loss in enumerate(apprentice.steps(), start=1):
+            progress.update(Moment(number, loss))
+    shown = f"{len(apprentice.colours):,} points in {len(cameras)} pictures of {look.run}"
+    print(f"material  {apprentice.psnr():.2f} dB against the colours of {shown}", flush=True)
+    return Dressed(shape.model, standing(shape.cameras), apprentice.material, stands.reach)
 
 
 def _along(path: str, run: LoadedRun, frames: int, size: tuple[int, int]) -> Cameras:

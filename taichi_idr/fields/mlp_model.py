@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import runtime
 from ..config import FitConfig, MlpGeometryConfig, RadianceConfig
 from ..errors import BadInput
-from ..types import Sdf
+from ..types import Hits, Rays, Sdf
 from .mlp_geometry import MlpGeometry
 from .model import NO_PAIR, FieldModel, Model
 from .radiance import Radiance
@@ -50,12 +50,37 @@ class MlpFieldModel(FieldModel):
 
     def wearing(self, look: Model) -> Model:
         """z is this surface's own, as released: the renderer must take as many features."""
-        worn = super().wearing(look)
-        own, other = self.geometry.config.features, cast(MlpFieldModel, look).geometry.config.features
-        if own != other:
-            why = f"geometry.features is {own} in one and {other} in the other"
-            raise BadInput(NO_PAIR, why=why, todo="fit both with the same")
-        return worn
+        if type(look) is not type(self):
+            why = f"presets {self.config.preset} and {look.config.preset}: their renderers see different things"
+            raise BadInput(NO_PAIR, why=why, todo="fit both with one preset, or use --renderer material")
+        other = cast(MlpFieldModel, look)
+        features = self.geometry.config.features, other.geometry.config.features
+        if features[0] != features[1]:
+            why = f"geometry.features is {features[0]} in one and {features[1]} in the other"
+            raise BadInput(NO_PAIR, why=why, todo="fit both with the same, or use --renderer material")
+        return SwappedModel(self, other)
 
     def field_changed(self) -> None:
         self._frozen = None
+
+
+class SwappedModel(FieldModel):
+    """Everything but the colours is one model's: the other's renderer is given what the surface's own geometry says.
+
+    A renderer sees a point, its normal, a direction and z, nothing of the surface as a whole.
+    """
+
+    def __init__(self, shape: MlpFieldModel, colours: MlpFieldModel) -> None:
+        super().__init__()
+        self.config, self.chunk = shape.config, shape.chunk
+        self.shape, self.geometry, self.radiance = shape, shape.geometry, colours.radiance
+
+    @property
+    def radius(self) -> float:
+        return self.shape.radius
+
+    def surface(self, points: Tensor) -> Tensor:
+        return self.shape.surface(points)
+
+    def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
+        return self.shape.trace(rays, preview=preview)

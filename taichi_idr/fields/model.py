@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -99,8 +99,8 @@ class Model(nn.Module, ABC):
 
     def wearing(self, look: Model) -> Model:
         """This surface in the colours of another model (section 9). Raises BadInput where that cannot be, says why."""
-        why = f"{self.config.preset} has no renderer that another surface could be given"
-        raise BadInput(NO_PAIR, why=why, todo="fit both with another preset")
+        why = f"the renderer of preset {look.config.preset} knows places of its object, or there is none"
+        raise BadInput(NO_PAIR, why=why, todo="use --renderer material")
 
     def at_level(self, level: float) -> Model:
         """This model with its surface where the density is `level`, in 1 / normalised unit. Raises UsageError where it
@@ -147,41 +147,3 @@ class FieldModel(Model):
     def sample(self, points: Tensor) -> GeometrySample:
         """What the renderer is given at surface points (N, 3)."""
         return self.geometry.sample(points)
-
-    def shown_with(self, own: GeometrySample, points: Tensor) -> GeometrySample:
-        """What this renderer is given at points (N, 3) of another model's surface, whose sample there is `own`."""
-        return own
-
-    def wearing(self, look: Model) -> Model:
-        if type(look) is not type(self):
-            presets = f"presets {self.config.preset} and {look.config.preset}"
-            raise BadInput(
-                NO_PAIR, why=f"{presets}: their renderers see different things", todo="fit both with one preset"
-            )
-        return SwappedModel(self, cast(FieldModel, look))
-
-
-class SwappedModel(FieldModel):
-    """Everything but the colours is one model's; what the other's renderer is given there, that one decides.
-
-    A renderer sees a point, its normal, a direction, z and the encoding, nothing of the surface as a whole.
-    """
-
-    def __init__(self, shape: FieldModel, colours: FieldModel) -> None:
-        super().__init__()
-        self.config, self.chunk = shape.config, shape.chunk
-        self.shape, self.colours = shape, colours
-        self.geometry, self.radiance = shape.geometry, colours.radiance
-
-    @property
-    def radius(self) -> float:
-        return self.shape.radius
-
-    def surface(self, points: Tensor) -> Tensor:
-        return self.shape.surface(points)
-
-    def trace(self, rays: Rays, *, preview: bool = False) -> Hits:
-        return self.shape.trace(rays, preview=preview)
-
-    def sample(self, points: Tensor) -> GeometrySample:
-        return self.colours.shown_with(self.shape.sample(points), points)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from taichi_idr.capture.formats.matrices import write_idr_cameras
 from taichi_idr.commands.swap import swap_runs
 from taichi_idr.config import FitConfig
 from taichi_idr.errors import BadInput, InputMissing, UsageError
-from taichi_idr.fields.model import SwappedModel
+from taichi_idr.fields.mlp_model import SwappedModel
+from taichi_idr.materials.settings import MaterialConfig
 from taichi_idr.methods.catalogue import make_config, method_of
 from taichi_idr.runs.checkpoint import save_checkpoint
 from taichi_idr.runs.folder import RunFolder
@@ -85,23 +88,38 @@ def test_colours_change_and_silhouettes_stay(runs, tmp_path):
     assert (swapped[shared] != other[shared]).any()  # the second's colours on its own surface are others
 
 
-@pytest.mark.parametrize("preset", ["idr", "fast"])
-def test_the_renderer_is_fed_from_both_runs(generator, preset):
-    """Preset idr: all of A's; fast: A's point and normal, B's z and encoding; with itself nothing changes."""
-    base = IDR if preset == "idr" else FAST
-    shape, look = (model_of(make_config(preset, [], seed=seed, **base)) for seed in (1, 2))
+def test_the_renderer_is_fed_from_the_shape(generator):
+    """Point, normal and z are all of A; with itself nothing changes."""
+    shape, look = (model_of(make_config("idr", [], seed=seed, **IDR)) for seed in (1, 2))
     points = torch.rand(5, 3, generator=generator) - 0.5
     directions = torch.nn.functional.normalize(points, dim=1)
     own, other = shape.geometry.sample(points), look.geometry.sample(points)
-    fed = SwappedModel(shape, look).sample(points)
-    torch.testing.assert_close(fed.gradient, own.gradient)
-    torch.testing.assert_close(fed.feature, own.feature if preset == "idr" else other.feature)
-    torch.testing.assert_close(fed.encoding, own.encoding if preset == "idr" else other.encoding)
     assert not torch.allclose(own.feature, other.feature)
-    swapped, expected = SwappedModel(shape, look).colour(points, directions), look.radiance(points, directions, fed)
+    swapped, expected = SwappedModel(shape, look).colour(points, directions), look.radiance(points, directions, own)
     torch.testing.assert_close(swapped, (expected + 1) / 2)
     with_itself = SwappedModel(shape, shape).colour(points, directions)
     torch.testing.assert_close(with_itself, shape.colour(points, directions))
+
+
+@pytest.fixture
+def quick_material(monkeypatch):
+    quick = partial(MaterialConfig, views=2, size=24, steps=20, pixels=256)
+    monkeypatch.setattr("taichi_idr.materials.settings.MaterialConfig", quick)
+
+
+def test_runs_of_any_presets_swap_by_a_material(runs, quick_material, tmp_path, capsys):
+    """The shape's outline stays, whatever the other run is; colours without places are learned first."""
+    first, second = runs
+    wider = make_run(
+        tmp_path / "wider", make_config("idr", [], **{**IDR, "geometry": {**IDR["geometry"], "features": 5}})
+    )
+    own = pictures_of(first, first, tmp_path / "own")
+    assert "material" not in capsys.readouterr().out
+    for name, appearance, options in (("other", wider, {}), ("asked", second, {"renderer": "material"})):
+        swapped = pictures_of(first, appearance, tmp_path / name, **options)
+        assert re.search(rf"material  \d+\.\d\d dB .* in 2 pictures of {appearance}", capsys.readouterr().out)
+        np.testing.assert_array_equal(silhouettes(swapped), silhouettes(own))
+        assert (swapped != own).any()
 
 
 def test_a_path_passes_through_the_cameras_of_a_file(runs, tmp_path, monkeypatch):
@@ -134,9 +152,11 @@ def test_runs_that_do_not_fit_are_refused(runs, tmp_path):
     wider = make_run(tmp_path / "wider", make_config("idr", [], **{**IDR, "geometry": geometry}))
     out = tmp_path / "out"
     with pytest.raises(BadInput, match="presets idr and fast"):
-        swap_runs(runs[0], fast, out=out)
+        swap_runs(runs[0], fast, out=out, renderer="own")
+    with pytest.raises(BadInput, match="the renderer of preset fast knows places of its object"):
+        swap_runs(fast, fast, out=out, renderer="own")
     with pytest.raises(BadInput, match=r"geometry\.features is 4 in one and 5 in the other"):
-        swap_runs(runs[0], wider, out=out)
+        swap_runs(runs[0], wider, out=out, renderer="own")
     with pytest.raises(UsageError, match=r"name a \.mp4 file or a folder"):
         swap_runs(*runs, out=tmp_path / "swap.avi")
     with pytest.raises(InputMissing, match="no such camera file"):

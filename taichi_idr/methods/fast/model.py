@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,7 +12,6 @@ from ...fields.frozen import FrozenHashField, frozen
 from ...fields.hash_geometry import HashGeometry
 from ...fields.model import FieldModel
 from ...fields.radiance import Radiance
-from ...fields.sample import GeometrySample
 from ...tracing.lattice import ProxyLattice, interpolate
 from ...tracing.proxy import trace_proxy
 from ...types import Hits, Rays
@@ -126,11 +124,6 @@ class FastModel(FieldModel):
             coarse.refresh(self.surface)
             self._viewing = coarse.refined(self.surface, VIEWING_RESOLUTION, VIEWING_BAND)
         return self._viewing
-
-    def shown_with(self, own: GeometrySample, points: Tensor) -> GeometrySample:
-        """Its own z and encoding, which the renderer was trained with, and the other surface's normal."""
-        at_hand = self.sample(points)
-        return replace(own, feature=at_hand.feature, encoding=at_hand.encoding)
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""
