@@ -75,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             make_table(options)
     except TidrError as error:
+        if options.row:
+            reason_file(options.out, options.row).write_text(f"{error.what}: {error.why or error.todo}")  # no paths
         raise SystemExit(f"methods_table: {error}") from error
 
 
@@ -110,9 +112,10 @@ def make_table(options: argparse.Namespace) -> None:
                 print(f"== {name} has no row: see above", flush=True)
     rows = {name: json.loads(file.read_text()) for name in ENTRIES if (file := row_file(options.out, name)).exists()}
     (options.out / "table.json").write_text(json.dumps(rows, indent=1) + "\n")
-    (options.out / "table.md").write_text(table(rows))
+    failed = {name: file.read_text() for name in ENTRIES if (file := reason_file(options.out, name)).exists()}
+    (options.out / "table.md").write_text(table(rows, failed))
     side_by_side(options.out, list(rows))
-    print(table(rows))
+    print(table(rows, failed))
 
 
 def the_capture(options: argparse.Namespace) -> Path:
@@ -144,6 +147,7 @@ def make_row(options: argparse.Namespace, name: str) -> None:
     settings = {"views": options.views, "settings": loaded.config.model_dump(mode="json")}
     row = {"capture": options.capture.resolve().name, **fit, **numbers, **settings, **circumstances(before)}
     row_file(options.out, name).write_text(json.dumps(row, indent=1) + "\n")
+    reason_file(options.out, name).unlink(missing_ok=True)
 
 
 def fitted(options: argparse.Namespace, name: str, run: Path) -> FitSummary:
@@ -179,6 +183,11 @@ def row_file(out: Path, name: str) -> Path:
     return out / "rows" / f"{name}.json"
 
 
+def reason_file(out: Path, name: str) -> Path:
+    """Why a method has no row."""
+    return out / "rows" / f"{name}.txt"
+
+
 def strip(loaded: LoadedRun, shown: int | None) -> np.ndarray:
     """photo | render | normals (H, 3 W, 3) of photo number `shown`, or the middle one."""
     views = training_views(loaded)
@@ -187,8 +196,8 @@ def strip(loaded: LoadedRun, shown: int | None) -> np.ndarray:
     return view_strip(photo, render_view(loaded.model, camera, *photo.shape[:2]), camera)
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: what was run where, a line for each row, and what "small" was."""
+def table(rows: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]) -> str:
+    """Markdown: what was run where, a line for each row, what "small" was, and what has no row."""
     if not rows:
         return "nothing was measured\n"
     measures = [m for m in MEASURES if m.key in SHOWN and any(m.key in row for row in rows.values())]
@@ -204,7 +213,8 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
         for name in rows
         if ENTRIES[name].small
     ]
-    return "\n".join([*heading(rows), "", *lines, "", *small]).rstrip() + "\n"
+    reasons = [f"- `{name}` has no row: {reason}" for name, reason in failed.items() if name not in rows]
+    return "\n".join([*heading(rows), "", *lines, "", *small, *reasons]).rstrip() + "\n"
 
 
 def line(cells: Sequence[str]) -> str:

@@ -32,6 +32,11 @@ SMALLER = [
     *("nerf:volume.fine=8", "nerf:volume.level=0.01"),
 ]
 
+ROW = {
+    "capture": "nowhere", "steps": 7, "seconds": 3.0, "peak_memory_gib": 0.5, "psnr_db": 20.0, "views": 2,
+    "settings": {"downscale": 1}, "machine": {"cpu": "a", "system": "b"}, "threads": 2, "commit": None,
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ModuleType]:
@@ -92,9 +97,21 @@ def test_rows_are_made_once_and_become_a_table(bench, processes, tmp_path, capsy
     assert picture.shape == (bench.LABEL + 2 * 32, 3 * 24, 3)
 
 
-def test_a_method_that_fails_leaves_no_row(bench, tmp_path, monkeypatch, capsys):
+def test_a_method_that_fails_has_no_row_and_a_reason(bench, processes, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    words = ["--out", str(out), "--methods=idr"]
+    with pytest.raises(SystemExit, match="methods_table: no capture"):
+        bench.main([str(tmp_path / "nowhere"), *words])
+    (out / "rows" / "fast.json").write_text(json.dumps(ROW))
+    Image.new("RGB", (12, 3)).save(out / "rows" / "fast.png")
     monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
-    bench.main(["somewhere", "--out", str(tmp_path), "--methods=idr"])
-    assert capsys.readouterr().out.splitlines()[-3:-1] == ["== idr has no row: see above", "nothing was measured"]
+    bench.main([str(tmp_path / "nowhere"), *words])
+    said = capsys.readouterr().out
+    assert "== idr has no row: see above" in said
+    assert "- `idr` has no row: no capture: there is no such folder" in said
+    assert "| `fast` | 7 | its own | 3 | 0.50 | 20.00 |" in said
+
+
+def test_unknown_methods_are_refused(bench, tmp_path):
     with pytest.raises(SystemExit, match="2"):
         bench.main(["somewhere", "--out", str(tmp_path), "--methods=idr,sdf"])
