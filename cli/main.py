@@ -34,6 +34,7 @@ from . import (
     points,
     prepare,
     render,
+    report,
     scan,
     swap,
 )
@@ -53,6 +54,7 @@ app.command("paint")(paint.paint)
 app.command("points")(points.points)
 app.command("render")(render.render)
 app.command("eval")(evaluate.evaluate)
+app.command("report")(report.report)
 app.command("swap")(swap.swap)
 app.command("convert")(convert.convert)
 app.command("import-idr")(import_idr.import_idr)

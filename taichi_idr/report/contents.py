@@ -12,7 +12,9 @@ from PIL import Image
 
 from .. import runtime
 from ..cameras.alignment import camera_movement
-from ..cameras.paths import orbit
+from ..cameras.paths import mean_up, orbit
+from ..capture.formats.catalogue import find_capture
+from ..capture.inspection import inspected
 from ..errors import TidrError, warn
 from ..files.writing import atomic_write, create_folder
 from ..machine import PACKAGES, version
@@ -30,7 +32,9 @@ from ..runs.views import RunViews, evenly, heldout_views, training_views
 from ..settings import flattened
 from .camera_charts import CURVES_FILE
 from .charts import line_chart
+from .inlining import inlined
 from .page import Page, Row, ViewPictures, page_html
+from .scene import scene_html
 
 PICTURE_PIXELS = 400  # longer side
 FILM_PIXELS = 320
@@ -41,14 +45,19 @@ ERROR_GAIN = 4.0
 HEADLINES = ("psnr_db", "heldout_psnr_db", "mask_iou", "chamfer")
 
 
-def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu") -> Path:
-    """Write `RUN/report/index.html` and the pictures beside it; returns the page.
+def write_report(
+    run: Path, *, film_frames: int = 48, inspect: bool = False, out: Path | None = None, arch: runtime.Arch = "cpu"
+) -> Path:
+    """Write `RUN/report/index.html`, or `out`, with the pictures beside it in it too; returns the page.
 
     What the run does not have (measurements, mesh, the capture's photos) is left out. film_frames: 0 for no film.
+    inspect: whether the capture is checked again, and what is found told.
     Raises InputMissing and BadInput for a RUN that is none, CannotCreate and WriteFailed for the page.
     """
     folder = open_run(run)
     create_folder(folder.report)
+    target = out or folder.report / "index.html"
+    create_folder(target.parent)
     runtime.init(arch)
     loaded = load_run(run)
     views, size = _views(loaded, folder.report)
@@ -73,9 +82,45 @@ def write_report(run: Path, *, film_frames: int = 48, arch: runtime.Arch = "cpu"
         cameras=CURVES_FILE if (folder.report / CURVES_FILE).is_file() else "",
         camera_charts=_camera_charts(metrics),
         camera_rows=_camera_rows(loaded, folder),
+        scene=_scene(loaded, folder, {str(row["name"]) for row in ranked if row.get("verdict")}),
+        findings=_findings(loaded) if inspect else [],
     )
-    atomic_write(folder.report / "index.html", page_html(page))
-    return folder.report / "index.html"
+    atomic_write(target, inlined(page_html(page), folder.report))
+    return target
+
+
+def _scene(loaded: LoadedRun, folder: RunFolder, bad: set[str]) -> str:
+    """Cameras around what the mesh is, in space."""
+    if len(loaded.cameras) == 0:
+        return ""
+    points = np.zeros((0, 3))
+    if (folder.mesh / "mesh.ply").is_file():
+        to_run = np.linalg.inv(loaded.T_world_normalised)
+        points = read_mesh(folder.mesh / "mesh.ply").vertices @ to_run[:3, :3].T + to_run[:3, 3]
+    middle = loaded.cameras.intrinsics[:, :2, 2].numpy()
+    shapes = [(round(2 * row) + 1, round(2 * column) + 1) for column, row in middle]
+    names = [f"{view:03d}" for view in range(len(shapes))]
+    return scene_html(loaded.cameras, shapes, names, bad, points, mean_up(loaded.cameras))
+
+
+def _findings(loaded: LoadedRun) -> list[Row]:
+    """What `tidr check` says of the capture; nothing where it is gone."""
+    try:
+        layout = find_capture(loaded.capture_folder, loaded.reading, depth="maps")
+        found = inspected(loaded.capture_folder, layout, loaded.reading)
+    except TidrError as error:
+        warn(f"the report does not say what the check finds: {error}")
+        return []
+    rows = [Row("The capture", "", note) for note in found.notes]
+    rows += [Row(picture.name, "", "; ".join(picture.findings)) for picture in found.pictures if picture.findings]
+    if found.error is not None:
+        rows.insert(0, Row("The capture", "", str(found.error)))
+    return rows or [Row("The capture", "", "nothing to object to")]
+
+
+def evaluated_numbers(folder: RunFolder) -> dict[str, float]:
+    """What `tidr eval` has left, by the keys of `measures.catalogue`; empty where it has not run."""
+    return {measure.key: value for measure, value in measured(_evaluated(folder))}
 
 
 def _subtitle(loaded: LoadedRun, metrics: list[dict[str, Any]], size: tuple[int, ...] | None) -> str:
@@ -226,8 +271,7 @@ def _view(loaded: LoadedRun, views: RunViews, view: int, folder: Path, kind: str
     }
     files = {}
     for title, picture in pictures.items():
-        files[title] = f"{kind}_{view:03d}_{title.split()[0]}.webp"
-        _resized(_image(picture), PICTURE_PIXELS).save(folder / files[title], quality=92, method=4)
+        files[title] = picture_file(folder / f"{kind}_{view:03d}_{title.split()[0]}.webp", picture).name
     psnr = psnr_masked(compared, photo / 255.0, mask)
     word = "never seen by the fit" if kind == "heldout" else "fitted to"
     return ViewPictures(f"{views.capture.names[view]}, {word}: {psnr:.2f} dB", files)
@@ -249,6 +293,12 @@ def _film(loaded: LoadedRun, folder: Path, frames: int) -> str:
         folder / name, save_all=True, append_images=pictures[1:], duration=pause, loop=0, quality=88, method=3
     )
     return name
+
+
+def picture_file(file: Path, picture: np.ndarray) -> Path:
+    """Write a small WebP of a picture (H, W, 3) in [0, 1]; returns `file`."""
+    _resized(_image(picture), PICTURE_PIXELS).save(file, quality=92, method=4)
+    return file
 
 
 def _image(picture: np.ndarray) -> Image.Image:

@@ -65,7 +65,7 @@ class Page:
 
     film: file beside the page. charts: SVG elements. links: title -> relative address. verdict: sentences; flagged,
     every_view: views that are far from the others, and all, the poorest first. cameras: file of a chart; camera_charts,
-    camera_rows: how trained cameras moved.
+    camera_rows: how trained cameras moved. scene: cameras and object in space. findings: of the check of the input.
     """
 
     title: str
@@ -85,6 +85,8 @@ class Page:
     cameras: str = ""
     camera_charts: list[str] = field(default_factory=list)
     camera_rows: list[Row] = field(default_factory=list)
+    scene: str = ""
+    findings: list[Row] = field(default_factory=list)
 
 
 def page_html(page: Page) -> str:
@@ -97,6 +99,8 @@ def page_html(page: Page) -> str:
         section("Photo and rendering", _views(page.views)),
         section("Course of the fit", _charts(page.charts)),
         section("Trained cameras", _charts(page.camera_charts) + table(page.camera_rows) + _cameras(page.cameras)),
+        section("Cameras and object (drag to turn, wheel to zoom)", page.scene),
+        section("What the check of the input finds", table(page.findings)),
         section("Measurements", table(page.metrics)),
         section("Mesh", table(page.mesh) + _links(page.links)),
         section("Settings and versions", _folded("Settings", page.settings) + _folded("Versions", page.versions)),
