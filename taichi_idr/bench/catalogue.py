@@ -65,6 +65,7 @@ CATALOGUE: tuple[Entry, ...] = (
     Entry("closest_triangle", surfaces.triangles, (2048, 65536), "point"),
     Entry("first_triangle", surfaces.first_triangles, (2048, 65536), "ray"),
     Entry("chart_raster", surfaces.charts, (256, 1024), "row"),
+    Entry("crossings", surfaces.mesh_crossings, (2048, 65536), "ray"),
 )
 
 
