@@ -40,16 +40,23 @@ class IsoSurface:
 
 
 def mise_surface(
-    field: Sdf, *, half: float, coarse: int = COARSE, levels: int = LEVELS, steepness: float | None = None
+    field: Sdf,
+    *,
+    half: float,
+    coarse: int = COARSE,
+    levels: int = LEVELS,
+    steepness: float | None = None,
+    places: np.ndarray | None = None,
 ) -> IsoSurface:
     """The zero level of a field, negative inside, in [-half, half]^3: closed, where the cube cuts it too.
 
     coarse * 2^levels cells along an axis. steepness: an upper bound of the length of the gradient, where the field has
     one: nothing is lost then that a point of the finest lattice lies in. Without it a body is, if no point of the
-    coarse one lies in it and it does not touch another. Raises Diverged where the field has no surface, or is not
+    coarse one lies in it and it does not touch another. places (N, 3): where the surface is thought to be; cells that
+    hold one are halved too, however thin what is there. Raises Diverged where the field has no surface, or is not
     finite.
     """
-    dense = mise_values(field, half=half, coarse=coarse, levels=levels, steepness=steepness)
+    dense = mise_values(field, half=half, coarse=coarse, levels=levels, steepness=steepness, places=places)
     step, builder = 2 * half / (len(dense.values) - 1), SurfaceBuilder()
     builder.add(np.pad(dense.values, 1, constant_values=step))
     vertices, faces = builder.finish()
@@ -60,7 +67,13 @@ def mise_surface(
 
 
 def mise_values(
-    field: Sdf, *, half: float, coarse: int = COARSE, levels: int = LEVELS, steepness: float | None = None
+    field: Sdf,
+    *,
+    half: float,
+    coarse: int = COARSE,
+    levels: int = LEVELS,
+    steepness: float | None = None,
+    places: np.ndarray | None = None,
 ) -> DenseValues:
     """Values at all points of the finest lattice; arguments as `mise_surface` has them.
 
@@ -77,6 +90,8 @@ def mise_values(
                 steepness * lattice.step * np.sqrt(3) / 2
             )  # no place of a cell is farther from its centre, or a corner
             near = cells_near_zero(lattice.values, reach) & ~active
+        if places is not None:
+            active[lattice.cells_of(places)] = True
         lattice.halve()
         if near is not None:
             active |= lattice.near_at_centre(near, reach)
@@ -106,6 +121,11 @@ class _Lattice:
     def active(self) -> np.ndarray:
         """Cells with corners on both sides."""
         return cells_near_zero(self.values, 0.0)
+
+    def cells_of(self, places: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Index of the cells that hold places (N, 3)."""
+        cells = np.floor((places + self.half) / self.step).astype(int)
+        return tuple(np.clip(cells, 0, len(self.values) - 2).T)
 
     def near_at_centre(self, cells: np.ndarray, reach: float) -> np.ndarray:
         """Which of these cells of the level before, whose centres are asked, may hold a zero."""

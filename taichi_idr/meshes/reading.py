@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadInput, InputMissing
+from .files import mesh_kind
 from .mesh import Mesh, make_mesh
 from .shown import ShownMesh
-
-READABLE = ("ply", "obj", "stl", "off", "glb")
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -21,9 +20,7 @@ def read_mesh(path: Path) -> Mesh:
 
     Raises InputMissing when the file is absent, BadInput when it holds no usable triangles.
     """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in READABLE:
-        raise BadInput("not a mesh", where=path, why=f"expected one of {', '.join(READABLE)}", todo="convert it")
+    kind = mesh_kind(path)
     vertices, faces = _parse(_file_bytes(path), kind, path)
     if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
         why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"

@@ -128,3 +128,14 @@ def test_occ_4_says_where_there_is_no_surface():
         mise_surface(lambda points: 1 + points.norm(dim=1), half=HALF, coarse=8, levels=2)
     with pytest.raises(Diverged, match="not finite"):
         mise_surface(lambda points: points[:, 0] / 0, half=HALF, coarse=8, levels=2)
+
+
+def test_occ_4_cells_that_hold_a_known_place_are_halved_too():
+    """OCC-4: a plate between two planes of the coarse lattice is lost, but for a place on it."""
+    plate: Sdf = lambda points: (points - 0.05).abs().div(points.new_tensor([0.6, 0.5, 0.01])).amax(dim=1) - 1  # noqa: E731
+    with pytest.raises(Diverged):
+        mise_surface(plate, half=HALF, coarse=16, levels=4)
+    found = mise_surface(plate, half=HALF, coarse=16, levels=4, places=np.array([[0.05, 0.05, 0.06]]))
+    np.testing.assert_allclose(np.ptp(found.vertices, axis=0), [1.2, 1.0, 0.02], atol=0.005)
+    _, topology = topology_by_position(found.vertices, found.faces)
+    assert topology.closed and topology.bodies == 1
