@@ -36,6 +36,7 @@ from . import (
     render,
     report,
     scan,
+    shapes,
     swap,
 )
 
@@ -52,6 +53,7 @@ app.command("fit")(fit.fit)
 app.command("mesh")(mesh.mesh)
 app.command("paint")(paint.paint)
 app.command("points")(points.points)
+app.command("shapes")(shapes.shapes)
 app.command("render")(render.render)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)

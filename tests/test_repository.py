@@ -21,6 +21,7 @@ from taichi_idr.cli.main import app
 from taichi_idr.errors import ExitCode
 from taichi_idr.methods.catalogue import METHODS
 from taichi_idr.methods.points.settings import PRESETS
+from taichi_idr.methods.shapes.settings import PRESETS as SHAPES
 from taichi_idr.settings import all_keys
 
 if sys.version_info >= (3, 11):
@@ -42,7 +43,7 @@ OTHER_SYSTEMS = {
     "DVR": range(1, 10),
     "UNI": range(1, 9),
     "NERF": range(1, 5),
-    "OCC": [4],
+    "OCC": range(1, 6),
     "TEX": [1, 2],
     "LIGHT": [1],
     "PTS": range(1, 4),
@@ -114,7 +115,7 @@ def test_every_folder_says_what_it_owns_stands_on_and_never_does():
 def test_methods_are_told_apart_by_their_contract_alone():
     """No isinstance on a config, a model or a trainer outside the folder that it belongs to."""
     for path in _floor_sources():
-        if path.parent.name not in ("dvr", "fast", "idr", "nerf", "points", "unisurf"):
+        if path.parent.name not in ("dvr", "fast", "idr", "nerf", "points", "shapes", "unisurf"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
                     kinds = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
@@ -162,7 +163,7 @@ def test_every_command_is_in_the_readme():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documented_settings_exist(document):
-    classes = [*(method.settings for method in METHODS), *map(type, PRESETS.values())]
+    classes = [*(method.settings for method in METHODS), *map(type, [*PRESETS.values(), *SHAPES.values()])]
     keys = {key for settings in classes for key in all_keys(settings)}
     groups = {key.partition(".")[0] for key in keys if "." in key}
     text = document.read_text(encoding="utf-8")

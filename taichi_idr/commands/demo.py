@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..files.writing import create_folder
 from ..meshes.wanted import LightOptions
-from .demo_methods import METHODS, ON_SHAPES, MethodDemo
+from .demo_methods import METHODS, OF_ITS_OWN, ON_SHAPES, MethodDemo
 from .evaluate import evaluate_run
 from .fit import fit_capture
 from .mesh import mesh_run
@@ -53,13 +53,17 @@ def run_demo(
     """Leave capture (`out/ewer`), run and `out/report/index.html` in `out`; returns the page.
 
     What an interrupted call left is used: the capture is not made twice, the fit goes on.
-    method: another than the default one, in small; of `points` and `paint` the result is a mesh. quick: a small one,
+    method: another than the default one, in small; of `points`, `paint` and `shapes` the
+    result is a mesh. quick: a small one,
     for tests. Raises UsageError for an unknown method, and what its parts raise.
     """
     began, size = time.monotonic(), QUICK if quick else SMALL if method else FULL
-    if method is not None and method not in (*METHODS, *ON_SHAPES):
-        raise UsageError("no such demo", where=f"--method {method}", todo=f"choose {', '.join((*METHODS, *ON_SHAPES))}")
+    known = (*METHODS, *ON_SHAPES, *OF_ITS_OWN)
+    if method is not None and method not in known:
+        raise UsageError("no such demo", where=f"--method {method}", todo=f"choose {', '.join(known)}")
     create_folder(out)
+    if method in OF_ITS_OWN:
+        return _said(OF_ITS_OWN[method](out, quick=quick, arch=arch), began)
     from .. import runtime
     from ..capture.synthetic import make_capture
     from ..report.contents import write_report
@@ -75,9 +79,7 @@ def run_demo(
         on_view=_photo_counter(),
     )
     if method in ON_SHAPES:
-        mesh = ON_SHAPES[method](capture, out, quick=quick, arch=arch)
-        print(f"mesh      {mesh} ({time.monotonic() - began:.0f} s in all)")
-        return mesh
+        return _said(ON_SHAPES[method](capture, out, quick=quick, arch=arch), began)
     small = METHODS[method] if method else MethodDemo(size.steps, size.rays, ())
     steps = min(small.steps, size.steps) if quick else small.steps
     _say(f"fitting: {steps} steps")
@@ -93,6 +95,12 @@ def run_demo(
     if open_report:
         webbrowser.open(page.resolve().as_uri())
     return page
+
+
+def _said(mesh: Path, began: float) -> Path:
+    """The result, where it is a mesh."""
+    print(f"mesh      {mesh} ({time.monotonic() - began:.0f} s in all)")
+    return mesh
 
 
 def _photo_counter(interval: float = 5.0):

@@ -1,4 +1,4 @@
-"""What `tidr demo --method` does of the other methods, on the ewer of the demo."""
+"""What `tidr demo --method` does of the other methods, on the ewer of the demo or on shapes of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..meshes.mesh import Mesh
     from ..runtime import Arch
 
 CLOUD_POINTS, CLOUD_NOISE, CLOUD_STRAY = 30_000, 0.005, 0.02
@@ -83,3 +84,48 @@ def mesh_cloud(capture: Path, out: Path, *, quick: bool, arch: Arch) -> Path:
 
 ON_SHAPES = {"paint": paint_ewer, "points": mesh_cloud}
 """Commands that begin with a shape: that of the ewer."""
+
+BOTTLES = {  # height, radius of the belly and of the neck, height of the belly's widest part as a share
+    "flask": (1.0, 0.42, 0.09, 0.3),
+    "vase": (1.0, 0.3, 0.2, 0.55),
+    "bottle": (1.0, 0.19, 0.07, 0.4),
+    "jar": (0.7, 0.36, 0.28, 0.45),
+}
+BETWEEN, DRAWN = 5, 2
+"""Meshes from the first bottle to the last, and of codes that are drawn."""
+
+
+def learn_shapes(out: Path, *, quick: bool, arch: Arch) -> Path:
+    """A space of bottles, what lies between two of them, and some that were not there."""
+    from ..files.writing import create_folder
+    from ..meshes.writing import write_mesh
+    from .shapes import Wanted, shape_meshes
+
+    folder = create_folder(out / "bottles")
+    for name, measures in BOTTLES.items():
+        write_mesh(folder / f"{name}.ply", _bottle(*measures))
+    names = tuple(BOTTLES)
+    wanted = Wanted((names[0], names[-1]), BETWEEN, DRAWN)
+    steps, resolution = (250, 48) if quick else (800, 128)
+    assignments = ["network.width=48", "network.blocks=3", "network.code=8", "schedule.points=1024"]
+    how = {"assignments": assignments, "wanted": wanted}
+    shape_meshes([folder], out=out / "learned", steps=steps, resolution=resolution, **how, arch=arch)
+    return out / "learned" / "interpolated" / f"{names[0]}-{names[-1]}" / f"{BETWEEN // 2:03d}.ply"
+
+
+def _bottle(height: float, belly: float, neck: float, widest: float) -> Mesh:
+    """A closed body of revolution around z."""
+    import numpy as np
+    import trimesh
+
+    from ..meshes.mesh import make_mesh
+
+    along = np.linspace(0, 1, 48)
+    radius = np.interp(along, [0, widest, widest + 0.3, 1], [0.8 * belly, belly, neck, 1.15 * neck])
+    side = np.stack([np.convolve(np.pad(radius, 3, mode="edge"), np.full(7, 1 / 7), "valid"), height * along], axis=1)
+    body = trimesh.creation.revolve(np.concatenate([[[0, 0]], side, [[0, height]]]), sections=64)
+    return make_mesh(np.asarray(body.vertices, float), np.asarray(body.faces, np.int32))
+
+
+OF_ITS_OWN = {"shapes": learn_shapes}
+"""Commands that begin with closed meshes."""

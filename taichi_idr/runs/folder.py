@@ -23,6 +23,8 @@ _CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "masks", "mesh", "rende
 _PREVIOUS = "previous"
 SILHOUETTES = "silhouettes"
 """Folder of a run with masks that were cut for it, of photos that have cameras."""
+SHAPES_SETTINGS = "shapes.toml"
+"""In the folder of a run of `tidr shapes`, which is another kind of run."""
 
 
 def default_run(capture_name: str) -> Path:
@@ -55,6 +57,11 @@ def open_run(path: Path) -> RunFolder:
     if not is_run:
         raise BadInput("not a run", where=path, why=f"no {_CONFIG} in it", todo=todo)
     return RunFolder(path)
+
+
+def is_shapes_run(path: Path) -> bool:
+    """Whether `tidr shapes` has written to this folder."""
+    return (path / SHAPES_SETTINGS).is_file()
 
 
 class RunFolder:

@@ -33,6 +33,7 @@ COMMANDS = (
     "mesh",
     "paint",
     "points",
+    "shapes",
     "render",
     "eval",
     "swap",
@@ -146,6 +147,16 @@ WRONG = {
     "points none.xyz --preset idr": 2,
     "points none.xyz --set cloud.raduis=1": 2,
     "points none.xyz --bodies 0": 2,
+    "shapes": 2,
+    "shapes nowhere.ply": 66,
+    "shapes empty": 66,
+    "shapes photos/cameras.npz": 65,
+    "shapes photos/image/000.png": 65,
+    "shapes one.ply --preset fats": 2,
+    "shapes one.ply --set schedule.stepps=1": 2,
+    "shapes one.ply --interpolate 0": 2,
+    "shapes one.ply --sample 2": 2,
+    "shapes --out run --sample 2": 66,
     "render nowhere": 66,
     "eval run --gt-mesh none.ply": 66,
     "eval run --gt-cameras none.npz": 66,
@@ -178,10 +189,11 @@ WRONG = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A capture, captures that lack something, and a run."""
+    """A capture, captures that lack something, a run, and what could be a mesh."""
     folder = tmp_path_factory.mktemp("place")
     captures.make_capture(folder / "photos", views=3)
     (folder / "empty").mkdir()
+    (folder / "one.ply").write_text("ply")
     for lacking in ("few", "bare"):
         shutil.copytree(folder / "photos", folder / lacking)
     (folder / "few" / "image" / "000.png").unlink()

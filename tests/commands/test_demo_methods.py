@@ -21,7 +21,7 @@ def test_settings_are_those_of_the_method(method):
 
 
 def test_an_unknown_method_is_refused_with_those_that_are(tmp_path):
-    with pytest.raises(UsageError, match=r"no such demo.*dvr.*points"):
+    with pytest.raises(UsageError, match=r"no such demo.*dvr.*points.*shapes"):
         run_demo(tmp_path / "out", method="plenoxels")
     assert not (tmp_path / "out").exists()
 
@@ -38,3 +38,11 @@ def test_shapes_are_painted_and_points_are_meshed(method, tmp_path, capsys):
 def test_a_fit_ends_with_a_page(tmp_path: Path):
     page = run_demo(tmp_path / "out", method="dvr", quick=True)
     assert page.name == "index.html" and (tmp_path / "out" / "mesh" / "mesh.ply").is_file()
+
+
+@pytest.mark.slow
+def test_a_space_of_bottles_is_learned(tmp_path: Path, capsys):
+    between = run_demo(tmp_path / "out", method="shapes", quick=True)
+    assert len(read_mesh(between).faces) > 500
+    assert len(list(between.parent.iterdir())) == 5
+    assert capsys.readouterr().out.count("IoU 0.9") == 4
