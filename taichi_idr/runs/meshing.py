@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..cameras.pinhole import projections
+from ..capture.exposure import exposed
 from ..errors import Diverged, UsageError
 from ..meshes.charts import unwrapped
 from ..meshes.colours import vertex_colours, viewing_directions
@@ -17,11 +18,15 @@ from ..meshes.extraction import MeshReport, extract_mesh
 from ..meshes.mesh import BodyCount, Mesh, area, transformed
 from ..meshes.texture import Texture
 from ..meshes.wanted import Cut, LightOptions
+from ..pictures.rendering import render_view
 from ..texturing.baking import baked, fitting_size
 from ..texturing.field import PaintedField
 from ..texturing.light import LightReport, light_mesh, sample_step
+from ..texturing.photos import Detail, photo_detail
+from ..tracing.triangles import Surface
 from .loading import LoadedRun
 from .surface import run_surface
+from .views import training_views
 
 EVERYTHING = Cut()
 REACH = 3.0  # samples of the fine mesh: how far from the light one its surface may be
@@ -82,8 +87,25 @@ class Mesher:
         size = options.texture if isinstance(options.texture, int) else self._fitting_size(mesh)
         model, reach = self.loaded.model, REACH * sample_step(fine) / self.loaded.unit
         field = PaintedField(model.surface, model.gradient, model.colour, self._centres, reach)
-        texture = baked(mesh, unwrapped(mesh, size), field, self.loaded.cameras, normal_map=options.normal_map)
+        surface = Surface(mesh)
+        detail = self._detail(surface) if options.source == "photos" else None
+        more = {"detail": detail, "normal_map": options.normal_map}
+        texture = baked(surface, unwrapped(mesh, size), field, self.loaded.cameras, **more)
         return transformed(replace(mesh, texture=texture), self.loaded.T_world_normalised).texture or texture
+
+    def _detail(self, surface: Surface) -> Detail:
+        """Of the photos of the run. Raises InputMissing, BadInput where they are gone or others."""
+        model, views = self.loaded.model, training_views(self.loaded)
+        stops, capture = self.loaded.stops, views.capture
+        photos = [image.astype(np.float32) / 255 for image in capture.images]
+        if stops is not None:
+            photos = [exposed(photo, -own) for photo, own in zip(photos, stops, strict=True)]
+
+        def rendered(view: int) -> tuple[np.ndarray, np.ndarray]:
+            found = render_view(model, views.cameras[[view]], *capture.masks[view].shape, within=capture.masks[view])
+            return found.colour, found.hit
+
+        return photo_detail(surface, views.cameras, photos, capture.masks, rendered)
 
     def _fitting_size(self, mesh: Mesh) -> int:
         """As fine as the nearest photos show the mesh, normalised frame."""

@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..meshes.colours import viewing_directions
-from ..meshes.mesh import Mesh
 from ..meshes.texture import Atlas, Texture
 from ..tracing.triangles import Surface
 from ..types import Cameras
 from .field import PaintedField
+from .photos import Detail
 from .tangents import in_tangent_space, tangents_of
 from .texels import TexelGrid
 from .usual import usual_colours
@@ -25,9 +25,18 @@ FILLED = 0.7  # of a picture, by its charts, about
 SMALLEST, LARGEST = 512, 4096  # texels along the longer side
 
 
-def baked(mesh: Mesh, atlas: Atlas, field: PaintedField, cameras: Cameras, *, normal_map: bool = False) -> Texture:
-    """Texture of a mesh in the normalised frame, in the colours that most photos show of the field's surface."""
-    surface = Surface(mesh)
+def baked(
+    surface: Surface,
+    atlas: Atlas,
+    field: PaintedField,
+    cameras: Cameras,
+    *,
+    detail: Detail | None = None,
+    normal_map: bool = False,
+) -> Texture:
+    """Texture of a mesh in the normalised frame, in the colours that most photos show of the field's surface; detail of
+    the photos is added."""
+    mesh = surface.mesh
     usual = usual_colours(surface, field, cameras)
     grid = TexelGrid(surface, atlas)
     directions = viewing_directions(grid.vertices, surface.normals, field.centres.to(grid.vertices))
@@ -36,7 +45,8 @@ def baked(mesh: Mesh, atlas: Atlas, field: PaintedField, cameras: Cameras, *, no
     for texels in grid:
         points, corners = field.on_surface(texels.points), surface.faces[texels.face]
         along = normalize((texels.shares[..., None] * directions[corners]).sum(dim=1), dim=1)
-        colours.append(_eight_bit(usual.corrected(field.colour(points, along), corners, texels.shares)))
+        colour = usual.corrected(field.colour(points, along), corners, texels.shares)
+        colours.append(_eight_bit(colour if detail is None else colour + detail.at(texels, corners)))
         if tangents is not None:
             found = in_tangent_space(field.normals(points), texels, tangents, atlas)
             normals.append(_eight_bit((found + 1) / 2))

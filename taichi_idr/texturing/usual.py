@@ -50,23 +50,28 @@ def usual_colours(surface: Surface, field: PaintedField, cameras: Cameras) -> Us
     views = np.unique(np.linspace(0, len(cameras) - 1, MOST_VIEWS).round().astype(int)).tolist()
     found = vertices.new_full((len(views), *vertices.shape), torch.nan)
     for row, view in zip(found, views, strict=True):
-        some, direction = _seen_by(surface, vertices, cameras, view)
+        some, direction = seen_by(surface, vertices, cameras, view)
         row[some] = field.colour(vertices[some], direction)
     seen = found[..., 0].isfinite().any(dim=0)
     usual = torch.where(seen[:, None], found.nanmedian(dim=0).values.nan_to_num(), square)
     return UsualColours(square, filled(usual, vertices, surface.faces, seen), seen)
 
 
-def _seen_by(surface: Surface, vertices: Tensor, cameras: Cameras, view: int) -> tuple[Tensor, Tensor]:
+def seen_by(surface: Surface, vertices: Tensor, cameras: Cameras, view: int) -> tuple[Tensor, Tensor]:
     """Numbers (N,) of the vertices that a camera sees, and the unit directions (N, 3) in which."""
-    P = projections(cameras)[view].to(vertices)
-    places = vertices @ P[:, :3].T + P[:, 3]
+    places, depth = places_in(vertices, projections(cameras)[view].to(vertices))
     # A picture reaches as far to one side of the principal point as to the other, nearly.
     middle = cameras.intrinsics[view, :2, 2].to(vertices)
-    inside = ((places[:, :2] / places[:, 2:] - middle).abs() <= middle + 1).all(dim=1) & (places[:, 2] > 0)
+    inside = ((places - middle).abs() <= middle + 1).all(dim=1) & (depth > 0)
     towards = cameras.centres[view].to(vertices) - vertices
     towards = towards / towards.norm(dim=1, keepdim=True)
     some = torch.nonzero(inside & ((towards * surface.normals).sum(dim=1) > GRAZING))[:, 0]
     rays = Rays(vertices[some] + OFF * surface.normals[some], towards[some].contiguous())
     free = ~surface.meet(rays).hit
     return some[free], -towards[some][free]
+
+
+def places_in(points: Tensor, P: Tensor) -> tuple[Tensor, Tensor]:
+    """Column and row (N, 2) at which a camera (3, 4) shows points (N, 3), and their depth (N,) along its axis."""
+    projected = points @ P[:, :3].T + P[:, 3]
+    return projected[:, :2] / projected[:, 2:], projected[:, 2]

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 import torch
 import trimesh
-from ball_run import BallModel, around
+from ball_run import HEIGHT, WIDTH, BallModel, around
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from taichi_idr.meshes.charts import unwrapped
 from taichi_idr.meshes.mesh import Mesh, make_mesh
+from taichi_idr.painting.seen import view_rays
+from taichi_idr.pictures.rendering import render_view
 from taichi_idr.texturing.baking import LARGEST, SMALLEST, baked, fitting_size
 from taichi_idr.texturing.field import PaintedField
+from taichi_idr.texturing.photos import Detail, photo_detail
 from taichi_idr.texturing.texels import TexelGrid
 from taichi_idr.texturing.usual import usual_colours
 from taichi_idr.tracing.triangles import Surface
@@ -43,7 +46,7 @@ def test_texels_have_the_colours_of_the_surface_behind_them(runtime) -> None:
     """Of a ball of 320 faces, whose middles lie 2 % below the surface."""
     cameras, mesh = all_around(), rough_ball()
     atlas = unwrapped(mesh, 256)
-    texture = baked(mesh, atlas, field(cameras), cameras)
+    texture = baked(Surface(mesh), atlas, field(cameras), cameras)
     grid = TexelGrid(Surface(mesh), atlas)
     expected = torch.cat([0.5 + 0.4 * normalize(texels.points, dim=1) for texels in grid])
     found = texture.colours.reshape(-1, 3)[grid.index.cpu()] / 255
@@ -66,7 +69,7 @@ def test_a_normal_map_brings_the_round_shape_back(runtime) -> None:
     """A shader mixes tangents and normals of the corners and adds up what the map says."""
     cameras, mesh = all_around(), rough_ball(1)
     atlas = unwrapped(mesh, 256)
-    texture = baked(mesh, atlas, field(cameras), cameras, normal_map=True)
+    texture = baked(Surface(mesh), atlas, field(cameras), cameras, normal_map=True)
     assert texture.normals is not None and texture.tangents is not None
     surface = Surface(mesh)
     grid = TexelGrid(surface, atlas)
@@ -97,7 +100,7 @@ def test_what_shines_has_the_colour_that_most_cameras_see(runtime) -> None:
         facing = -(normalize(points, dim=1) * directions).sum(dim=1, keepdim=True)
         return torch.where(facing > 0.9, 1.0, 0.2).expand(-1, 3)
 
-    texture = baked(mesh, unwrapped(mesh, 128), field(cameras, shiny), cameras)
+    texture = baked(Surface(mesh), unwrapped(mesh, 128), field(cameras, shiny), cameras)
     assert np.median(texture.colours) == round(0.2 * 255)
 
 
@@ -121,3 +124,46 @@ def test_where_no_camera_looks_colours_are_those_of_the_border(runtime) -> None:
 )
 def test_a_texture_is_as_fine_as_the_photos(area: float, footprint: float, size: int) -> None:
     assert fitting_size(area, footprint) == size
+
+
+def test_detail_of_photos_is_added_where_they_show_it(runtime) -> None:
+    """A field of one colour, and photos with fine rings that it has not; wide differences of light are left out."""
+    cameras, mesh = all_around(), rough_ball(4)
+    surface, rings = Surface(mesh), 60.0
+
+    def true(points: Tensor) -> Tensor:
+        return 0.5 + 0.2 * (rings * points[:, 2:]).sin().expand(-1, 3)
+
+    photos, masks, plain = [], [], []
+    for view in range(len(cameras)):
+        camera = enlarged(cameras[[view]])
+        rendered = render_view(BallModel(RADIUS), camera, 4 * HEIGHT, 4 * WIDTH)
+        rays = view_rays(camera, rendered.hit.shape)
+        colour = true(rays.at(torch.from_numpy(rendered.depth).view(-1).to(rays.origins))).nan_to_num().cpu().numpy()
+        brighter = 0.15 if view % 2 else 0.0
+        photos.append(
+            np.where(rendered.hit[..., None], colour.reshape(*rendered.hit.shape, 3) + brighter, 1).astype("f4")
+        )
+        masks.append(rendered.hit)
+        plain.append(np.full_like(photos[-1], 0.5))
+    large = enlarged(cameras)
+    detail = photo_detail(surface, large, photos, masks, lambda view: (plain[view], masks[view]))
+    sums = detail.weights.sum(dim=1)
+    assert ((sums - 1).abs() < 1e-5).float().mean() > 0.95
+    grey = field(large, lambda points, directions: torch.full_like(points, 0.5))
+    atlas = unwrapped(mesh, 512)
+    grid = TexelGrid(surface, atlas)
+    expected = torch.cat([true(RADIUS * normalize(texels.points, dim=1)) for texels in grid]).cpu().numpy()
+
+    def error(detail: Detail | None) -> float:
+        texture = baked(surface, atlas, grey, large, detail=detail)
+        return float(np.abs(texture.colours.reshape(-1, 3)[grid.index.cpu()] / 255 - expected).mean())
+
+    assert error(detail) < 0.35 * error(None)
+
+
+def enlarged(cameras: Cameras) -> Cameras:
+    K = cameras.intrinsics.clone()
+    K[:, :2] *= 4
+    K[:, :2, 2] += 1.5
+    return Cameras(cameras.quaternions, cameras.centres, K)
