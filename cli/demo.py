@@ -16,7 +16,7 @@ def demo(
         Path | None, typer.Option(help="Folder for capture, run and report. [default: runs/demo, runs/demo-METHOD]")
     ] = None,
     method: Annotated[
-        str | None, typer.Option(help="Another method, in small: idr, dvr, unisurf, nerf, points, paint or shapes.")
+        str | None, typer.Option(help="Another one, in small: idr, dvr, unisurf, nerf, points, flow, paint or shapes.")
     ] = None,
     open_report: Annotated[bool, typer.Option("--open", help="Show the report in a browser.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A small, rough one.")] = False,

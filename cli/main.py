@@ -27,6 +27,7 @@ from . import (
     evaluate,
     failures,
     fit,
+    flow,
     import_idr,
     mask,
     mesh,
@@ -54,6 +55,7 @@ app.command("mesh")(mesh.mesh)
 app.command("paint")(paint.paint)
 app.command("points")(points.points)
 app.command("shapes")(shapes.shapes)
+app.command("flow")(flow.flow)
 app.command("render")(render.render)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)

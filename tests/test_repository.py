@@ -20,6 +20,7 @@ import taichi_idr
 from taichi_idr.cli.main import app
 from taichi_idr.errors import ExitCode
 from taichi_idr.methods.catalogue import METHODS
+from taichi_idr.methods.flow.settings import FlowConfig
 from taichi_idr.methods.points.settings import PRESETS
 from taichi_idr.methods.shapes.settings import PRESETS as SHAPES
 from taichi_idr.settings import all_keys
@@ -47,6 +48,7 @@ OTHER_SYSTEMS = {
     "TEX": [1, 2],
     "LIGHT": [1],
     "PTS": range(1, 4),
+    "FLOW": range(1, 5),
 }
 OTHER_NAMES = {"pillow": "PIL", "scikit-image": "skimage", "tomli-w": "tomli_w", "opencv-python-headless": "cv2"}
 OTHER_NAMES |= {"fast-simplification": "fast_simplification", "usd-core": "pxr"}
@@ -115,7 +117,7 @@ def test_every_folder_says_what_it_owns_stands_on_and_never_does():
 def test_methods_are_told_apart_by_their_contract_alone():
     """No isinstance on a config, a model or a trainer outside the folder that it belongs to."""
     for path in _floor_sources():
-        if path.parent.name not in ("dvr", "fast", "idr", "nerf", "points", "shapes", "unisurf"):
+        if path.parent.name not in ("dvr", "fast", "flow", "idr", "nerf", "points", "shapes", "unisurf"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
                     kinds = {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}
@@ -163,7 +165,7 @@ def test_every_command_is_in_the_readme():
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_documented_settings_exist(document):
-    classes = [*(method.settings for method in METHODS), *map(type, [*PRESETS.values(), *SHAPES.values()])]
+    classes = [*(method.settings for method in METHODS), *map(type, [*PRESETS.values(), *SHAPES.values()]), FlowConfig]
     keys = {key for settings in classes for key in all_keys(settings)}
     groups = {key.partition(".")[0] for key in keys if "." in key}
     text = document.read_text(encoding="utf-8")

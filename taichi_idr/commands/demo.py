@@ -53,9 +53,8 @@ def run_demo(
     """Leave capture (`out/ewer`), run and `out/report/index.html` in `out`; returns the page.
 
     What an interrupted call left is used: the capture is not made twice, the fit goes on.
-    method: another than the default one, in small; of `points`, `paint` and `shapes` the
-    result is a mesh. quick: a small one,
-    for tests. Raises UsageError for an unknown method, and what its parts raise.
+    method: another than the default one, in small; of `points`, `paint`, `shapes` and `flow` the result is a mesh.
+    quick: a small one, for tests. Raises UsageError for an unknown method, and what its parts raise.
     """
     began, size = time.monotonic(), QUICK if quick else SMALL if method else FULL
     known = (*METHODS, *ON_SHAPES, *OF_ITS_OWN)

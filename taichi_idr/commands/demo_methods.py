@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files.writing import create_folder
+
 if TYPE_CHECKING:
     from ..meshes.mesh import Mesh
     from ..runtime import Arch
 
 CLOUD_POINTS, CLOUD_NOISE, CLOUD_STRAY = 30_000, 0.005, 0.02
 """Points of the demo's cloud, their deviation in radii of the object, and share of points that are anywhere."""
+FLOW_FRAMES, FLOW_STEPS = 9, 400
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,20 @@ def mesh_cloud(capture: Path, out: Path, *, quick: bool, arch: Arch) -> Path:
     return mesh
 
 
+def follow_motion(out: Path, *, quick: bool, arch: Arch) -> Path:
+    """A body that bends, followed without being told which of its places correspond."""
+    from ..meshes.motions import moving_shape
+    from ..meshes.writing import write_mesh
+    from .flow import flow_sequence
+
+    folder = create_folder(out / "bending")
+    for number, mesh in enumerate(moving_shape("bending", FLOW_FRAMES)):
+        write_mesh(folder / f"{number}.ply", mesh)
+    steps, resolution, film = (60, 32, 0) if quick else (FLOW_STEPS, 64, 24)
+    found = flow_sequence(folder, out=out / "followed", steps=steps, resolution=resolution, film_frames=film, arch=arch)
+    return found.files[-1]
+
+
 ON_SHAPES = {"paint": paint_ewer, "points": mesh_cloud}
 """Commands that begin with a shape: that of the ewer."""
 
@@ -127,5 +144,5 @@ def _bottle(height: float, belly: float, neck: float, widest: float) -> Mesh:
     return make_mesh(np.asarray(body.vertices, float), np.asarray(body.faces, np.int32))
 
 
-OF_ITS_OWN = {"shapes": learn_shapes}
-"""Commands that begin with closed meshes."""
+OF_ITS_OWN = {"shapes": learn_shapes, "flow": follow_motion}
+"""Commands that begin with closed meshes, or with some over time."""

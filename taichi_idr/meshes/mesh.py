@@ -165,6 +165,18 @@ def connected_parts(faces: np.ndarray, vertex_count: int) -> tuple[int, np.ndarr
     return connected_components(links, directed=False)
 
 
+def without_crumbs(vertices: np.ndarray, faces: np.ndarray, least_share: float) -> tuple[np.ndarray, np.ndarray]:
+    """A closed surface without the connected parts that enclose less than that share of what the largest does.
+
+    Hollows are parts too, and stay if they are large.
+    """
+    count, part = connected_parts(faces, len(vertices))
+    enclosed = np.abs(np.bincount(part[faces[:, 0]], weights=face_volumes(vertices, faces), minlength=count))
+    kept = (enclosed >= least_share * enclosed.max())[part]
+    renumbered = np.cumsum(kept, dtype=np.int32) - 1
+    return vertices[kept], renumbered[faces[kept[faces[:, 0]]]]
+
+
 def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     vectors = face_vectors(vertices, faces)
     total = np.zeros((len(vertices), 3))

@@ -34,6 +34,12 @@ def test_shapes_are_painted_and_points_are_meshed(method, tmp_path, capsys):
     assert ("held out  PSNR" if method == "paint" else "Chamfer") in capsys.readouterr().out
 
 
+def test_a_moving_shape_is_followed(tmp_path, capsys):
+    mesh = run_demo(tmp_path / "out", method="flow", quick=True)
+    assert mesh.name == "008.ply" and len(read_mesh(mesh).faces) > 500
+    assert "off their true places" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_a_fit_ends_with_a_page(tmp_path: Path):
     page = run_demo(tmp_path / "out", method="dvr", quick=True)
