@@ -73,7 +73,7 @@ def mesh_run(
         written += [path for file in files for path in write_mesh(file, mesh)]
         report = _as_stored(report, mesh, files)
     if light is not None:
-        made, about = mesher.light(fine, resolution, light)
+        made, about = mesher.light(fine, light)
         made = transformed(made, there.T_file_world) if there.moves else made
         lights = [out] if out else [files[0].with_name(LIGHT + suffix) for suffix in light.suffixes]
         written += [path for file in lights for path in write_mesh(file, made, there.stance)]

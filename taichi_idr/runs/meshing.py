@@ -61,13 +61,11 @@ class Mesher:
             todo = "are they in the capture's frame and unit?"
             raise UsageError("nothing of the object is left", where="--box, --plane", todo=todo) from error
 
-    def light(self, fine: Mesh, resolution: int, options: LightOptions) -> tuple[Mesh, LightReport]:
-        """The light mesh of a fine one of that resolution."""
+    def light(self, fine: Mesh, options: LightOptions) -> tuple[Mesh, LightReport]:
+        """The light mesh of a fine one."""
         return light_mesh(
             fine,
             options,
-            resolution=resolution,
-            rougher=lambda resolution: self.fine(resolution, coloured=False)[0],
             texture=lambda light: self._texture(light, options, fine),
             colours=lambda light: vertex_colours(self._normalised(light), self._colour),
         )

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..errors import warn
 from ..meshes import mesh as meshes
 from ..meshes.decimation import decimated, distance_added
-from ..meshes.extraction import LEAST_RESOLUTION
 from ..meshes.mesh import Mesh
 from ..meshes.texture import Texture
 from ..meshes.wanted import LightOptions
@@ -20,8 +18,6 @@ from ..ops.first_triangle import first_triangle
 from ..ops.triangle_tree import TriangleTree
 from ..types import Rays
 
-TRIES = 4
-LESS = 0.9  # of the resolution that should do
 CLEAR = 0.02  # of the least thickness: rays begin so far below their own face
 
 
@@ -46,18 +42,15 @@ def light_mesh(
     fine: Mesh,
     options: LightOptions,
     *,
-    resolution: int,
-    rougher: Callable[[int], Mesh],
     texture: Callable[[Mesh], Texture],
     colours: Callable[[Mesh], np.ndarray],
 ) -> tuple[Mesh, LightReport]:
     """The light mesh of a fine one, in its frame, and what is true of it.
 
-    rougher: the surface extracted anew at a resolution below that of the fine one, for where taking faces away would
-    open it or close a hole of it. texture, colours: of a light mesh, in the same frame; the colours at its vertices.
+    texture, colours: of a light mesh, in the same frame; the colours at its vertices.
     """
     began = time.perf_counter()
-    light = fewer_faces(fine, options.faces, resolution, rougher)
+    light = replace(fine if options.faces is None else decimated(fine, options.faces), extraction=None)
     distance, most = distance_added(light, fine)
     if options.has_texture:
         light = replace(light, texture=texture(light))
@@ -75,22 +68,6 @@ def light_mesh(
         apart=made.atlas.apart if made else 0.0,
         seconds=time.perf_counter() - began,
     )
-
-
-def fewer_faces(fine: Mesh, faces: int | None, resolution: int, rougher: Callable[[int], Mesh]) -> Mesh:
-    """At most that many, by taking faces away, or else by extracting the surface in larger steps."""
-    light = fine if faces is None else decimated(fine, faces)
-    if light is not None:
-        return replace(light, extraction=None)
-    warn("fewer faces would open the mesh: it is made anew in larger steps")
-    assert faces is not None
-    mesh = fine
-    for _ in range(TRIES):
-        resolution = max(int(resolution * LESS * (faces / len(mesh.faces)) ** 0.5), LEAST_RESOLUTION)
-        mesh = rougher(resolution)
-        if len(mesh.faces) <= faces:
-            break
-    return mesh
 
 
 def sample_step(fine: Mesh) -> float:
