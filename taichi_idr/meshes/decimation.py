@@ -10,7 +10,7 @@ from .mesh import Mesh, area, connected_parts, face_vectors, face_volumes, make_
 
 MEASURED = 100_000  # vertices of the finer mesh whose distance is measured
 FLAT = 1e-14  # squared length, in boxes of 1, below which a face has no area
-FIRST_TRY, WIDER = 0.06, 1.25  # of the edge that faces will have: how far they may move, and how that grows
+FIRST_TRY, WIDER = 0.08, 1.3  # of the edge that faces will have: how far they may move, and how that grows
 WIDEST = 0.05  # of the box
 
 
@@ -43,9 +43,8 @@ def distance_added(light: Mesh, mesh: Mesh) -> tuple[float, float]:
 def _by_quadrics(mesh: Mesh, faces: int) -> Mesh:
     import fast_simplification
 
-    vertices, kept, *_ = fast_simplification.simplify(
-        *map(np.ascontiguousarray, (mesh.vertices, mesh.faces)), target_count=faces
-    )
+    # Copies: the library takes no arrays that cannot be written to.
+    vertices, kept, *_ = fast_simplification.simplify(mesh.vertices.copy(), mesh.faces.copy(), target_count=faces)
     return make_mesh(vertices.astype(np.float64), kept.astype(np.int32))
 
 
