@@ -72,5 +72,5 @@ $(VENV)/.stamp: pyproject.toml constraints.txt $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp
-	$(INSTALL) -e ".[dev,photos,masks,las,usd]"
+	$(INSTALL) -e ".[dev,photos,masks,las,usd,view]"
 	@touch $@

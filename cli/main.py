@@ -39,6 +39,7 @@ from . import (
     scan,
     shapes,
     swap,
+    view,
 )
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ app.command("points")(points.points)
 app.command("shapes")(shapes.shapes)
 app.command("flow")(flow.flow)
 app.command("render")(render.render)
+app.command("view")(view.view)
 app.command("eval")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("swap")(swap.swap)

@@ -78,7 +78,7 @@ def test_kernels_refuse_another_name():
 def test_what_is_imported_and_what_is_declared_agree():
     project = _pyproject()["project"]
     extras = project["optional-dependencies"]
-    texts = [*project["dependencies"], *extras["photos"], *extras["masks"], *extras["las"]]
+    texts = [*project["dependencies"], *extras["photos"], *extras["masks"], *extras["las"], *extras["view"]]
     requirements = [re.split(r"[^\w-]", text, maxsplit=1)[0] for text in texts]
     declared = {OTHER_NAMES.get(name, name) for name in requirements}
     modules = {module.split(".")[0] for path in _floor_sources() for module in _imported(path)}
@@ -225,6 +225,7 @@ def test_distributions_hold_each_floor_once(tmp_path):
         assert names - {"setup.py"} == sources
     wheel = next((tmp_path / "dist").glob("*.whl"))
     with zipfile.ZipFile(wheel) as archive:
+        assert "taichi_idr/viewer/page.html" in archive.namelist()
         names = [name for name in archive.namelist() if name.endswith(".py")]
         assert sorted(names) == sorted(re.sub("^(kernels|cli)/", r"taichi_idr/\1/", name) for name in sources)
 

@@ -97,6 +97,7 @@ def _optional() -> Iterator[Finding]:
         ("COLMAP", "pycolmap", "pycolmap", "photos", "photos without cameras or masks"),
         ("OpenCV", "opencv-python-headless", "cv2", "photos", "photos without cameras or masks"),
         ("ONNX Runtime", "onnxruntime", "onnxruntime", "masks", "--mask-model"),
+        ("viser", "viser", "viser", "view", "tidr view"),
     ):
         there = importlib.util.find_spec(module) is not None
         missing = f"not installed: pip install 'taichi-idr[{extra}]', for {use}"

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from ..ops.closest_triangle import closest_triangle
-from .mesh import Mesh, area, connected_parts, face_vectors, face_volumes, make_mesh, topology
+from .mesh import Mesh, area, connected_parts, face_vectors, face_volumes, make_mesh, topology, volume
 
 MEASURED = 100_000  # vertices of the finer mesh whose distance is measured
 FLAT = 1e-14  # squared length, in boxes of 1, below which a face has no area
 FIRST_TRY, WIDER = 0.08, 1.3  # of the edge that faces will have: how far they may move, and how that grows
-WIDEST = 0.05  # of the box
+WIDEST, LEAST_VOLUME = 0.05, 0.97  # of the box, and of what is enclosed: else the mesh is kept with more faces
 
 
 def decimated(mesh: Mesh, faces: int) -> Mesh:
@@ -19,7 +19,8 @@ def decimated(mesh: Mesh, faces: int) -> Mesh:
 
     By quadric error metrics (Garland and Heckbert, "Surface simplification using quadric error metrics", 1997): edges
     become points where that moves planes least. Where that would tear the mesh, as it may at narrow tunnels and necks,
-    by a library that keeps every edge between two faces, within a distance; crumbs that come off are left out.
+    by a library that keeps every edge between two faces, within a distance; crumbs that come off are left out. Some
+    meshes keep more faces than asked for: of fewer they would fall apart.
     """
     if len(mesh.faces) <= faces:
         return mesh
@@ -63,12 +64,16 @@ def _within_distance(mesh: Mesh, faces: int) -> Mesh:
 
     solid = manifold3d.Manifold(manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)))
     distance = FIRST_TRY * (2 * area(mesh.vertices, mesh.faces) / faces) ** 0.5
+    bodies = topology(mesh.faces, len(mesh.vertices)).bodies
+    light, enclosed = mesh, volume(mesh.vertices, mesh.faces)
     while solid.num_tri() > faces and distance < WIDEST:
         solid = solid.simplify(distance)
-        distance *= WIDER
-    found = solid.to_mesh()
-    vertices, kept = np.array(found.vert_properties, np.float64), np.array(found.tri_verts, np.int32)
-    return _largest_parts(vertices, kept, topology(mesh.faces, len(mesh.vertices)).bodies)
+        found = solid.to_mesh()
+        there = _largest_parts(np.array(found.vert_properties, np.float64), np.array(found.tri_verts, np.int32), bodies)
+        if volume(there.vertices, there.faces) < LEAST_VOLUME * enclosed:
+            break
+        light, distance = there, distance * WIDER
+    return light
 
 
 def _largest_parts(vertices: np.ndarray, faces: np.ndarray, count: int) -> Mesh:

@@ -70,8 +70,10 @@ def _look(visual: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Texture (H, W, 3) of a part, or colours (V, 3) at its vertices, uint8; None for what it has not."""
     if visual.kind == "vertex":
         return None, np.asarray(visual.vertex_colors)[:, :3].astype(np.uint8)
-    if visual.kind != "texture" or visual.uv is None:
+    if visual.kind != "texture":
         return None, None
+    if visual.uv is None:
+        return None, _linear_at_vertices(visual.vertex_attributes.get("color"))
     material = visual.material
     image = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
     if image is None:
@@ -79,6 +81,16 @@ def _look(visual: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     if max(image.size) > MOST_TEXELS:
         raise ValueError(f"a texture of {image.size[0]} x {image.size[1]} texels; at most {MOST_TEXELS} along a side")
     return np.asarray(Image.Image.convert(image, "RGB")), None
+
+
+def _linear_at_vertices(light: np.ndarray | None) -> np.ndarray | None:
+    """sRGB (V, 3) of what glTF has beside a material: linear light (IEC 61966-2-1), as a share or a whole number."""
+    if light is None:
+        return None
+    whole = np.iinfo(light.dtype).max if light.dtype.kind == "u" else 1.0
+    share = np.clip(light[:, :3] / whole, 0, 1)
+    curved = np.where(share <= 0.0031308, 12.92 * share, 1.055 * share ** (1 / 2.4) - 0.055)
+    return np.round(255 * curved).astype(np.uint8)
 
 
 def _in_capture(scene: Any, node: str) -> np.ndarray:

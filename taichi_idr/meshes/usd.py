@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Unavailable
+from .glb import placement
 from .mesh import Mesh, Stance
 from .texture import jpeg_bytes, png_bytes
 
@@ -43,17 +44,18 @@ def _fill(stage: Any, mesh: Mesh, stance: Stance | None, folder: Path) -> None:
     root = UsdGeom.Xform.Define(stage, "/object")
     stage.SetDefaultPrim(root.GetPrim())
     shape = UsdGeom.Mesh.Define(stage, "/object/mesh")
+    place, matrix = placement(mesh.vertices), np.eye(4)
     if stance is not None:
-        matrix = np.eye(4)
-        matrix[:3, :3] = stance.turn.T  # USD multiplies rows
-        root.AddTransformOp().Set(Gf.Matrix4d(matrix.tolist()))
-    shape.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(mesh.vertices.astype(np.float32)))
+        matrix[:3, :3] = stance.turn
+    root.AddTransformOp().Set(Gf.Matrix4d((matrix @ place.matrix()).T.tolist()))  # USD multiplies rows
+    points = ((mesh.vertices - place.centre) / place.scale).astype(np.float32)
+    shape.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points))
     shape.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(np.full(len(mesh.faces), 3, np.int32)))
     shape.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(mesh.faces.ravel().astype(np.int32)))
     shape.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(mesh.normals.astype(np.float32)))
     shape.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     shape.CreateSubdivisionSchemeAttr("none")
-    shape.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(np.stack([mesh.vertices.min(0), mesh.vertices.max(0)]).astype("f4")))
+    shape.CreateExtentAttr(Vt.Vec3fArray.FromNumpy(np.stack([points.min(axis=0), points.max(axis=0)])))
     if mesh.texture is not None:
         atlas = mesh.texture.atlas
         kind, interpolation = Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.faceVarying

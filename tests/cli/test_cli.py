@@ -36,6 +36,7 @@ COMMANDS = (
     "shapes",
     "flow",
     "render",
+    "view",
     "eval",
     "swap",
     "convert",

@@ -104,7 +104,10 @@ def test_usd_has_the_texture_and_the_unit(ball: BallRun, tmp_path: Path) -> None
     stage = Usd.Stage.Open(str(out))
     assert UsdGeom.GetStageMetersPerUnit(stage) == 1e-3 and UsdGeom.GetStageUpAxis(stage) == "Y"
     shape = UsdGeom.Mesh(stage.GetPrimAtPath("/object/mesh"))
-    assert off_ball(np.array(shape.GetPointsAttr().Get())) < 0.02
+    cache = UsdGeom.XformCache()
+    T = np.array(cache.GetLocalToWorldTransform(shape.GetPrim()))
+    points = np.array(shape.GetPointsAttr().Get()) @ T[:3, :3] + T[3, :3]
+    assert np.ptp(points, axis=0) == pytest.approx(2 * RADIUS * SCALE, rel=0.02)
     material, _ = UsdShade.MaterialBindingAPI(shape.GetPrim()).ComputeBoundMaterial()
     assert material and len(UsdGeom.PrimvarsAPI(shape).GetPrimvar("st").Get()) > 1000
     files = [

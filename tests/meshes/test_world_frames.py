@@ -16,7 +16,7 @@ from taichi_idr.meshes import mesh as meshes
 from taichi_idr.meshes.extraction import extract_mesh
 from taichi_idr.meshes.glb import placement
 from taichi_idr.meshes.reading import read_mesh
-from taichi_idr.meshes.writing import SUFFIXES, stored_positions, write_mesh
+from taichi_idr.meshes.writing import stored_positions, write_mesh
 
 FRAMES: dict[str, tuple[float, tuple[float, float, float]]] = {
     "utm": (1.0, (5e5, 5.4e6, 120.0)),
@@ -42,6 +42,10 @@ def T_world_normalised(frame: str) -> np.ndarray:
     return T
 
 
+EVERYWHERE = (".ply", ".glb", ".obj")
+"""Formats that have a place for where a mesh is."""
+
+
 def sphere(level: int = 4) -> meshes.Mesh:
     shape = trimesh.creation.icosphere(level)
     return meshes.make_mesh(np.asarray(shape.vertices), np.asarray(shape.faces, np.int32))
@@ -52,7 +56,7 @@ def ball(points: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("frame", FRAMES)
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", EVERYWHERE)
 def test_a_file_holds_the_mesh(frame: str, suffix: str, tmp_path: Path) -> None:
     mesh, file = meshes.transformed(sphere(), T_world_normalised(frame)), tmp_path / f"a{suffix}"
     write_mesh(file, mesh)
@@ -65,6 +69,32 @@ def test_a_file_holds_the_mesh(frame: str, suffix: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(ours.vertices, stored_positions(file, mesh.vertices))
     np.testing.assert_allclose(ours.normals, mesh.normals, atol=NORMAL)
     assert theirs.is_watertight
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_an_stl_has_the_shape_but_not_the_place(frame: str, tmp_path: Path) -> None:
+    """It has single precision and no node: what is far away is brought near."""
+    mesh, scale = meshes.transformed(sphere(), T_world_normalised(frame)), FRAMES[frame][0]
+    write_mesh(tmp_path / "a.stl", mesh)
+    found = read_mesh(tmp_path / "a.stl")
+    assert np.abs(found.vertices).max() < 4 * scale
+    assert meshes.volume(found.vertices, found.faces) == pytest.approx(
+        meshes.volume(mesh.vertices, mesh.faces), rel=1e-5
+    )
+    assert meshes.topology_by_position(found.vertices, found.faces)[1] == meshes.Topology(True, 1, 2)
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_usd_places_the_mesh_by_a_node(frame: str, tmp_path: Path) -> None:
+    from pxr import Usd, UsdGeom  # pyright: ignore
+
+    mesh, scale = meshes.transformed(sphere(), T_world_normalised(frame)), FRAMES[frame][0]
+    write_mesh(tmp_path / "a.usdz", mesh)
+    stage = Usd.Stage.Open(str(tmp_path / "a.usdz"))  # pyright: ignore
+    shape = UsdGeom.Mesh(stage.GetPrimAtPath("/object/mesh"))  # pyright: ignore
+    T = np.array(UsdGeom.XformCache().GetLocalToWorldTransform(shape.GetPrim()))  # pyright: ignore
+    points = np.array(shape.GetPointsAttr().Get(), np.float64) @ T[:3, :3] + T[3, :3]
+    np.testing.assert_allclose(points, mesh.vertices, rtol=0, atol=scale * SINGLE)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +118,7 @@ def test_an_extraction_is_as_near_to_the_truth_as_anywhere(
     T = T_world_normalised(frame)
     mesh, report = extract_mesh(ball, resolution=32, T_world_normalised=T)
     assert report.topology == meshes.Topology(closed=True, bodies=1, euler=2) and report.coincident == 0
-    for suffix in SUFFIXES:
+    for suffix in EVERYWHERE:
         write_mesh(tmp_path / f"a{suffix}", mesh)
         found = mesh_distance(read_mesh(tmp_path / f"a{suffix}"), meshes.transformed(truth, T), samples=SAMPLES)
         lengths = np.array([found.accuracy, found.completeness, found.chamfer]) / FRAMES[frame][0]
@@ -118,8 +148,8 @@ def test_the_node_of_a_glb_is_exact_in_single_precision(frame: str) -> None:
 
 
 def test_a_mesh_around_the_origin_needs_no_node() -> None:
-    assert placement(sphere().vertices).node() == {}
-    assert placement(np.zeros((3, 3))).node().keys() <= {"scale"}
+    assert placement(sphere().vertices).node(sphere().vertices) == {}
+    assert placement(np.zeros((3, 3))).node(np.zeros((3, 3))).keys() <= {"scale"}
 
 
 def test_what_no_number_tells_apart_is_said() -> None:
