@@ -1,6 +1,6 @@
 """What Blender makes of the meshes: upright, in the right size, with their texture.
 
-Needs the module `bpy`, which is for one version of Python, and for an older numpy than OpenCV: an environment of its own.
+Needs the module `bpy`, which is for one version of Python, and an older numpy than OpenCV: an environment of its own.
 """
 
 from __future__ import annotations

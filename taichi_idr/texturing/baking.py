@@ -43,7 +43,7 @@ def baked(
     tangents = tangents_of(mesh, atlas) if normal_map else None
     colours, normals = [], []
     for texels in grid:
-        points, corners = field.on_surface(texels.points), surface.faces[texels.face]
+        points, corners = field.on_surface(texels.points, texels.normals), surface.faces[texels.face]
         along = normalize((texels.shares[..., None] * directions[corners]).sum(dim=1), dim=1)
         colour = usual.corrected(field.colour(points, along), corners, texels.shares)
         colours.append(_eight_bit(colour if detail is None else colour + detail.at(texels, corners)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..meshes.colours import viewing_directions
 from ..types import Sdf
 
-NEWTON_STEPS = 2
+STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,13 @@ class PaintedField:
         """Colours (N, 3) of points (N, 3) with normals (N, 3), as `viewing_directions` has it."""
         return self.colour(points, viewing_directions(points, normals, self.centres.to(points)))
 
-    def on_surface(self, points: Tensor) -> Tensor:
-        """The zero near to points (N, 3), by Newton's method along the gradient, no farther than the reach."""
-        found = points
-        for _ in range(NEWTON_STEPS):
-            gradient = self.gradient(found)
-            square = (gradient * gradient).sum(dim=1).clamp_min(1e-6)
-            found = found - (self.surface(found) / square)[:, None] * gradient
-        moved = found - points
-        return points + moved * (self.reach / moved.norm(dim=1, keepdim=True).clamp_min(self.reach))
+    def on_surface(self, points: Tensor, normals: Tensor) -> Tensor:
+        """The zero near to points (N, 3) along unit normals (N, 3), no farther than the reach: by as much as the field
+        says that it is away, a few times."""
+        moved = torch.zeros_like(points[:, 0])
+        for _ in range(STEPS):
+            moved = (moved - self.surface(points + moved[:, None] * normals)).clamp(-self.reach, self.reach)
+        return points + moved[:, None] * normals
 
     def normals(self, points: Tensor) -> Tensor:
         """Unit normals (N, 3)."""
