@@ -45,7 +45,7 @@ def baked(
     for texels in grid:
         points, corners = field.on_surface(texels.points, texels.normals), surface.faces[texels.face]
         along = normalize((texels.shares[..., None] * directions[corners]).sum(dim=1), dim=1)
-        colour = usual.corrected(field.colour(points, along), corners, texels.shares)
+        colour = usual.corrected(field.colour(points, along).clamp(0, 1), corners, texels.shares)
         colours.append(_eight_bit(colour if detail is None else colour + detail.at(texels, corners)))
         if tangents is not None:
             found = in_tangent_space(field.normals(points), texels, tangents, atlas)

@@ -115,7 +115,7 @@ def test_where_no_camera_looks_colours_are_those_of_the_border(runtime) -> None:
     below = torch.from_numpy(mesh.vertices)[:, 2] < -0.45
     assert not usual.seen.cpu()[below].any()
     torch.testing.assert_close(
-        usual.usual.cpu()[below], torch.full_like(usual.usual.cpu()[below], 0.25), atol=0.02, rtol=0
+        usual.guess.cpu()[below], torch.full_like(usual.guess.cpu()[below], 0.25), atol=0.02, rtol=0
     )
 
 
