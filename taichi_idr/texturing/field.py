@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..meshes.colours import viewing_directions
 from ..types import Sdf
-
-STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -31,12 +28,9 @@ class PaintedField:
         return self.colour(points, viewing_directions(points, normals, self.centres.to(points)))
 
     def on_surface(self, points: Tensor, normals: Tensor) -> Tensor:
-        """The zero near to points (N, 3) along unit normals (N, 3), no farther than the reach: by as much as the field
-        says that it is away, a few times."""
-        moved = torch.zeros_like(points[:, 0])
-        for _ in range(STEPS):
-            moved = (moved - self.surface(points + moved[:, None] * normals)).clamp(-self.reach, self.reach)
-        return points + moved[:, None] * normals
+        """The zero near to points (N, 3), along unit normals (N, 3) by as much as the field says that it is away, no
+        farther than the reach."""
+        return points - self.surface(points).clamp(-self.reach, self.reach)[:, None] * normals
 
     def normals(self, points: Tensor) -> Tensor:
         """Unit normals (N, 3)."""
