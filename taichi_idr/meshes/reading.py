@@ -12,11 +12,12 @@ import numpy as np
 from ..errors import BadInput, InputMissing
 from .files import mesh_kind
 from .mesh import Mesh, make_mesh
-from .shown import ShownMesh
+from .shown import ShownMesh, put_in_capture, shown_mesh
 
 
 def read_mesh(path: Path) -> Mesh:
-    """Read a closed or open triangle mesh; textures and materials are not followed.
+    """Read a closed or open triangle mesh, in the capture's frame where the file says how it was turned; textures and
+    materials are not followed.
 
     Raises InputMissing when the file is absent, BadInput when it holds no usable triangles.
     """
@@ -33,10 +34,10 @@ def read_mesh(path: Path) -> Mesh:
 
 
 def read_shown(path: Path) -> ShownMesh:
-    """A mesh as `read_mesh` has it, with its texture or the colours at its vertices, in the capture's frame where the
-    file says how it was turned. Raises InputMissing, BadInput; also where it has no colours."""
-    from .shown import shown_mesh
+    """A mesh as `read_mesh` has it, with its texture or the colours at its vertices.
 
+    Raises InputMissing, BadInput; also where it has no colours.
+    """
     read_mesh(path)  # refuses what cannot be used
     try:
         shown = shown_mesh(path)
@@ -81,7 +82,8 @@ def _parse(data: bytes, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     options: dict[str, Any] = {"skip_materials": True} if kind == "obj" else {}
     try:
-        loaded = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, resolver=None, **options).to_mesh()
+        scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, resolver=None, **options)
+        loaded = put_in_capture(scene).to_mesh()
         return np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32).reshape(-1, 3)
     except Exception as error:  # a parser fed with arbitrary bytes may raise anything
         raise BadInput("unreadable mesh", where=path, why=f"{kind} reader: {error}", todo="re-export it") from error

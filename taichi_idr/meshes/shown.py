@@ -35,13 +35,12 @@ def shown_mesh(path: Path) -> ShownMesh | None:
     import trimesh
 
     kind = path.suffix.lower().removeprefix(".")
-    scene: Any = trimesh.load_scene(
-        io.BytesIO(path.read_bytes()), file_type=kind, process=False, resolver=_beside(path)
-    )
+    file = io.BytesIO(path.read_bytes())
+    scene = put_in_capture(trimesh.load_scene(file, file_type=kind, process=False, resolver=_beside(path)))
     parts, pictures, known = [], [], False
     for node in scene.graph.nodes_geometry:
         T, name = scene.graph[node]
-        geometry, T = scene.geometry[name], _in_capture(scene, node) @ T
+        geometry = scene.geometry[name]
         picture, colours = _look(geometry.visual)
         known |= picture is not None or colours is not None
         mesh = transformed(
@@ -93,14 +92,16 @@ def _linear_at_vertices(light: np.ndarray | None) -> np.ndarray | None:
     return np.round(255 * curved).astype(np.uint8)
 
 
-def _in_capture(scene: Any, node: str) -> np.ndarray:
-    """(4, 4): from where a node puts its vertices back to the capture, where the file says so."""
+def put_in_capture(scene: Any) -> Any:
+    """A scene of trimesh, its nodes where their vertices are in the capture, where the file says so: `light.glb` stands
+    upright on the origin. Returns it."""
     edges = scene.graph.transforms.edge_data
-    extras = next((data.get("metadata") or {} for (_, child), data in edges.items() if child == node), {})
-    if "T_capture_vertices" not in extras:
-        return np.eye(4)
-    T = np.array(extras["T_capture_vertices"], np.float64).reshape(4, 4)
-    return T @ np.linalg.inv(scene.graph[node][0])
+    for (_, node), data in list(edges.items()):
+        extras = data.get("metadata") or {}
+        if "T_capture_vertices" in extras:
+            T = np.array(extras["T_capture_vertices"], np.float64).reshape(4, 4)
+            scene.graph.update(frame_to=node, matrix=T)
+    return scene
 
 
 def _beside(path: Path) -> Any:

@@ -53,6 +53,7 @@ def test_a_light_mesh_stands_beside_the_fine_one(ball: BallRun, capsys) -> None:
     shown = read_shown(ball.folder / "mesh" / "light.glb")
     assert len(shown.mesh.faces) == 2000 and len(shown.pictures) == 1
     assert off_ball(shown.mesh.vertices) < 0.01  # back in the capture's frame
+    assert off_ball(read_mesh(ball.folder / "mesh" / "light.glb").vertices) < 0.01
     node = document(ball.folder / "mesh" / "light.glb")["nodes"][0]
     scene = trimesh.load_scene(ball.folder / "mesh" / "light.glb")
     low, high = scene.bounds
