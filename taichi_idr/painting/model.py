@@ -6,41 +6,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..fields.model import Look
-from ..fields.sample import CHUNK
 from ..meshes.colours import viewing_directions
 from ..meshes.unseen import filled
+from ..tracing.mesh_looks import MeshLooks
 from ..tracing.triangles import Surface
-from ..types import Rays
 from .networks import ColourNetwork, Sight
 
 
-class PaintedMesh:
+class PaintedMesh(MeshLooks):
     """A surface and the network of its colours. What no photo shows has the colours of what is seen nearest.
 
     centres (K, 3): of the cameras, in whose directions vertices are looked at. seen_vertices (V,) bool; seen_faces (F,)
     bool, of which the network knows. `light` is the number of the lighting condition that it is shown in.
     """
 
-    chunk = CHUNK
-
     def __init__(
         self, surface: Surface, network: ColourNetwork, centres: Tensor, seen_vertices: Tensor, seen_faces: Tensor
     ) -> None:
-        self.surface, self.network = surface, network
+        super().__init__(surface)
+        self.network = network
         self.centres = centres.to(surface.normals)
         self.seen_vertices = seen_vertices
         self.seen_faces = seen_faces | seen_vertices[surface.faces].any(dim=1)
         self.light = 0
         self._in_light: dict[int, Tensor] = {}
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.surface.normals.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.surface.normals.device
 
     @property
     def vertex_colours(self) -> Tensor:
@@ -49,16 +38,8 @@ class PaintedMesh:
             self._in_light[self.light] = self._vertex_colours()
         return self._in_light[self.light]
 
-    @torch.no_grad()
-    def look(self, rays: Rays, *, preview: bool = False) -> Look:
-        """What rays (R,) see; previews are no rougher."""
-        met = self.surface.meet(rays)
-        hit, colour = met.hit, torch.ones_like(rays.origins)
-        normal = torch.zeros_like(colour)
-        there, face = rays[hit].at(met.depth[hit]), met.face[hit]
-        normal[hit] = self.surface.smooth_normals(there, face, rays.directions[hit])
-        colour[hit] = self.colours(there, rays.directions[hit], face)
-        return Look(colour, normal, met.depth, hit)
+    def shaded(self, points: Tensor, face: Tensor, normals: Tensor, directions: Tensor, depth: Tensor) -> Tensor:
+        return self.colours(points, directions, face)
 
     @torch.no_grad()
     def colours(self, points: Tensor, directions: Tensor, face: Tensor) -> Tensor:

@@ -6,23 +6,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
-from ..fields.model import Look
-from ..fields.sample import CHUNK
 from ..meshes.shown import ShownMesh
+from ..tracing.mesh_looks import MeshLooks
 from ..tracing.triangles import Surface
-from ..types import Rays
 
 LEVELS = 8  # of a pyramid, each of half the size of the one before
 
 
-class TexturedSurface:
+class TexturedSurface(MeshLooks):
     """A mesh in the normalised frame. A pixel shows the mean of about as much texture as it covers, as graphics cards
     take it: between two levels of a pyramid. pixel_angle: radians from a pixel to the next."""
 
-    chunk = CHUNK
-
     def __init__(self, shown: ShownMesh, pixel_angle: float) -> None:
-        self.surface, self.pixel_angle = Surface(shown.mesh), pixel_angle
+        super().__init__(Surface(shown.mesh))
+        self.pixel_angle = pixel_angle
         target = {"device": self.device, "dtype": self.dtype}
         assert shown.mesh.colours is not None
         self.colours = torch.from_numpy(shown.mesh.colours).to(**target) / 255  # (V, 3)
@@ -30,24 +27,8 @@ class TexturedSurface:
         self.picture = torch.from_numpy(shown.picture).to(self.device)
         self.pyramids = [_pyramid(torch.from_numpy(picture.copy()).to(**target) / 255) for picture in shown.pictures]
 
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.surface.normals.dtype
-
-    @property
-    def device(self) -> torch.device:
-        return self.surface.normals.device
-
-    @torch.no_grad()
-    def look(self, rays: Rays, *, preview: bool = False) -> Look:
-        """What rays (R,) see; previews are no rougher."""
-        met = self.surface.meet(rays)
-        hit, colour = met.hit, torch.ones_like(rays.origins)
-        normal = torch.zeros_like(colour)
-        there, face = rays[hit].at(met.depth[hit]), met.face[hit]
-        normal[hit] = self.surface.smooth_normals(there, face, rays.directions[hit])
-        colour[hit] = self._colours(there, face, met.depth[hit] * self.pixel_angle)
-        return Look(colour, normal, met.depth, hit)
+    def shaded(self, points: Tensor, face: Tensor, normals: Tensor, directions: Tensor, depth: Tensor) -> Tensor:
+        return self._colours(points, face, depth * self.pixel_angle)
 
     def _colours(self, points: Tensor, face: Tensor, footprint: Tensor) -> Tensor:
         """(N, 3) at points (N, 3) in faces (N,), of which a pixel shows a footprint (N,) across."""
