@@ -11,6 +11,7 @@ from .failures import note_run
 from .options import (
     AllowOutsideOption,
     ArchOption,
+    AssignmentsOption,
     FocalOption,
     IgnoreOption,
     InvertMasksOption,
@@ -21,7 +22,9 @@ from .options import (
     QuickOption,
     RegionOption,
     ResizeMasksOption,
+    SeedOption,
     SfmOption,
+    ThreadsOption,
     chosen_region,
 )
 
@@ -48,9 +51,7 @@ def fit(
     ] = None,
     rays: Annotated[int | None, typer.Option(min=1, help="Rays per step.")] = None,
     downscale: Annotated[int | None, typer.Option(min=1, help="Shrink the photos by this factor.")] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
-    ] = None,
+    assignments: AssignmentsOption = None,
     cameras: Annotated[
         Literal["fixed", "train"] | None, typer.Option(help="Whether poses are learned too. [default: fixed]")
     ] = None,
@@ -61,7 +62,7 @@ def fit(
     init_cameras: Annotated[
         Path | None, typer.Option(help="Poses to start from. [default: cameras_linear_init.npz to train, if there]")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
+    seed: SeedOption = None,
     arch: ArchOption = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again; the old run moves to RUN/previous.")] = False,
     normalize: NormalizeOption = False,
@@ -76,7 +77,7 @@ def fit(
     sfm: SfmOption = "auto",
     keep_support: KeepSupportOption = False,
     mask_model: MaskModelOption = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Fit shape and colour to a capture, and cameras if asked to.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .failures import note_run
-from .options import ArchOption
+from .options import ArchOption, AssignmentsOption, SeedOption, ThreadsOption
 
 
 def flow(
@@ -26,12 +26,10 @@ def flow(
         int | None, typer.Option(min=2, help="Meshes at even times. [default: at those of the input]")
     ] = None,
     film: Annotated[int, typer.Option(min=0, metavar="N", help="Frames of the film; 0: none.")] = 48,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
+    assignments: AssignmentsOption = None,
+    seed: SeedOption = None,
     arch: ArchOption = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Follow a moving shape: closed meshes or clouds over time become one mesh whose vertices move.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AllowOutsideOption, MaskModelOption
+from .options import AllowOutsideOption, MaskModelOption, ThreadsOption
 
 
 def mask(
@@ -18,7 +18,7 @@ def mask(
     edited: Annotated[bool, typer.Option("--edited", help="Take over what was corrected there.")] = False,
     mask_model: MaskModelOption = None,
     allow_outside: AllowOutsideOption = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Cut silhouettes of a capture that has cameras but no masks, or correct those that it has.
 

@@ -69,6 +69,12 @@ KeepSupportOption = Annotated[
     bool, typer.Option("--keep-support", help="A disc of what the object stands on is part of it.")
 ]
 
+AssignmentsOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
+]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Of every random number.")]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")]
+
 
 def chosen_region(text: str | None) -> tuple[float, float, float, float] | None:
     """What --region says. Raises typer.BadParameter."""

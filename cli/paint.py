@@ -10,9 +10,11 @@ import typer
 from .options import (
     AllowOutsideOption,
     ArchOption,
+    AssignmentsOption,
     IgnoreOption,
     InvertMasksOption,
     ResizeMasksOption,
+    SeedOption,
     chosen_reading,
 )
 
@@ -38,10 +40,8 @@ def paint(
     ] = "auto",
     light: Annotated[str | None, typer.Option(help="Lighting condition to show. [default: of most photos]")] = None,
     renders: Annotated[int, typer.Option(min=0, help="Training views written beside their photos.")] = 0,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
+    assignments: AssignmentsOption = None,
+    seed: SeedOption = None,
     arch: ArchOption = "auto",
     invert_masks: InvertMasksOption = False,
     resize_masks: ResizeMasksOption = False,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .failures import note_run
-from .options import ArchOption, chosen_bodies
+from .options import ArchOption, AssignmentsOption, SeedOption, ThreadsOption, chosen_bodies
 
 
 def points(
@@ -25,12 +25,10 @@ def points(
             metavar="all|largest|N", help="Which bodies. [default: those that have points; igr, sal: largest]"
         ),
     ] = None,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
+    assignments: AssignmentsOption = None,
+    seed: SeedOption = None,
     arch: ArchOption = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Mesh a point cloud: watertight, in its own frame and unit, with its colours.
 

@@ -15,6 +15,7 @@ from .options import (
     QuickOption,
     RegionOption,
     SfmOption,
+    ThreadsOption,
     chosen_region,
 )
 
@@ -31,7 +32,7 @@ def prepare(
     sfm: SfmOption = "auto",
     keep_support: KeepSupportOption = False,
     mask_model: MaskModelOption = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Make a capture of plain photos or a video: cameras by structure from motion, silhouettes by what differs from
     the table.

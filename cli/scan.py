@@ -17,6 +17,7 @@ from .options import (
     QuickOption,
     RegionOption,
     SfmOption,
+    ThreadsOption,
     chosen_region,
 )
 
@@ -37,7 +38,7 @@ def scan(
     keep_support: KeepSupportOption = False,
     mask_model: MaskModelOption = None,
     arch: ArchOption = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """All of it: cameras, silhouettes, fit, mesh, numbers and a page about them.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .failures import note_run
-from .options import ArchOption
+from .options import ArchOption, AssignmentsOption, SeedOption, ThreadsOption
 
 
 def shapes(
@@ -30,13 +30,11 @@ def shapes(
     sample: Annotated[int, typer.Option(min=0, help="Also so many shapes of random codes.")] = 0,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of optimisation.")] = None,
     res: Annotated[int, typer.Option(min=8, max=2048, help="Cells along an edge of a shape's padded box.")] = 256,
-    assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; may be repeated.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of every random number.")] = None,
+    assignments: AssignmentsOption = None,
+    seed: SeedOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin again, whatever the run holds.")] = False,
     arch: ArchOption = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: all]")] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Learn what is inside closed meshes, by an occupancy network, and mesh what it says.
 

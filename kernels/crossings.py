@@ -6,7 +6,7 @@ the direction: 1 inside, 0 outside, 2 where bodies overlap.
 
 from ._ti import array1, array2, ti
 from .closest_triangle import LEAF
-from .first_triangle import LEAST, box_entry
+from .first_triangle import box_entry, inverted
 from .rows import columns3, load_ray
 
 
@@ -48,10 +48,7 @@ def crossings(
     for r in range(origins.shape[0]):
         first_leaf = boxes.shape[0] // 2
         origin, direction = load_ray(origins, directions, r)
-        inverse = ti.Vector([0.0, 0.0, 0.0])
-        for k in ti.static(range(3)):
-            length = ti.max(ti.abs(direction[k]), LEAST)
-            inverse[k] = ti.select(direction[k] < 0.0, -1.0, 1.0) / length
+        inverse = inverted(direction)
         total, number = 0, 0
         node = 0
         walking = True

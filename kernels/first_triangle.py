@@ -23,6 +23,16 @@ def box_entry(origin, inverse, boxes: ti.template(), node):
 
 
 @ti.func
+def inverted(direction):
+    """1 / direction, as `box_entry` takes it: finite where a component is 0."""
+    inverse = ti.Vector([0.0, 0.0, 0.0])
+    for k in ti.static(range(3)):
+        length = ti.max(ti.abs(direction[k]), LEAST)
+        inverse[k] = ti.select(direction[k] < 0.0, -1.0, 1.0) / length
+    return inverse
+
+
+@ti.func
 def triangle_depth(origin, direction, a, b, c):
     """Distance along the ray to a triangle, whichever side it shows; infinite where missed (Moeller and Trumbore,
     1997)."""
@@ -68,10 +78,7 @@ def first_triangle(origins: array2, directions: array2, triangles: array2, boxes
     for r in range(origins.shape[0]):
         first_leaf = boxes.shape[0] // 2
         origin, direction = load_ray(origins, directions, r)
-        inverse = ti.Vector([0.0, 0.0, 0.0])
-        for k in ti.static(range(3)):
-            length = ti.max(ti.abs(direction[k]), LEAST)
-            inverse[k] = ti.select(direction[k] < 0.0, -1.0, 1.0) / length
+        inverse = inverted(direction)
         best, row = ti.math.inf, -1
         node, waiting = 0, 0  # bit 0 of `waiting`: whether the sibling of `node` is to be visited, bit 1 its parent's
         walking = True
