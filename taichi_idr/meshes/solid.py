@@ -85,6 +85,14 @@ def make_solid(mesh: Mesh, where: Path) -> Solid:
     return Solid(placed, T, oriented, TriangleTree.build(corners))
 
 
+def inside_mesh(mesh: Mesh, points: np.ndarray, where: Path = Path("mesh")) -> np.ndarray:
+    """Whether points (N, 3), in the frame of a closed mesh, lie inside, (N,) bool. Raises BadInput as `make_solid`."""
+    solid = make_solid(mesh, where)
+    inverse = np.linalg.inv(solid.T_world_normalised)
+    places = torch.from_numpy(points @ inverse[:3, :3].T + inverse[:3, 3])
+    return solid.contains(places, torch.Generator().manual_seed(0)).cpu().numpy()
+
+
 def welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mesh with one vertex at each position that a face uses; faces that have no area for it are gone."""
     positions, number = np.unique(vertices[faces.ravel()], axis=0, return_inverse=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from moving_meshes import ball, box, joined, turned_round
 
-from taichi_idr.meshes.inside import inside_mesh
 from taichi_idr.meshes.mesh import Mesh, transformed
+from taichi_idr.meshes.solid import inside_mesh
 
 
 def places(seed: int, count: int = 20_000, reach: float = 1.5) -> np.ndarray:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...measures.surfaces import sample_surface
-from ...meshes.inside import inside_mesh
 from ...meshes.mesh import Mesh
 from ...meshes.sequences import MeshSequence
+from ...meshes.solid import inside_mesh
 from .settings import FlowSamplesConfig
 
 
