@@ -19,7 +19,6 @@ from ..measures.judgement import Judgement, ViewScore, judge
 from ..measures.small_views import thumbnails
 from ..measures.surfaces import mesh_distance
 from ..measures.views import PictureScores, mean_scores, scores_of_views
-from ..meshes.extraction import extract_mesh
 from ..meshes.mesh import Extraction, Mesh, transformed
 from ..meshes.ply import read_extraction
 from ..meshes.reading import read_mesh
@@ -29,7 +28,7 @@ from ..poses.history import HISTORY_FILE, PoseHistory, read_history
 from ..types import Cameras
 from .folder import open_run
 from .loading import LoadedRun
-from .surface import run_surface
+from .meshing import Mesher
 from .views import RunViews, evenly, heldout_views, training_views
 
 MESH_RESOLUTION = 256  # of the mesh that is measured, whatever `tidr mesh` was last asked for
@@ -111,13 +110,7 @@ def measured_mesh(loaded: LoadedRun, resolution: int) -> Mesh:
     file, wanted = open_run(loaded.run).mesh / "mesh.ply", Extraction(resolution, loaded.step)
     if read_extraction(file) == wanted:
         return read_mesh(file)
-    model = loaded.model
-    options = {
-        "T_world_normalised": loaded.T_world_normalised,
-        "radius": model.radius,
-        "is_distance": model.is_distance,
-    }
-    return extract_mesh(run_surface(loaded), resolution=resolution, **options)[0]
+    return Mesher(loaded).fine(resolution, coloured=False)[0]
 
 
 def _history(loaded: LoadedRun) -> PoseHistory | None:
