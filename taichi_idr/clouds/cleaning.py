@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import BadInput
+from ..nearest import tree_of
 from .cloud import Cloud
-from .neighbours import in_chunks, neighbours, tree_of
+from .neighbours import in_chunks, neighbours
 
 LEAST_POINTS = 10
 FAR = 100.0  # sizes of the cloud, by the distance that 95 % stay below: farther away nothing is looked at

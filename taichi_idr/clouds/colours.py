@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..nearest import tree_of
 from .cloud import Cloud
-from .neighbours import in_chunks, tree_of
+from .neighbours import in_chunks
 
 BLENDED = 4
 

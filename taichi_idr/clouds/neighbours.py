@@ -9,13 +9,9 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from ..machine import available_cores
+from ..nearest import tree_of
 
 CHUNK = 1 << 16  # points asked at once
-
-
-def tree_of(points: np.ndarray) -> KDTree:
-    """Balanced trees may never end on a processor that flushes subnormal numbers, as it does once Taichi runs."""
-    return KDTree(points, balanced_tree=False)
 
 
 def neighbours(points: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

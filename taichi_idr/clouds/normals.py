@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .neighbours import in_chunks, tree_of
+from ..nearest import tree_of
+from .neighbours import in_chunks
 
 COUNTS = (16, 32, 64)  # neighbours, of which each point takes the count that is flattest
 

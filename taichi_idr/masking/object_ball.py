@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import KDTree
 
+from ..nearest import tree_of
 from ..structure.region import FEWEST_POINTS, Region, ball_around, no_object
 from .small_photos import SmallPhoto
 from .standing_out import places, standing_out
@@ -53,7 +53,7 @@ def _seen(wide: Region, photos: Sequence[SmallPhoto], known: np.ndarray) -> np.n
     T = wide.T_region_world(wide.support.normal)
     seen, back = places(CELLS)[solid], np.linalg.inv(T)
     if len(known):
-        away, _ = KDTree(seen).query(known @ T[:3, :3].T + T[:3, 3])
+        away, _ = tree_of(seen).query(known @ T[:3, :3].T + T[:3, 3])
         if (away < BESIDE).mean() < HELD:
             return np.zeros((0, 3))
     return seen @ back[:3, :3].T + back[:3, 3]

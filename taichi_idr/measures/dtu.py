@@ -13,11 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from ..errors import BadInput, InputMissing, UsageError
 from ..meshes.mesh import Mesh
 from ..meshes.reading import read_points
+from ..nearest import tree_of
 
 SPACING = 0.2  # mm between the points that stand for the mesh
 CUTOFF = 20.0  # mm; what is farther away is left out
@@ -138,7 +138,7 @@ def thinned(points: np.ndarray, spacing: float, generator: np.random.Generator) 
     while start < len(points):
         part = points[order[start : start + size]]
         if len(taken):
-            near, _ = _tree(taken).query(part, distance_upper_bound=spacing)
+            near, _ = tree_of(taken).query(part, distance_upper_bound=spacing)
             part = part[np.isinf(near)]
         taken = np.concatenate([taken, part[_taken_in_order(part, spacing)]])
         start, size = start + size, start + size
@@ -150,7 +150,7 @@ def _taken_in_order(points: np.ndarray, spacing: float) -> np.ndarray:
 
     Round by round: a point with no undecided one before it nearby is taken, and rules out those after it.
     """
-    pairs = _tree(points).query_pairs(spacing, output_type="ndarray")  # earlier, later
+    pairs = tree_of(points).query_pairs(spacing, output_type="ndarray")  # earlier, later
     undecided, taken = np.ones(len(points), bool), np.zeros(len(points), bool)
     while undecided.any():
         pairs = pairs[undecided[pairs].all(axis=1)]
@@ -185,15 +185,9 @@ def _mean_distance(points: np.ndarray, target: np.ndarray) -> float:
     """Mean distance from points (N, 3) to the nearest of `target` (M, 3), without those beyond the cut-off."""
     if not len(points) or not len(target):
         return math.nan
-    apart, _ = _tree(target).query(points, distance_upper_bound=CUTOFF)
+    apart, _ = tree_of(target).query(points, distance_upper_bound=CUTOFF)
     apart = apart[np.isfinite(apart)]
     return float(apart.mean()) if len(apart) else math.nan
-
-
-def _tree(points: np.ndarray) -> KDTree:
-    """Split at midpoints: where the processor flushes subnormal numbers, as it does once Taichi runs, the balanced tree
-    never ends on points whose median is zero (it asks for the next number above)."""
-    return KDTree(points, balanced_tree=False)
 
 
 def _matrices(file: Path, wanted: dict[str, int]) -> dict[str, np.ndarray]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..errors import Diverged, UsageError
+from ..nearest import tree_of
 from ..types import Sdf
 from . import mesh as meshes
 from .bodies import Bodies, find_bodies
@@ -257,9 +257,7 @@ def _nearest_body(points: np.ndarray, seen: Bodies, reach: float) -> np.ndarray:
     if len(points) == 0:
         return np.zeros(0, int)
     outside = seen.body >= 0
-    # Balanced trees may never end on a processor that flushes subnormal numbers, as it does once Taichi runs.
-    tree = KDTree(seen.vertices[outside], balanced_tree=False)
-    _, nearest = tree.query(points, distance_upper_bound=reach)
+    _, nearest = tree_of(seen.vertices[outside]).query(points, distance_upper_bound=reach)
     return np.append(seen.body[outside], -1)[nearest]
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import cg
-from scipy.spatial import KDTree
 from torch import Tensor
+
+from ..nearest import tree_of
 
 NEIGHBOURS = 8
 PULL = 1e-5  # towards the nearest colours, beside 1 towards those of a vertex's neighbours
@@ -33,7 +34,7 @@ def filled(colours: Tensor, points: Tensor, faces: Tensor, seen: Tensor) -> Tens
 def _nearest(colours: np.ndarray, places: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Colours (W, 3) at wanted places (W, 3): of the nearest known ones, by the inverse square of their distance."""
     count = min(NEIGHBOURS, len(places))
-    distance, index = KDTree(places).query(wanted, k=count, workers=-1)
+    distance, index = tree_of(places).query(wanted, k=count, workers=-1)
     weight = 1 / (distance.reshape(-1, count) ** 2 + 1e-12)
     return (weight[..., None] * colours[index.reshape(-1, count)]).sum(axis=1) / weight.sum(axis=1, keepdims=True)
 

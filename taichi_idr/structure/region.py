@@ -13,6 +13,7 @@ from scipy.spatial import KDTree
 from ..cameras.focus import nearest_point
 from ..cameras.rotations import axes_about
 from ..errors import BadInput
+from ..nearest import tree_of
 from ..types import Plane
 from .model import Structure
 
@@ -156,11 +157,11 @@ def _main_part(points: np.ndarray, focus: np.ndarray, unit: float) -> np.ndarray
     """Which of the points (N, 3) are of the part that the cameras look at."""
     if len(points) == 0:
         return np.zeros(0, bool)
-    tree = KDTree(points)
+    tree = tree_of(points)
     part = _parts(tree, JOINED * unit)
     weight = np.exp(-0.5 * (np.linalg.norm(points - focus, axis=1) / (FOCUS_WIDTH * unit)) ** 2)
     main = part == np.bincount(part, weight).argmax()
-    away, _ = KDTree(points[main]).query(points)
+    away, _ = tree_of(points[main]).query(points)
     near_parts = np.unique(part[away < ALSO * unit])
     return np.isin(part, near_parts[np.bincount(part)[near_parts] >= LEAST_PART])
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from ..errors import TidrError, warn
 from ..meshes.decimation import decimated
@@ -15,6 +14,7 @@ from ..meshes.ply import read_extraction
 from ..meshes.reading import read_shown
 from ..meshes.shown import ShownMesh
 from ..meshes.texture import Atlas, Texture
+from ..nearest import tree_of
 from ..runs.checkpoint import Checkpoint
 from ..runs.folder import RunFolder
 
@@ -41,8 +41,8 @@ def few_faces(shown: ShownMesh, most: int = MOST_FACES) -> Mesh:
         normals = mesh.normals[number]
         whole = replace(shown.mesh, normals=normals)
         return replace(whole, colours=None, texture=_texture(shown)) if _has_one_picture(shown) else whole
-    light = decimated(mesh, most) or mesh
-    nearest = KDTree(mesh.vertices).query(light.vertices)[1]
+    light = decimated(mesh, most)
+    nearest = tree_of(mesh.vertices).query(light.vertices)[1]
     return replace(light, colours=_corner_colours(shown)[first[nearest]])
 
 

@@ -10,10 +10,11 @@ from scipy import ndimage
 
 from ...clouds.cleaning import Thinned, cleaned
 from ...clouds.cloud import Cloud
-from ...clouds.neighbours import in_chunks, tree_of
+from ...clouds.neighbours import in_chunks
 from ...clouds.normals import Planes, local_planes
 from ...clouds.orientation import lattice_for, oriented
 from ...errors import BadInput
+from ...nearest import tree_of
 from .settings import CloudConfig
 
 LEAST_SHARE = 0.005  # of the points, that a body has

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...clouds.neighbours import tree_of
 from ...fields.mlp_geometry import MlpGeometry
 from ...fields.sample import CHUNK
 from ...machine import available_cores
+from ...nearest import tree_of
 from ...types import Sdf
 from ..losses import eikonal_loss
 from .prepared import PreparedCloud, neighbour_distance
