@@ -18,7 +18,7 @@ from .texture import Atlas
 PATCH_FACES = 1300  # on average
 ROUNDS = 3  # in which patches move to the middle of what is near to them
 BEND = 4.0  # how much farther it is over an edge of 90 degrees
-PADDING = 12  # texels between charts of large pictures; small ones shrink more once they are packed
+PADDING = 18  # texels between charts of large pictures; small ones shrink more once they are packed
 FACE_AREA = 20.0  # of a face on average, as xatlas gets it: what is smaller than 1e-7 has no area to it
 SEED = 0
 
