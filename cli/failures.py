@@ -13,6 +13,7 @@ import typer
 
 from taichi_idr import __version__
 from taichi_idr.errors import ExitCode, TidrError, UsageError, WriteFailed, warn
+from taichi_idr.files.writing import atomic_write
 
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _SIGPIPE_CODE = 141  # what a shell reports for any program whose reader went away
@@ -102,8 +103,8 @@ def _keep_traceback(error: BaseException) -> Path | None:
     path = _run / "crash.txt"
     lines = traceback.format_exception(error)
     try:
-        path.write_text(f"tidr {__version__}, Python {sys.version}\n{''.join(lines)}", encoding="utf-8")
-    except OSError:
+        atomic_write(path, f"tidr {__version__}, Python {sys.version}\n{''.join(lines)}")
+    except WriteFailed:
         return None
     return path
 

@@ -6,6 +6,7 @@ Three frames: *object* (kernels/ewer.py, z up), *world* (millimetres, y up, off 
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -19,10 +20,12 @@ import trimesh
 from PIL import Image
 from scipy.spatial.transform import Rotation
 from skimage.measure import marching_cubes
+from trimesh.exchange.ply import export_ply
 
 from .. import runtime
 from ..cameras.rotations import facing
-from ..errors import CannotCreate, UsageError
+from ..errors import UsageError
+from ..files.writing import atomic_write, create_folder
 from ..kernels import ewer, path_tracer
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -112,14 +115,11 @@ def make_capture(
     }
     folder = Path(folder)
     stamp = folder / "made_with.json"
-    if stamp.is_file() and json.loads(stamp.read_text()) == settings:
+    text = json.dumps(settings, indent=1) + "\n"
+    if stamp.is_file() and stamp.read_bytes() == text.encode():
         return folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        stamp.unlink(missing_ok=True)
-    except OSError as error:
-        todo = "choose another folder"
-        raise CannotCreate("capture not written", where=folder, why=str(error), todo=todo) from error
+    create_folder(folder)
+    stamp.unlink(missing_ok=True)
     generator = np.random.default_rng(seed)
     photos = _Photographer(size, samples, bounces, seed, views + heldout, on_view)
     training = [photos.take(view) for view in _viewpoints(views, size, generator)]
@@ -127,8 +127,8 @@ def make_capture(
     _write_cameras(folder / "cameras_noisy.npz", [_roughened(photo.world_mat, generator) for photo in training])
     if heldout:
         _write_views(folder / "heldout", [photos.take(view) for view in _viewpoints(heldout, size, generator, 0.5)])
-    exact_mesh(mesh_resolution).export(folder / "gt_mesh.ply")
-    stamp.write_text(json.dumps(settings, indent=1) + "\n")
+    atomic_write(folder / "gt_mesh.ply", export_ply(exact_mesh(mesh_resolution)))
+    atomic_write(stamp, text)
     return folder
 
 
@@ -273,19 +273,22 @@ def _roughened(world_mat: np.ndarray, generator: np.random.Generator) -> np.ndar
 
 def _write_views(folder: Path, photos: list[Photo]) -> None:
     for kind in ("image", "mask"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        for old in (folder / kind).glob("[0-9][0-9][0-9].png"):
+        for old in create_folder(folder / kind).glob("[0-9][0-9][0-9].png"):
             old.unlink()
     for index, photo in enumerate(photos):
-        Image.fromarray(photo.colour).save(folder / "image" / f"{index:03d}.png")
-        Image.fromarray(photo.mask.astype(np.uint8) * 255).save(folder / "mask" / f"{index:03d}.png")
+        for kind, picture in (("image", photo.colour), ("mask", photo.mask.astype(np.uint8) * 255)):
+            data = io.BytesIO()
+            Image.fromarray(picture).save(data, "PNG")
+            atomic_write(folder / kind / f"{index:03d}.png", data.getvalue())
     _write_cameras(folder / "cameras.npz", [photo.world_mat for photo in photos])
 
 
 def _write_cameras(file: Path, world_mats: list[np.ndarray]) -> None:
     named: dict[str, Any] = {f"world_mat_{index}": matrix for index, matrix in enumerate(world_mats)}
     named |= {f"scale_mat_{index}": scale_mat() for index in range(len(world_mats))}
-    np.savez(file, **named)
+    data = io.BytesIO()
+    np.savez(data, **named)
+    atomic_write(file, data.getvalue())
 
 
 def _lattice(half: float, resolution: int) -> np.ndarray:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files.writing import create_folder
+from ..files.writing import atomic_write, create_folder
 
 if TYPE_CHECKING:
     from ..meshes.mesh import Mesh
@@ -77,7 +78,9 @@ def mesh_cloud(capture: Path, out: Path, *, quick: bool, arch: Arch) -> Path:
     radius = np.linalg.norm(points - middle, axis=1).max()
     points += CLOUD_NOISE * radius * generator.standard_normal(points.shape)
     stray = middle + radius * generator.uniform(-1, 1, (round(CLOUD_STRAY * len(points)), 3))
-    np.save(out / "cloud.npy", np.concatenate([points, stray]))
+    data = io.BytesIO()
+    np.save(data, np.concatenate([points, stray]))
+    atomic_write(out / "cloud.npy", data.getvalue())
     mesh_points(out / "cloud.npy", out=out / "meshed", steps=100 if quick else None, arch=arch)
     mesh = out / "meshed" / "mesh.ply"
     found = mesh_distance(read_mesh(mesh), shape)
@@ -114,7 +117,6 @@ BETWEEN, DRAWN = 5, 2
 
 def learn_shapes(out: Path, *, quick: bool, arch: Arch) -> Path:
     """A space of bottles, what lies between two of them, and some that were not there."""
-    from ..files.writing import create_folder
     from ..meshes.writing import write_mesh
     from .shapes import Wanted, shape_meshes
 

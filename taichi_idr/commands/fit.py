@@ -14,7 +14,7 @@ from ..capture.memory import check_memory
 from ..errors import InputMissing, UsageError
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
-from ..runs.folder import SILHOUETTES, default_run
+from ..runs.folder import SILHOUETTES, RunFolder, default_run
 from ..structure.files import is_plain, name_of
 from ..types import CaptureReading
 from .prepare import Knowledge, prepare_capture
@@ -88,6 +88,7 @@ def fit_capture(
         why = f"method {method.name} takes them as they are"
         raise UsageError("cameras cannot be trained", where="--cameras train", why=why, todo="use --cameras fixed")
     run = out or default_run(name_of(capture))
+    RunFolder(run).refuse_links()
     known, cuts = knowledge or Knowledge(), method.cuts_masks
     if is_plain(capture):
         capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)

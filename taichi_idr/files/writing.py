@@ -1,11 +1,17 @@
-"""Writing so that a reader finds the old file or the new one, never a part of either."""
+"""Writing so that a reader finds the old file or the new one, never a part of either: the one door to the disk.
+
+No write follows a link at the place of its file: a file that is replaced takes the link's place, one that is written in
+place (a log, a lock) is refused. tests/files/test_one_door.py proves that nobody else opens files for writing.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +19,7 @@ from pathlib import Path
 
 from ..errors import CannotCreate, TidrError, WriteFailed
 
+_ITSELF = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # the latter: a pipe would wait for its reader
 _TEMPORARY_NAME = re.compile(r"\.tidr-(\d+)-[0-9a-f]{8}\.tmp.*")
 
 
@@ -49,10 +56,39 @@ def gone_if_refused(*folders: Path) -> Iterator[Callable[[], None]]:
         raise
 
 
+def refuse_links(*paths: Path) -> None:
+    """Raises CannotCreate where one of them is a link: what is written there would change another file or folder."""
+    for path in paths:
+        if path.is_symlink():
+            why = "what is written there would change another file or folder"
+            todo = "put the file or folder itself there, or choose another --out"
+            raise CannotCreate("a link where output goes", where=path, why=why, todo=todo)
+
+
 def atomic_write(path: Path, data: bytes | str) -> None:
     """Replace `path` by `data` (text as UTF-8). Raises WriteFailed and leaves the old file as it was."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    with replacing(path) as temporary, temporary.open("xb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add to the end of a file, made if need be; another name of the same file (`cp -al` makes such copies) keeps what
+    it has. Raises OSError, for a link or what is no file too; WriteFailed."""
+    handle = open_in_place(path, os.O_WRONLY | os.O_APPEND)
+    with os.fdopen(handle, "ab") as file:
+        if os.fstat(handle).st_nlink == 1:
+            file.write(data)
+            return
+    atomic_write(path, path.read_bytes() + data)
+
+
+def open_in_place(path: Path, flags: int) -> int:
+    """A handle of the file at `path` itself, made if need be. Raises OSError, for a link or what is no file too."""
+    handle = os.open(path, flags | os.O_CREAT | _ITSELF, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return handle
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -289,16 +290,21 @@ def _film(loaded: LoadedRun, folder: Path, frames: int) -> str:
         rendered = render_view(loaded.model, camera, FILM_PIXELS, FILM_PIXELS)
         pictures.append(_image(np.hstack([rendered.colour, normal_colours(rendered, camera)])))
     pause = round(1000 * FILM_SECONDS / frames)
-    pictures[0].save(
-        folder / name, save_all=True, append_images=pictures[1:], duration=pause, loop=0, quality=88, method=3
-    )
+    more = {"append_images": pictures[1:], "duration": pause, "loop": 0}
+    _write_webp(folder / name, pictures[0], save_all=True, quality=88, method=3, **more)
     return name
 
 
 def picture_file(file: Path, picture: np.ndarray) -> Path:
     """Write a small WebP of a picture (H, W, 3) in [0, 1]; returns `file`."""
-    _resized(_image(picture), PICTURE_PIXELS).save(file, quality=92, method=4)
+    _write_webp(file, _resized(_image(picture), PICTURE_PIXELS), quality=92, method=4)
     return file
+
+
+def _write_webp(file: Path, image: Image.Image, **options: Any) -> None:
+    data = io.BytesIO()
+    image.save(data, "WEBP", **options)
+    atomic_write(file, data.getvalue())
 
 
 def _image(picture: np.ndarray) -> Image.Image:

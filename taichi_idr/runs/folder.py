@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ..config import FitConfig
-from ..errors import BadInput, CannotCreate, InputMissing, warn
-from ..files.writing import atomic_write, create_folder, gone_if_refused, remove_stale_temporaries
+from ..errors import BadInput, CannotCreate, InputMissing, WriteFailed, warn
+from ..files.writing import (
+    append,
+    atomic_write,
+    create_folder,
+    gone_if_refused,
+    refuse_links,
+    remove_stale_temporaries,
+)
 from ..methods.catalogue import config_from_toml
 from ..settings import to_toml
 from . import lock
@@ -46,7 +54,8 @@ def is_run(path: Path) -> bool:
 
 
 def open_run(path: Path) -> RunFolder:
-    """An existing run. Raises InputMissing without a folder, BadInput if it holds no run."""
+    """An existing run. Raises InputMissing without a folder, BadInput if it holds no run, CannotCreate if it holds
+    links."""
     todo = "name a folder that tidr fit wrote"
     try:
         found, is_run = path.exists(), (path / _CONFIG).is_file()
@@ -56,7 +65,9 @@ def open_run(path: Path) -> RunFolder:
         raise InputMissing("no such run", where=path, todo=todo)
     if not is_run:
         raise BadInput("not a run", where=path, why=f"no {_CONFIG} in it", todo=todo)
-    return RunFolder(path)
+    folder = RunFolder(path)
+    folder.refuse_links()
+    return folder
 
 
 def is_shapes_run(path: Path) -> bool:
@@ -86,12 +97,21 @@ class RunFolder:
         return self.config_file.is_file() and self.checkpoints.is_dir()
 
     def create(self) -> None:
-        """Make the folder, before any work. Raises CannotCreate if it cannot be written or is no run's."""
+        """Make the folder, before any work. Raises CannotCreate if it cannot be written, is no run's or holds links."""
         create_folder(self.path)
+        self.refuse_links()
         if (self.config_file.exists() or self.metrics_file.exists()) and not self.checkpoints.is_dir():
             why = f"its {_CONFIG} or {_METRICS} is not of a run"
             raise CannotCreate("cannot create run", where=self.path, why=why, todo="choose another --out")
         create_folder(self.checkpoints)
+
+    def refuse_links(self) -> None:
+        """Raises CannotCreate where a file or folder of a run, or a folder in one, is a link; `path` may be one."""
+        own = [self.path / name for name in (*_CONTENTS, _LOCK, _PREVIOUS, SILHOUETTES)]
+        refuse_links(*own)
+        for folder in own:
+            for inner, names, _ in os.walk(folder):
+                refuse_links(*(Path(inner, name) for name in names))
 
     @contextmanager
     def created_for_good(self) -> Iterator[Callable[[], None]]:
@@ -145,13 +165,13 @@ class RunFolder:
         try:
             if self._metrics_torn is None:
                 self._metrics_torn = _ends_inside_line(self.metrics_file)
-            with self.metrics_file.open("ab") as file:
-                file.write((b"\n" if self._metrics_torn else b"") + line.encode())
+            append(self.metrics_file, (b"\n" if self._metrics_torn else b"") + line.encode())
             self._metrics_torn = False
-        except OSError as error:
+        except (OSError, WriteFailed) as error:
             self._metrics_torn = None
             if not self._metrics_warned:
-                warn(f"cannot write {self.metrics_file}: {error.strerror}; the fit goes on without a log")
+                why = error.strerror if isinstance(error, OSError) else error.why
+                warn(f"cannot write {self.metrics_file}: {why}; the fit goes on without a log")
             self._metrics_warned = True
 
     def read_metrics(self) -> list[dict[str, Any]]:

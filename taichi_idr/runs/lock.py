@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..errors import CannotCreate, Locked
+from ..files.writing import open_in_place, refuse_links
 
 try:
     import fcntl
@@ -71,7 +72,8 @@ def _acquire(path: Path) -> int:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        refuse_links(path)
+        return open_in_place(path, os.O_RDWR)
     except OSError as error:
         todo = "choose a folder that you may write to"
         raise CannotCreate("cannot create lock", where=path, why=error.strerror or "", todo=todo) from error

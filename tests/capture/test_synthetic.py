@@ -189,5 +189,5 @@ def test_numbers_that_make_no_capture_are_refused(tmp_path):
 
 def test_a_place_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(CannotCreate, match="capture not written"):
+    with pytest.raises(CannotCreate, match="cannot create folder"):
         synthetic.make_capture(tmp_path / "taken", views=3)

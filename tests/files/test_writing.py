@@ -132,3 +132,39 @@ def test_only_dead_processes_lose_their_temporary_folders(tmp_path: Path, dead_p
         (folder / f".tidr-{pid}-89abcdef.tmp.png").write_text("inside")
     files.remove_stale_temporaries(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [f".tidr-{os.getpid()}-01234567.tmp"]
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "a.txt").symlink_to("victim")
+    files.atomic_write(tmp_path / "a.txt", "new")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert (tmp_path / "a.txt").read_text() == "new" and not (tmp_path / "a.txt").is_symlink()
+
+
+def test_lines_are_added(tmp_path: Path) -> None:
+    for line in (b"one\n", b"two\n"):
+        files.append(tmp_path / "log", line)
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_copy_by_hard_links_keeps_what_it_has(tmp_path: Path) -> None:
+    files.append(tmp_path / "log", b"one\n")
+    (tmp_path / "copy").hardlink_to(tmp_path / "log")
+    files.append(tmp_path / "log", b"two\n")
+    files.append(tmp_path / "log", b"three\n")
+    assert (tmp_path / "copy").read_bytes() == b"one\n"
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "loose_link", "pipe", "folder"])
+def test_what_is_written_in_place_is_a_file(tmp_path: Path, kind: str) -> None:
+    victim, path = tmp_path / "victim", tmp_path / "log"
+    if kind == "link":
+        victim.write_text("mine")
+    make = {"pipe": os.mkfifo, "folder": Path.mkdir}.get(kind, lambda at: at.symlink_to(victim))
+    make(path)
+    for flags in (os.O_WRONLY | os.O_APPEND, os.O_RDWR):
+        with pytest.raises(OSError):
+            files.open_in_place(path, flags)
+    assert victim.exists() == (kind == "link") and (kind != "link" or victim.read_text() == "mine")

@@ -129,11 +129,67 @@ class TestMetrics:
     def test_a_full_disk_is_one_warning(
         self, run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setattr(run, "metrics_file", Path("/dev/full"))
+        def full(*_: object) -> None:
+            raise OSError(28, os.strerror(28))
+
+        monkeypatch.setattr(run_folder, "append", full)
         run.append_metrics({"step": 1})
         run.append_metrics({"step": 2})
-        expected = "tidr: warning: cannot write /dev/full: No space left on device; the fit goes on without a log\n"
-        assert capsys.readouterr().err == expected
+        why = "No space left on device; the fit goes on without a log"
+        assert capsys.readouterr().err == f"tidr: warning: cannot write {run.metrics_file}: {why}\n"
+
+
+LINKED = ("config.toml", "metrics.jsonl", "checkpoints", "run.lock", "mesh", "renders/preview", "report", "previous")
+
+
+class TestLinks:
+    """Somebody else's run may hold links: what commands write would land where they lead."""
+
+    @pytest.mark.parametrize("name", LINKED)
+    def test_a_link_in_a_run_is_refused_before_anything_is_written(
+        self, run: RunFolder, tmp_path: Path, name: str
+    ) -> None:
+        victim, place = tmp_path / "victim", run.path / name
+        if place.exists():
+            place.replace(victim)
+        elif place.suffix:
+            victim.write_text("mine")
+        else:
+            victim.mkdir()
+        place.parent.mkdir(exist_ok=True)
+        place.symlink_to(victim)
+        before = sorted(tmp_path.rglob("*")), victim.read_bytes() if victim.is_file() else b""
+        for attempt in (run.create, lambda: open_run(run.path)):
+            with pytest.raises(CannotCreate, match=f"^a link where output goes .*{name}.: what is written there would"):
+                attempt()
+        assert (sorted(tmp_path.rglob("*")), victim.read_bytes() if victim.is_file() else b"") == before
+
+    def test_a_link_that_appears_later_costs_the_log(
+        self, run: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "victim").write_text("mine")
+        run.metrics_file.symlink_to(tmp_path / "victim")
+        run.append_metrics({"step": 1})
+        assert (tmp_path / "victim").read_text() == "mine"
+        assert "the fit goes on without a log" in capsys.readouterr().err
+
+    def test_a_lock_that_is_a_link_or_a_pipe(self, run: RunFolder, tmp_path: Path) -> None:
+        (tmp_path / "victim").write_text("mine")
+        lock = run.path / "run.lock"
+        lock.symlink_to(tmp_path / "victim")
+        with pytest.raises(CannotCreate, match="a link where output goes"), run.lock():
+            pass
+        assert (tmp_path / "victim").read_text() == "mine"
+        lock.unlink()
+        os.mkfifo(lock)
+        with pytest.raises(CannotCreate, match=r"cannot create lock .*not a regular file"), run.lock():
+            pass
+
+    def test_the_run_itself_may_be_a_link(self, run: RunFolder, tmp_path: Path) -> None:
+        (tmp_path / "here").symlink_to(run.path)
+        assert open_run(tmp_path / "here").path == tmp_path / "here"
+        with RunFolder(tmp_path / "here").lock():
+            assert (run.path / "run.lock").is_file()
 
 
 class TestLock:
