@@ -91,14 +91,28 @@ def validated(
         return model.model_validate(tree)
     except ValidationError as error:
         fault = error.errors()[0]
-        *groups, leaf = [str(part) for part in fault["loc"]]
+        *groups, leaf = [str(part) for part in fault["loc"]] or [""]
         where = place(".".join((*groups, leaf)))
         if fault["type"] == "extra_forbidden":
             raise error_class("unknown key", where=where, why=_nearest_name(model, groups, leaf)) from error
         wanted = fault["msg"][0].lower() + fault["msg"][1:]
         if fault["type"] == "model_type":
-            wanted = f"expected a group of settings; set {leaf}.KEY"
+            keys = [key for key in all_keys(model) if key.startswith(".".join((*groups, leaf, "")))]
+            wanted = f"expected a group of settings; set one of {', '.join(keys)}"
         raise error_class("bad value", where=where, why=f"{shown(fault['input'])}: {wanted}") from error
+
+
+def chosen(preset: Settings, assignments: list[str], settings: Mapping[str, Any]) -> Settings:
+    """A preset, changed by `--set` assignments, then by `settings` (top-level keys and groups; None means unset).
+
+    Assignments are checked whatever the settings say of the same. Raises UsageError for an unknown key (with the
+    nearest name), for a value out of range, and for one where a group stands.
+    """
+    tree = preset.model_dump()
+    for changes in (parse_assignments(assignments), without_none(settings)):
+        preset = validated(type(preset), merged(tree, changes), UsageError, "--set {}".format)
+        tree = preset.model_dump()
+    return preset
 
 
 def flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

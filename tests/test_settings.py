@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -10,7 +12,10 @@ from pydantic import ValidationError
 from taichi_idr.errors import BadInput, UsageError
 from taichi_idr.methods.catalogue import config_from_toml, make_config
 from taichi_idr.methods.fast.settings import FastConfig
+from taichi_idr.methods.flow.settings import make_flow_config
 from taichi_idr.methods.idr.settings import IdrConfig
+from taichi_idr.methods.points.settings import make_points_config
+from taichi_idr.painting.settings import make_paint_config
 from taichi_idr.settings import parse_assignments, to_toml
 
 FILE = Path("runs/skull/config.toml")
@@ -55,7 +60,11 @@ MESSAGES = {
     "tracer.secant_iteration=3": "unknown key (--set tracer.secant_iteration): the nearest is tracer.secant_iterations",
     "seed": "not an assignment (--set seed): write key=value",
     "=3": "not an assignment (--set =3): write key=value",
-    "loss=3": "bad value (--set loss): '3': expected a group of settings; set loss.KEY",
+    "log=3": (
+        "bad value (--set log): '3': expected a group of settings; set one of log.metrics_interval, "
+        "log.preview_interval, log.checkpoint_interval, log.judge_seconds"
+    ),
+    "preset=idr": "bad value (--set preset): 'idr': input should be 'fast', 'quality' or 'maskless'",
     "seed.a=3": "bad value (--set seed): {'a': '3'}: input should be a valid integer",
     "schedule.steps=nan": (
         "bad value (--set schedule.steps): 'nan': input should be a valid integer, unable to parse string as an integer"
@@ -70,6 +79,24 @@ def test_what_cannot_be_set(assignment: str) -> None:
     with pytest.raises(UsageError) as caught:
         make_config("fast", [assignment])
     assert str(caught.value) == MESSAGES[assignment]
+
+
+@pytest.mark.parametrize("assignment", ["schedule=3", "cameras=nonsense", "seed.a=3", "schedule.steps=x", "seed=-1"])
+def test_an_option_does_not_hide_what_cannot_be_set(assignment: str) -> None:
+    """`--steps 5 --set schedule=3` once was a fit of 5 steps."""
+    options: dict[str, Any] = {"schedule": {"steps": 5, "rays": None}, "cameras": {"train": None}, "seed": 4}
+    key = assignment.partition("=")[0].partition(".")[0]
+    with pytest.raises(UsageError, match=rf"^bad value \(--set {key}"):
+        make_config("fast", [assignment], **options)
+
+
+MAKERS = {make_paint_config: "texture", make_flow_config: "fast", make_points_config: "fast"}
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_settings_of_other_commands(make: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match=r"^bad value \(--set schedule\): .3.: expected a group of settings; set"):
+        make(MAKERS[make], ["schedule=3"], schedule={"steps": 5})
 
 
 def test_an_unknown_preset() -> None:
@@ -92,7 +119,10 @@ def test_a_value_and_a_group_of_one_name() -> None:
         ),
         ("seed =", r"^not TOML \(runs/skull/config.toml\): .*; restore the file, or fit again with --fresh$"),
         ("a = " + "[" * 100_000, r"^not TOML"),
-        ("loss = 3", r"^bad value \(runs/skull/config.toml: loss\): 3: expected a group of settings; set loss.KEY$"),
+        (
+            "loss = 3",
+            r"^bad value \(runs/skull/config.toml: loss\): 3: expected a group of settings; set one of loss.mask",
+        ),
     ],
     ids=["unknown", "type", "syntax", "deep", "number_for_a_group"],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config import FitConfig
 from ..errors import BadInput, TidrError, UsageError
-from ..settings import merged, parse_assignments, shown, toml_tree, validated, without_none
+from ..settings import chosen, merged, shown, toml_tree, validated
 from . import dvr, fast, idr, nerf, unisurf
 from .method import Method
 
@@ -34,9 +34,7 @@ def make_config(preset: str, assignments: list[str], **settings: Any) -> FitConf
     known = presets()
     if preset not in known:
         raise UsageError("unknown preset", where=f"--preset {preset}", todo=f"choose {' or '.join(known)}")
-    tree = merged(known[preset].model_dump(), parse_assignments(assignments))
-    tree = merged(tree, without_none(settings))
-    return _validated(tree, UsageError, "--set {}")
+    return chosen(known[preset], assignments, settings)
 
 
 def config_from_toml(text: str, path: Path) -> FitConfig:

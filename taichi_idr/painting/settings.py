@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..config import RadianceConfig
 from ..errors import UsageError
-from ..settings import Group, merged, parse_assignments, validated, without_none
+from ..settings import Group, chosen
 
 
 class HashTableConfig(Group):
@@ -88,5 +88,4 @@ def make_paint_config(preset: str, assignments: list[str], **settings: Any) -> P
     """
     if preset not in PRESETS:
         raise UsageError("unknown preset", where=f"--preset {preset}", todo=f"choose {' or '.join(PRESETS)}")
-    tree = merged(PRESETS[preset].model_dump(), parse_assignments(assignments))
-    return validated(PaintConfig, merged(tree, without_none(settings)), UsageError, "--set {}".format)
+    return chosen(PRESETS[preset], assignments, settings)

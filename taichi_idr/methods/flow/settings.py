@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ...errors import UsageError
-from ...settings import Group, merged, parse_assignments, validated, without_none
+from ...settings import Group, chosen
 
 
 class BlocksConfig(Group):
@@ -105,5 +105,4 @@ def make_flow_config(preset: str, assignments: list[str], **settings: Any) -> Fl
     """
     if preset not in FLOW_PRESETS:
         raise UsageError("unknown preset", where=f"--preset {preset}", todo=f"choose {' or '.join(FLOW_PRESETS)}")
-    tree = merged(FLOW_PRESETS[preset].model_dump(), parse_assignments(assignments))
-    return validated(FlowConfig, merged(tree, without_none(settings)), UsageError, "--set {}".format)
+    return chosen(FLOW_PRESETS[preset], assignments, settings)

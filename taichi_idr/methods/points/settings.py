@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...config import HashGeometryConfig, MlpGeometryConfig, RatesConfig
 from ...errors import UsageError
-from ...settings import Group, merged, parse_assignments, validated, without_none
+from ...settings import Group, chosen
 
 
 class CloudConfig(Group):
@@ -130,6 +130,4 @@ def make_points_config(preset: str, assignments: list[str], **settings: Any) -> 
     """
     if preset not in PRESETS:
         raise UsageError("unknown preset", where=f"--preset {preset}", todo=f"choose {' or '.join(PRESETS)}")
-    started = PRESETS[preset]
-    tree = merged(started.model_dump(), parse_assignments(assignments))
-    return validated(type(started), merged(tree, without_none(settings)), UsageError, "--set {}".format)
+    return chosen(PRESETS[preset], assignments, settings)

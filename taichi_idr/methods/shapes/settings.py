@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...config import HashGeometryConfig, RatesConfig, Shares
 from ...errors import UsageError
-from ...settings import Group, merged, parse_assignments, validated, without_none
+from ...settings import Group, chosen
 
 
 class OccupancyConfig(Group):
@@ -100,8 +100,7 @@ def make_shapes_config(preset: str | None, shapes: int, assignments: list[str], 
     name = preset or ("fast" if shapes == 1 else "latent")
     if name not in PRESETS:
         raise UsageError("unknown preset", where=f"--preset {name}", todo=f"choose {' or '.join(PRESETS)}")
-    tree = merged(PRESETS[name].model_dump(), parse_assignments(assignments))
-    config = validated(ShapesConfig, merged(tree, without_none(settings)), UsageError, "--set {}".format)
+    config = chosen(PRESETS[name], assignments, settings)
     if config.network.kind == "hash" and shapes > 1:
         why = f"there are {shapes} meshes, and a hash grid holds one"
         raise UsageError("too many shapes", where=f"--preset {name}", why=why, todo="take preset latent or published")
