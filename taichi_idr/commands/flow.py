@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadInput, Unavailable, UsageError, WriteFailed, warn
-from ..files.writing import atomic_write, create_folder, gone_if_refused
+from ..files.writing import atomic_write, create_folder, gone_if_refused, remove
 from ..meshes.files import sequence_files
 from ..methods.flow.settings import FlowConfig, make_flow_config
 from ..runs.folder import default_run
@@ -173,7 +173,7 @@ def _write_meshes(target: Path, meshes: list[Mesh], T_world_normalised: np.ndarr
     older = set(folder.glob("*.ply")) - set(written) if (target / SETTINGS).is_file() else set()
     for path in older:
         if path.stem.isdecimal():
-            path.unlink()
+            remove(path)
     return written
 
 

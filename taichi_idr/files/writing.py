@@ -7,20 +7,25 @@ place (a log, a lock) is refused. tests/files/test_one_door.py proves that nobod
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import secrets
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from ..errors import CannotCreate, TidrError, WriteFailed
+from ..errors import CannotCreate, TidrError, WriteFailed, warn
+from .writers import Writer
 
 _ITSELF = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # the latter: a pipe would wait for its reader
-_TEMPORARY_NAME = re.compile(r"\.tidr-(\d+)-[0-9a-f]{8}\.tmp.*")
+_TEMPORARY_NAME = re.compile(r"\.tidr-([0-9a-f]{8})-([0-9]{1,9})-([0-9]{1,12})-[0-9a-f]{8}\.tmp.*")
+"""Digest of the host, process and its start (seconds since 1970), and a random number."""
 
 
 def create_folder(path: Path) -> Path:
@@ -91,12 +96,21 @@ def open_in_place(path: Path, flags: int) -> int:
     return handle
 
 
+def remove(path: Path) -> None:
+    """An old file that is there for nothing, if it is there; one that may not be removed is no reason to stop."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        warn(f"{path} stays: {_reason(error)}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`, with its suffix, that becomes `path` if the block ends without error.
 
     The folder must exist. An OSError raises WriteFailed; the old file is then as it was.
     """
+    _tidy_once(path.parent)
     temporary = path.with_name(_temporary_name(path.suffix))
     try:
         yield temporary
@@ -108,7 +122,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _failed(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -118,6 +133,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Else nothing is left of it. Raises CannotCreate, WriteFailed.
     """
     temporary = create_folder(path).with_name(_temporary_name())
+    _tidy_once(path.parent)
     try:
         yield create_folder(temporary)
         temporary.replace(path)
@@ -130,18 +146,38 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 def remove_stale_temporaries(folder: Path) -> None:
     """Delete what `replacing` and `replacing_folder` left below `folder` when their process was killed; living
-    processes keep theirs."""
+    processes, and those of other hosts, keep theirs."""
     for path in list(folder.rglob(".tidr-*")):
-        match = _TEMPORARY_NAME.fullmatch(path.name)
-        if match and not _is_running(int(match[1])):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        _remove_stale(path)
+
+
+@cache
+def _tidy_once(folder: Path) -> None:
+    """What killed commands left is removed by the next one that writes there."""
+    with suppress(OSError):
+        for path in list(folder.glob(".tidr-*")):
+            _remove_stale(path)
+
+
+def _remove_stale(path: Path) -> None:
+    """Unless it is something else, or its writer may live."""
+    match = _TEMPORARY_NAME.fullmatch(path.name)
+    if match is None or match[1] != _host() or Writer(int(match[2]), socket.gethostname(), int(match[3])).is_alive():
+        return
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        remove(path)
 
 
 def _temporary_name(suffix: str = "") -> str:
-    return f".tidr-{os.getpid()}-{secrets.token_hex(4)}.tmp{suffix}"
+    writer = Writer.here()
+    return f".tidr-{_host()}-{writer.pid}-{int(writer.started)}-{secrets.token_hex(4)}.tmp{suffix}"
+
+
+def _host() -> str:
+    """Names of hosts may hold anything, and be long."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def _failed(path: Path, error: OSError) -> WriteFailed:
@@ -157,12 +193,6 @@ def _flush_to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _is_running(pid: int) -> bool:
-    import psutil
-
-    return psutil.pid_exists(pid)
 
 
 def _reason(error: Exception) -> str:

@@ -4,45 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ..errors import CannotCreate, Locked
+from ..files.writers import Writer
 from ..files.writing import open_in_place, refuse_links
 
 try:
     import fcntl
 except ImportError:  # Windows: the names in the file decide alone
     fcntl = None
-
-
-@dataclass(frozen=True)
-class Holder:
-    """A process: pid, host, and its start (seconds since 1970), which tells it from a later one with its pid."""
-
-    pid: int
-    host: str
-    started: float
-
-    @classmethod
-    def here(cls) -> Holder:
-        import psutil
-
-        return cls(os.getpid(), socket.gethostname(), psutil.Process().create_time())
-
-    def is_gone(self) -> bool:
-        """Whether no such process runs; one on another host counts as running."""
-        if self.host != socket.gethostname():
-            return False
-        import psutil
-
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 1.0
-        except psutil.NoSuchProcess:
-            return True
 
 
 @contextmanager
@@ -96,20 +70,21 @@ def _is_file_of(handle: int, path: Path) -> bool:
 
 def _claim(handle: int, path: Path) -> None:
     holder = _read_holder(handle)
-    if holder is not None and holder != Holder.here() and not holder.is_gone():
+    if holder is not None and holder != Writer.here() and holder.is_alive():
         raise _locked(path, holder)
     os.ftruncate(handle, 0)
-    os.pwrite(handle, (json.dumps(asdict(Holder.here())) + "\n").encode(), 0)
+    os.pwrite(handle, (json.dumps(asdict(Writer.here())) + "\n").encode(), 0)
 
 
-def _read_holder(handle: int) -> Holder | None:
+def _read_holder(handle: int) -> Writer | None:
+    """None where the file names nobody that could be."""
     try:
-        return Holder(**json.loads(os.pread(handle, 4096, 0)))
-    except (ValueError, TypeError, RecursionError):
+        return Writer.of_record(json.loads(os.pread(handle, 4096, 0)))
+    except (ValueError, TypeError, RecursionError, OverflowError):
         return None
 
 
-def _locked(path: Path, holder: Holder | None) -> Locked:
+def _locked(path: Path, holder: Writer | None) -> Locked:
     who = f"process {holder.pid} on {holder.host}" if holder else "another process"
     todo = f"wait for it, choose another --out, or remove {path.name} if that process is gone"
     return Locked("run is in use", where=path.parent, why=f"{who} writes it", todo=todo)

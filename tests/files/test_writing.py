@@ -5,11 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
+from temporaries import own_name, temporary_name
 
 from taichi_idr.errors import CannotCreate, WriteFailed
 from taichi_idr.files import writing as files
@@ -84,14 +89,59 @@ def test_an_error_of_the_writer_passes_and_leaves_the_old_file(tmp_path: Path) -
 
 
 def test_only_dead_processes_lose_their_temporary_files(tmp_path: Path, dead_pid: int) -> None:
-    dead = tmp_path / "sub" / f".tidr-{dead_pid}-0123abcd.tmp.png"
-    alive = tmp_path / f".tidr-{os.getpid()}-0123abcd.tmp"
-    foreign = tmp_path / "notes.tmp"
-    dead.parent.mkdir()
-    for path in (dead, alive, foreign):
-        path.touch()
+    names = {
+        "dead": "sub/" + temporary_name(dead_pid, ".png"),
+        "its number is another's now": temporary_name(os.getppid(), started=12345),
+        "its number is ours now": temporary_name(os.getpid(), started=12345),
+        "alive": own_name(),
+        "another one alive": temporary_name(os.getppid(), started=psutil.Process(os.getppid()).create_time()),
+        "on another host": temporary_name(dead_pid, host="elsewhere"),
+        "foreign": "notes.tmp",
+        "nearly ours": f".tidr-{dead_pid}.tmp",
+    }
+    (tmp_path / "sub").mkdir()
+    for name in names.values():
+        (tmp_path / name).touch()
     files.remove_stale_temporaries(tmp_path)
-    assert [path.exists() for path in (dead, alive, foreign)] == [False, True, True]
+    left = {which for which, name in names.items() if (tmp_path / name).exists()}
+    assert left == {"alive", "another one alive", "on another host", "foreign", "nearly ours"}
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from taichi_idr.files import writing
+path = pathlib.Path(sys.argv[1])
+if sys.argv[2] == "folder":
+    with writing.replacing_folder(path) as new:
+        (new / "part").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+with writing.replacing(path) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_command_left_goes_with_the_next_write(tmp_path: Path, kind: str) -> None:
+    """Whoever writes to that folder next, and whatever: `tidr mesh` and `tidr render` hold no lock."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "mesh.ply"), kind]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert any(path.name.startswith(".tidr-") for path in tmp_path.iterdir())
+    files.atomic_write(tmp_path / "other.png", b"whole")
+    assert not any(path.name.startswith(".tidr-") for path in tmp_path.iterdir())
+
+
+def test_an_old_file_that_may_not_be_removed_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "unlink", forbidden)
+    files.remove(tmp_path / "old")
+    files.atomic_write(tmp_path / "new", b"whole")
+    assert capsys.readouterr().err == f"tidr: warning: {tmp_path / 'old'} stays: Permission denied\n"
+    assert (tmp_path / "new").read_bytes() == b"whole"
 
 
 def test_a_folder_in_whose_way_a_file_is(tmp_path: Path) -> None:
@@ -126,12 +176,12 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_only_dead_processes_lose_their_temporary_folders(tmp_path: Path, dead_pid: int) -> None:
-    for pid in (dead_pid, os.getpid()):
-        folder = tmp_path / f".tidr-{pid}-01234567.tmp"
-        folder.mkdir()
-        (folder / f".tidr-{pid}-89abcdef.tmp.png").write_text("inside")
+    for name in (temporary_name(dead_pid), own_name()):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.png").write_text("inside")
     files.remove_stale_temporaries(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [f".tidr-{os.getpid()}-01234567.tmp"]
+    assert [path.name for path in tmp_path.iterdir()] == [own_name()]
+    assert (tmp_path / own_name() / f"{own_name()}.png").read_text() == "inside"
 
 
 def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:

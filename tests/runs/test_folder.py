@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from temporaries import temporary_name
 
 from taichi_idr.errors import BadInput, CannotCreate, InputMissing, Locked
 from taichi_idr.methods.catalogue import make_config
@@ -240,15 +241,32 @@ class TestLock:
             pass
 
     @pytest.mark.parametrize(
-        "content", ["", "{", "[" * 5000, '{"pid": 1}', "null"], ids=lambda text: text[:4] or "empty"
+        "content",
+        [
+            "",
+            "{",
+            "[" * 5000,
+            '{"pid": 1}',
+            "null",
+            '{"pid": -1, "host": "HOST", "started": 3}',
+            '{"pid": 0, "host": "HOST", "started": 3}',
+            '{"pid": "x", "host": "HOST", "started": 3}',
+            '{"pid": 1180591620717411303424, "host": "HOST", "started": 3}',
+            '{"pid": true, "host": "HOST", "started": 3}',
+            '{"pid": 1, "host": 7, "started": 3}',
+            '{"pid": 1, "host": "HOST", "started": "x"}',
+            '{"pid": 1, "host": "HOST", "started": NaN}',
+            '{"pid": 1, "host": "HOST", "started": 1e999}',
+        ],
+        ids=lambda text: text[:44] or "empty",
     )
     def test_a_lock_that_names_nobody_is_taken_over(self, run: RunFolder, content: str) -> None:
-        (run.path / "run.lock").write_text(content)
+        (run.path / "run.lock").write_text(content.replace("HOST", socket.gethostname()))
         with run.lock():
             pass
 
     def test_half_written_files_of_the_dead_are_removed(self, run: RunFolder, dead_pid: int) -> None:
-        stale = run.checkpoints / f".tidr-{dead_pid}-0123abcd.tmp.tidr"
+        stale = run.checkpoints / temporary_name(dead_pid, ".tidr")
         stale.touch()
         with run.lock():
             assert not stale.exists()
