@@ -12,16 +12,26 @@ from pathlib import Path
 import typer
 
 from taichi_idr import __version__
-from taichi_idr.errors import ExitCode, TidrError, UsageError, WriteFailed, warn
+from taichi_idr.errors import (
+    CannotCreate,
+    ExitCode,
+    OutOfMemory,
+    TidrError,
+    UsageError,
+    WriteFailed,
+    is_out_of_memory,
+    warn,
+)
 from taichi_idr.files.writing import atomic_write
 
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-_SIGPIPE_CODE = 141  # what a shell reports for any program whose reader went away
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.ESTALE)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN)
 _run: Path | None = None
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP outside the part of a fit that catches them itself."""
+    """SIGTERM, SIGHUP or SIGUSR1 outside the part of a fit that catches them itself."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -43,7 +53,7 @@ def report(error: BaseException, *, debug: bool) -> int:
     """Print the line for `error` and return its exit code."""
     if isinstance(error, BrokenPipeError):
         _close_stdout()
-        return _SIGPIPE_CODE
+        return ExitCode.READER_GONE
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if debug:
@@ -69,26 +79,34 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return f"stopped by {signal.Signals(number).name}", 128 + number
     if format_message := getattr(error, "format_message", None):  # typer's, of click or of its copy of click
         return str(_usage_error(format_message(), getattr(error, "ctx", None))), ExitCode.USAGE
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
         todo = "ask for less: --downscale 2, --rays 1024 or a smaller --res"
         return f"out of memory: {error}; {todo}" if str(error) else f"out of memory: {todo}", ExitCode.OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in _DISK_FAULTS:
-        return str(WriteFailed("write failed", where=error.filename, why=error.strerror or "")), ExitCode.WRITE_FAILED
+    if (of_system := _of_system(error)) is not None:
+        return str(of_system), of_system.exit_code
     return _explain_bug(error), ExitCode.BUG
+
+
+def _of_system(error: BaseException) -> TidrError | None:
+    """What the machine or its owner does not allow, which is no bug wherever it strikes."""
+    cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
+    if not isinstance(cause, OSError) or not isinstance(error, (OSError, ImportError)):
+        return None
+    where, why = cause.filename, cause.strerror or str(cause)
+    if cause.errno in _DISK_FAULTS:
+        return WriteFailed("write failed", where=where, why=why)
+    if cause.errno in _FORBIDDEN:
+        return CannotCreate("not allowed", where=where, why=why, todo="choose files and folders that you may write to")
+    if cause.errno in _EXHAUSTED:
+        todo = "allow more open files and processes (ulimit -n, ulimit -u), or close some"
+        return OutOfMemory("the system has run out", where=where, why=why, todo=todo)
+    return None
 
 
 def _usage_error(text: str, context: typer.Context | None) -> UsageError:
     command = context.command_path if context else "tidr"
     text = text.rstrip(".").replace("Value error, ", "")
     return UsageError(f"{text[:1].lower()}{text[1:]}", where=command, todo=f"see {command} --help")
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """torch says so in a RuntimeError of its own on a GPU and in a plain one on the CPU."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
 def _explain_bug(error: BaseException) -> str:

@@ -5,12 +5,13 @@ Only what `--help` needs is imported here; each command imports its work when it
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 from typer.main import get_command
@@ -71,7 +72,8 @@ app.command("bench")(bench.bench)
 
 def main() -> NoReturn:
     """Entry point of the process."""
-    for name in ("SIGTERM", "SIGHUP"):
+    _fill_standard_streams()
+    for name in ("SIGTERM", "SIGHUP", "SIGUSR1"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
             signal.signal(getattr(signal, name), _end)
     code = run(sys.argv[1:])
@@ -108,6 +110,20 @@ def _global_options(
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit(ExitCode.USAGE)
+
+
+def _fill_standard_streams() -> None:
+    """A program may be started with some of them closed: the next file that it opened would get their number, and what
+    is printed. They lead nowhere then."""
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
+        os.set_inheritable(handle, True)
+    os.close(handle)
+    sys.stdout = sys.stdout or _nowhere(1)
+    sys.stderr = sys.stderr or _nowhere(2)
+
+
+def _nowhere(handle: int) -> TextIO:
+    return os.fdopen(handle, "w", encoding="utf-8", closefd=False)
 
 
 def _take_debug(arguments: Sequence[str]) -> tuple[list[str], bool]:

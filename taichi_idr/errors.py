@@ -5,6 +5,7 @@ Every error reads `WHAT (WHERE): WHY; WHAT TO DO`; the command line prints it on
 
 from __future__ import annotations
 
+import errno
 import sys
 from enum import IntEnum
 
@@ -25,6 +26,8 @@ class ExitCode(IntEnum):
     DIVERGED = 76
     STOPPED_BY_SIGHUP = 129
     STOPPED_BY_SIGINT = 130
+    STOPPED_BY_SIGUSR1 = 138
+    READER_GONE = 141
     STOPPED_BY_SIGTERM = 143
 
 
@@ -104,6 +107,20 @@ class Stopped(TidrError):
     def __init__(self, what: str, *, exit_code: ExitCode, where: object = None, todo: str = "") -> None:
         super().__init__(what, where=where, todo=todo)
         self.exit_code = exit_code
+
+
+_MEMORY_WORDS = ("out of memory", "allocate memory", "memory allocation", "map segment", "start new thread")
+"""Of torch, Taichi, the loader of shared libraries, and Python, where there is none left."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch says so in a RuntimeError of its own on a GPU and in a plain one on the CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    text = str(error).lower()
+    return isinstance(error, (RuntimeError, ImportError, OSError)) and any(word in text for word in _MEMORY_WORDS)
 
 
 def warn(text: object) -> None:

@@ -21,6 +21,11 @@ from typing import Any, Literal, NoReturn
 from .machine import available_cores
 
 os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")
+if "HOME" not in os.environ:  # Taichi 1.7.4 aborts then
+    try:
+        os.environ["HOME"] = str(Path.home())
+    except RuntimeError:  # a user without a folder, as in some containers: no cache
+        os.environ["HOME"] = os.devnull
 
 import torch
 from torch import Tensor

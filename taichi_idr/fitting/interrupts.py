@@ -8,7 +8,9 @@ from types import FrameType, TracebackType
 
 from ..errors import ExitCode, Stopped
 
-_CAUGHT = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+"""Batch systems send the last one some time before they kill."""
+_CAUGHT = tuple(getattr(signal, name) for name in STOPPING if hasattr(signal, name))
 
 
 class Interrupts:

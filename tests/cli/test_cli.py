@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import shutil
 import signal
@@ -462,6 +463,29 @@ FAILURES: dict[str, tuple[BaseException, int, str]] = {
         74,
         "write failed (film.mp4): No space left on device",
     ),
+    "forbidden": (
+        PermissionError(errno.EACCES, "Permission denied", "old.png"),
+        73,
+        "not allowed (old.png): Permission denied; choose files and folders that you may write to",
+    ),
+    "files": (
+        OSError(errno.EMFILE, "Too many open files", "photo.png"),
+        71,
+        "the system has run out (photo.png): Too many open files; "
+        "allow more open files and processes (ulimit -n, ulimit -u), or close some",
+    ),
+    "libraries": (
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        71,
+        "out of memory: libtorch_cpu.so: failed to map segment from shared object; "
+        "ask for less: --downscale 2, --rays 1024 or a smaller --res",
+    ),
+    "a_missing_file": (
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "a"),
+        70,
+        "this is a bug, please report it: FileNotFoundError: [Errno 2] No such file or directory: 'a'; "
+        "--debug shows the traceback",
+    ),
     "interrupt": (KeyboardInterrupt(), 130, "stopped by SIGINT"),
     "bug": (
         KeyError("x"),
@@ -500,7 +524,7 @@ def test_the_traceback_of_a_bug_is_kept_in_the_run(
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138)],
     ids=lambda value: str(value),
 )
 def test_a_signal_before_the_fit_catches_it(number: signal.Signals, code: int, tmp_path: Path) -> None:
@@ -520,6 +544,52 @@ def test_a_reader_that_goes_away_is_no_noise(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert process.returncode == 141
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", ">&-", ">&- 2>&-", "2>&-"])
+@pytest.mark.parametrize(("line", "code"), [("--version", 0), ("mesh nowhere", 66)])
+def test_closed_streams(closed: str, line: str, code: int, tmp_path: Path) -> None:
+    """Nothing that is opened afterwards takes their numbers, and nobody misses what is printed."""
+    command = ["bash", "-c", f'"{sys.executable}" -m taichi_idr {line} {closed}']
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith("tidr: error: no such run") == (code == 66 and "2>" not in closed)
+
+
+def test_closed_streams_are_taken_by_nothing_else(tmp_path: Path) -> None:
+    body = "open(1, 'w', closefd=False).write('lost'); open('kept', 'w').write('whole')"
+    code = f"from taichi_idr.cli import main; main._fill_standard_streams(); {body}"
+    command = ["bash", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
+    assert subprocess.run(command, cwd=tmp_path, timeout=60, check=False).returncode == 0
+    assert (tmp_path / "kept").read_text() == "whole"
+
+
+HOMES = {"none": None, "missing": "/nonexistent/home", "device": "/dev/null", "empty": ""}
+
+
+@pytest.mark.parametrize("home", HOMES.values(), ids=HOMES)
+def test_a_user_without_a_folder(home: str | None, tmp_path: Path) -> None:
+    """Taichi aborts without $HOME; containers have users whom nobody knows."""
+    code = "import pwd; pwd.getpwuid = lambda _: {}[0]\nfrom taichi_idr import runtime; print(runtime.init('cpu').arch)"
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME")}
+    environment |= {} if home is None else {"HOME": home}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "cpu\n"), result.stderr
+
+
+LITTLE = {"address space": "ulimit -v 400000", "address space after torch": "ulimit -v 1500000"}
+
+
+@pytest.mark.parametrize("limit", LITTLE.values(), ids=LITTLE)
+def test_a_machine_with_little_memory(limit: str, tmp_path: Path) -> None:
+    """Libraries cannot be loaded, or Taichi gets no memory: no bug."""
+    code = "import sys; from taichi_idr.cli.main import run; sys.exit(run(['demo', '--quick', '--arch', 'cpu']))"
+    command = ["bash", "-c", f'{limit}; "$0" -c "$1"', sys.executable, code]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 71, result.stderr
+    assert result.stderr.splitlines()[-1].startswith("tidr: error: out of memory: ")
 
 
 def test_a_full_standard_output(tmp_path: Path) -> None:

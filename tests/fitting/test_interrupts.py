@@ -12,8 +12,8 @@ import pytest
 from taichi_idr.errors import ExitCode
 from taichi_idr.fitting.interrupts import Interrupts
 
-CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGUSR1: 138}
+CAUGHT = tuple(CODES)
 
 
 @pytest.fixture(autouse=True)
