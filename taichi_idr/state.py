@@ -20,11 +20,24 @@ def adam_state(adam: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def load_adam_state(adam: torch.optim.Adam, tensors: Mapping[str, Tensor]) -> None:
-    """Continue from `adam_state`."""
+    """Continue from `adam_state`. Raises KeyError, ValueError where the tensors are of other parameters."""
     for index, parameter in enumerate(adam.param_groups[0]["params"]):
         found = unprefixed(str(index), tensors)
         if found:
-            adam.state[parameter] = {name: value.clone() for name, value in found.items()}
+            expected = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
+            adam.state[parameter] = {name: alike(found[name], like).clone() for name, like in expected.items()}
+
+
+def alike(value: Tensor, like: Tensor) -> Tensor:
+    """`value`, once it is known to have the shape of `like` and its kind of numbers. Raises ValueError.
+
+    Torch itself would cast, and spread one number over a whole tensor.
+    """
+    kinds = [(x.is_floating_point(), x.is_complex(), x.dtype is torch.bool) for x in (value, like)]
+    if value.shape != like.shape or kinds[0] != kinds[1]:
+        found, expected = (f"{x.dtype} {tuple(x.shape)}" for x in (value, like))
+        raise ValueError(f"expected {expected}, got {found}")
+    return value
 
 
 def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:

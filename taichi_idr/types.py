@@ -146,7 +146,12 @@ class CaptureReading:
         version = fields.pop("version", 1)
         if version != READING_VERSION:
             raise ValueError(f"version {version} of a capture's reading, expected {READING_VERSION}")
-        return cls(**fields)
+        reading = cls(**fields)
+        for name, usual in asdict(cls()).items():
+            value, kinds = fields.get(name, usual), (bool,) if isinstance(usual, bool) else (str, type(None))
+            if type(value) not in kinds or "\0" in str(value):
+                raise TypeError(f"{name} of a capture's reading is {type(value).__name__}")
+        return reading
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class Photos:
         self.device = device
         self.sizes = torch.tensor([mask.shape for mask in capture.masks], device=device)  # (V, 2) height, width
         self.offsets = torch.cumsum(self.sizes.prod(dim=1), dim=0) - self.sizes.prod(dim=1)
+        self.count = int(self.sizes.prod(dim=1).sum())
         self.colours = torch.from_numpy(_table(capture.images)).reshape(-1, 3).to(device)
         self.objects = torch.from_numpy(_table(capture.masks)).to(device)
         self.ignored = _ignored(capture, device)

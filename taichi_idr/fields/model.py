@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 
 from ..config import FitConfig
 from ..errors import BadInput, UsageError
-from ..state import unprefixed
+from ..state import alike, unprefixed
 from ..types import Hits, Rays
 from .hash_geometry import HashGeometry
 from .mlp_geometry import MlpGeometry
@@ -109,8 +109,9 @@ class Model(nn.Module, ABC):
         raise UsageError("no level to choose", where=f"--level {level:g}", why=why, todo="leave it out")
 
     def load_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Parameters (`model.*`) of a checkpoint."""
-        self.load_state_dict(unprefixed("model", tensors))
+        """Parameters (`model.*`) of a checkpoint. Raises RuntimeError, ValueError where they are another model's."""
+        found, own = unprefixed("model", tensors), self.state_dict()
+        self.load_state_dict({name: alike(value, own.get(name, value)) for name, value in found.items()})
         self.field_changed()
 
     def field_changed(self) -> None:

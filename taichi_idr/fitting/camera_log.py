@@ -14,6 +14,7 @@ from ..cameras.pinhole import scale_of, shrunk
 from ..capture.formats.writing import write_cameras
 from ..errors import CannotCreate, WriteFailed, warn
 from ..poses.history import HISTORY_FILE, PoseHistory, write_history
+from ..state import alike
 from ..types import Cameras, Capture
 
 MOST_ROWS = 500  # of a history: a curve needs no more, and checkpoints of long fits of many photos stay small
@@ -75,9 +76,12 @@ class CameraLog:
         return {"steps": torch.from_numpy(history.steps), **tensors}
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from `state()`; what was noted later is forgotten."""
-        self.steps = tensors["steps"].tolist()
-        self.quaternions, self.centres = list(tensors["quaternions"]), list(tensors["centres"])
+        """Go on from `state()`; what was noted later is forgotten. Raises KeyError, ValueError where it is none."""
+        steps, rows = tensors["steps"], len(tensors["steps"])
+        alike(steps, torch.zeros(max(rows, 1), dtype=torch.int64))
+        columns = {"quaternions": self.start.quaternions, "centres": self.start.centres}
+        parts = [list(alike(tensors[name], like.expand(rows, *like.shape))) for name, like in columns.items()]
+        self.steps, (self.quaternions, self.centres) = steps.tolist(), parts
 
     def _append(self, step: int, cameras: Cameras) -> None:
         """A last row that is nearer to the one before than rows are in general makes way."""

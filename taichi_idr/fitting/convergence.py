@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..state import alike
+
 PARTS = 100  # of a fit's steps, of which the error is known
 END = (90, 100)  # parts in which the rates are nearly what they end at
 EARLY, LATE = (18, 20), (35, 40)  # parts, twice as far, while rates do not fall yet
@@ -54,7 +56,7 @@ class ErrorCurve:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Checkpoints of older versions have none."""
         if "error" in tensors:
-            self._sums = tensors["error"].clone()
+            self._sums = alike(tensors["error"], self._sums).clone()
 
 
 class Convergence:

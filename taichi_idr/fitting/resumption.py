@@ -9,8 +9,8 @@ from ..capture.formats.source import listed
 from ..config import FitConfig
 from ..errors import BadInput
 from ..methods.catalogue import presets
-from ..runs.checkpoint import Checkpoint
-from ..runs.contents import Origin, settings_of
+from ..runs.checkpoint import Checkpoint, taken_apart
+from ..runs.contents import Origin, read_contents, settings_of
 from ..settings import flattened
 
 RESUMABLE = ("time_limit", "until", "log", "schedule.steps", "reading.allow_outside")
@@ -22,11 +22,8 @@ def check_same(run: Path, checkpoint: Checkpoint, origin: Origin, config: FitCon
 
     A setting that an older version did not know counts as it is by default.
     """
-    try:
-        before, settings = Origin.of_record(checkpoint.metadata), settings_of(checkpoint.metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        why = f"its record of the capture cannot be read ({type(error).__name__})"
-        raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
+    with taken_apart(checkpoint):
+        before, settings = read_contents(checkpoint)[1], settings_of(checkpoint.metadata)
     now = flattened({**_without_files(origin), **config.model_dump(mode="json")})
     usual = flattened(presets()[config.preset].model_dump(mode="json"))
     then = {**usual, **flattened({**_without_files(before), **settings})}

@@ -25,7 +25,7 @@ from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, war
 from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
 from ..methods.trainer import StepReport, Trainer, lost_surface
-from ..runs.checkpoint import Checkpoint, load_newest, save_checkpoint
+from ..runs.checkpoint import Checkpoint, load_newest, refuse_not_finite, save_checkpoint, taken_apart
 from ..runs.contents import COURSE, EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
 from ..runs.folder import RunFolder
 from ..runs.masks import write_refined
@@ -366,7 +366,16 @@ class _Fit:
             self.written_masks = masks
 
     def _restore(self, checkpoint: Checkpoint) -> None:
+        """Raises BadInput, Diverged where it is nothing to go on from."""
+        refuse_not_finite(checkpoint)
+        with taken_apart(checkpoint):
+            self._load(checkpoint)
+
+    def _load(self, checkpoint: Checkpoint) -> None:
+        """Raises what those raise that know what is in it."""
         self.trainer.load_state(checkpoint.tensors, checkpoint.step)
+        if (stops := self.trainer.exposures()) is not None and len(stops) != len(self.capture):
+            raise ValueError(f"exposures of {len(stops)} photos")
         if self.camera_log:
             self.camera_log.load_state(unprefixed(HISTORY, checkpoint.tensors))
         course = Course.of_record(checkpoint.metadata)

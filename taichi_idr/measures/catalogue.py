@@ -75,7 +75,7 @@ def measured(numbers: Mapping[str, object]) -> Iterator[tuple[Measure, float]]:
     """The measures that `numbers` (eval.json) has, and their values; what is no number is passed over."""
     for measure in MEASURES:
         value = numbers.get(measure.key)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, float) or (type(value) is int and abs(value) < 2**63):
             yield measure, value
 
 

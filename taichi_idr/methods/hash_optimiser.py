@@ -11,6 +11,7 @@ from torch import Tensor
 from ..config import RatesConfig
 from ..fields.hash_geometry import HashGeometry
 from ..fields.table_adam import BETAS, EPSILON, TableAdam
+from ..state import alike
 
 
 class Optimiser:
@@ -79,9 +80,9 @@ class Optimiser:
         """Continue from `state()`."""
         self.count, self.rate_scale = int(tensors["count"]), float(tensors["rate_scale"])
         for moment, name in zip(self.table_adam.moments, ("first", "second"), strict=True):
-            moment.copy_(tensors[f"table.{name}"])
+            moment.copy_(alike(tensors[f"table.{name}"], moment))
         for name, moment in self._network_state().items():
-            moment.copy_(tensors[name])
+            moment.copy_(alike(tensors[name], moment))
         self.table_adam.gradient.zero_()
 
     def _network_state(self) -> dict[str, Tensor]:

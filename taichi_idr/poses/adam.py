@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from ..state import alike
+
 
 class SparseAdam:
     """Adam on the rows of the views in a batch: other rows and their moments stay (CAM-5).
@@ -44,5 +46,5 @@ class SparseAdam:
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         self.count = int(tensors["count"])
         for name, (first, second) in self.moments.items():
-            first.copy_(tensors[f"{name}.first"])
-            second.copy_(tensors[f"{name}.second"])
+            first.copy_(alike(tensors[f"{name}.first"], first))
+            second.copy_(alike(tensors[f"{name}.second"], second))

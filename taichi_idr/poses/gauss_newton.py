@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..config import FastCamerasConfig
+from ..state import alike
 from ..types import Rays
 from .parameters import Poses
 
@@ -70,7 +71,7 @@ class GaussNewton:
 
     def load_state(self, tensors: Mapping[str, Tensor]) -> None:
         for name in _RUNNING:
-            getattr(self, name).copy_(tensors[name])
+            getattr(self, name).copy_(alike(tensors[name], getattr(self, name)))
         self.rate_scale = float(tensors["rate_scale"])
 
     def _ray_gradients(self, rays: Rays, progress: float) -> Tensor:

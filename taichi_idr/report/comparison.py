@@ -82,7 +82,8 @@ def _compared(run: Path, name: str) -> Compared:
     numbers, metrics = evaluated_numbers(folder), folder.read_metrics()
     if not numbers:
         warn(f"{run} is not measured: tidr eval {run}")
-    return Compared(name, numbers, loaded, metrics[-1]["seconds"] if metrics else math.nan)
+    seconds = metrics[-1].get("seconds") if metrics else None
+    return Compared(name, numbers, loaded, math.nan if seconds is None else seconds)
 
 
 def _names(runs: Sequence[Path]) -> list[str]:

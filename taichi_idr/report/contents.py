@@ -126,17 +126,33 @@ def evaluated_numbers(folder: RunFolder) -> dict[str, float]:
 
 def _subtitle(loaded: LoadedRun, metrics: list[dict[str, Any]], size: tuple[int, ...] | None) -> str:
     pixels = f"{size[1]} × {size[0]} pixels, " if size else ""
-    seconds = f" in {metrics[-1]['seconds']:,.0f} s" if metrics else ""
+    last = metrics[-1].get("seconds") if metrics else None
+    seconds = "" if last is None else f" in {last:,.0f} s"
     return f"{pixels}{loaded.step:,} steps{seconds}, preset {loaded.config.preset}, seed {loaded.config.seed}"
 
 
 def _evaluated(folder: RunFolder) -> dict[str, Any]:
-    """eval.json; empty where it is missing."""
+    """eval.json, of its lists what is as `tidr eval` writes it; empty where it is missing."""
     try:
         found = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    verdict, faults, views = found.get("verdict"), found.get("faults"), found.get("views")
+    lists = {"faults": _those(faults, str), "views": [_measured_view(row) for row in _those(views, dict)]}
+    return {**found, **lists, "verdict": verdict if isinstance(verdict, str) else ""}
+
+
+def _those(values: Any, kind: type) -> list[Any]:
+    """The members of a list that are of a kind; none of what is no list."""
+    return [value for value in values if isinstance(value, kind)] if isinstance(values, list) else []
+
+
+def _measured_view(row: dict[str, Any]) -> dict[str, Any]:
+    """One of eval.json's views, whose numbers are numbers."""
+    texts = {key: row.get(key) if isinstance(row.get(key), str) else "" for key in ("name", "verdict")}
+    return {**{measure.key: value for measure, value in measured(row)}, **texts}
 
 
 def _measures(evaluated: dict[str, Any]) -> dict[str, Row]:
@@ -197,14 +213,14 @@ def _mesh_rows(folder: RunFolder) -> tuple[list[Row], dict[str, str]]:
 
 def _charts(metrics: list[dict[str, Any]], terms: Sequence[str]) -> list[str]:
     """Terms of the loss, PSNR, silhouettes, speed over steps; seconds stand below the steps."""
-    steps = [record["step"] for record in metrics]
-    seconds = [record["seconds"] for record in metrics]
+    timed = [(record["step"], record["seconds"]) for record in metrics if record.get("seconds") is not None]
 
     def series(key: str, scale: float = 1.0) -> list[tuple[float, float]]:
         return [(record["step"], scale * record[key]) for record in metrics if record.get(key) is not None]
 
     def clock(step: float) -> str:
-        return f"{np.interp(step, [0, *steps], [0, *seconds]):.0f} s" if step <= max(steps) else ""
+        steps, seconds = zip((0, 0), *timed, strict=True)
+        return f"{np.interp(step, steps, seconds):.0f} s" if step <= max(steps) else ""
 
     pace = [point for point in series("rays_per_second", 1e-3) if point[1] > 0]  # the first line knows none
     loss = {key: series(key) for key in ("loss", *terms)}

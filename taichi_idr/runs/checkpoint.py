@@ -9,22 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..errors import BadInput, InputMissing
-from ..files.writing import atomic_write, create_folder
+from ..errors import BadInput, Diverged, InputMissing, is_out_of_memory
+from ..files.writing import atomic_write, create_folder, remove
+from ..settings import shown
 
 _MAGIC = b"TIDRCKP1"
 _HASH_END = len(_MAGIC) + hashlib.sha256().digest_size
 _LENGTH_END = _HASH_END + 8
-_NAME = re.compile(r"\d{8,}\.tidr")
+_NAME = re.compile(r"[0-9]{8,12}\.tidr")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,27 @@ def saved_steps(folder: Path) -> list[int]:
     return [int(path.stem) for path in _newest_first(folder)]
 
 
+@contextmanager
+def taken_apart(checkpoint: Checkpoint, todo: str = "fit again with --fresh") -> Iterator[None]:
+    """The block makes something of a checkpoint's content: a right hash says that nothing has changed, not that it is
+    what this program would have written. Raises BadInput where it is not."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        why = f"it does not fit its settings ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
+        raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo=todo) from error
+
+
+def refuse_not_finite(checkpoint: Checkpoint, parts: tuple[str, ...] = ("",)) -> None:
+    """Raises Diverged where a tensor whose name begins like one of `parts` holds NaN or infinity."""
+    for name, tensor in checkpoint.tensors.items():
+        if name.startswith(parts) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            why, todo = f"{name} holds NaN or infinity", "fit again with --fresh and lower learning rates"
+            raise Diverged("the network is not finite", where=checkpoint.path, why=why, todo=todo)
+
+
 def _encoded(step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], best: bool) -> bytes:
     head = json.dumps({"step": step, "best": best, "metadata": metadata}, allow_nan=False).encode()
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -110,9 +134,15 @@ def _read(path: Path) -> Checkpoint:
     try:
         head_end = _LENGTH_END + int.from_bytes(data[_HASH_END:_LENGTH_END], "little")
         head = json.loads(data[_LENGTH_END:head_end])
-        return Checkpoint(path, head["step"], safetensors.torch.load(data[head_end:]), head["metadata"])
+        checkpoint = Checkpoint(path, head["step"], safetensors.torch.load(data[head_end:]), head["metadata"])
     except (ValueError, LookupError, TypeError, RecursionError, SafetensorError) as error:
         raise _damaged(path, f"the content cannot be decoded ({type(error).__name__})") from error
+    # A right hash says that nothing has changed, not that it is ours.
+    if type(checkpoint.step) is not int or checkpoint.step != int(path.stem):
+        raise _damaged(path, f"it says that it is of step {shown(checkpoint.step)}")
+    if not isinstance(checkpoint.metadata, dict):
+        raise _damaged(path, f"its metadata are {shown(checkpoint.metadata)}, not names and values")
+    return checkpoint
 
 
 def _damaged(path: Path, why: str) -> BadInput:
@@ -124,7 +154,7 @@ def _prune(folder: Path, keep: int) -> None:
     best = next((path for path in paths if _is_best(path)), None)
     for path in paths[keep:]:
         if path != best:
-            path.unlink(missing_ok=True)
+            remove(path)
 
 
 def _is_best(path: Path) -> bool:
@@ -141,5 +171,5 @@ def _is_best(path: Path) -> bool:
 def _newest_first(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    paths = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file()]
     return sorted(paths, key=lambda path: int(path.stem), reverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..config import FitConfig
 from ..types import Cameras, Capture, CaptureReading
 from ..version import __version__
+from .checkpoint import Checkpoint
 
 HISTORY = "history"
 """Part that holds the poses of the logged steps, where they were trained."""
@@ -21,6 +23,8 @@ COURSE = "course"
 """Part that holds the error over the fit's course."""
 EXPOSURES = "exposures"
 """Tensor (V, 3) of the photos' exposures, EV, where they were fitted."""
+MODEL_PARTS = ("model.", "lattice")
+"""What the names of a model's tensors begin with."""
 _CONFIG = "config"
 _T_WORLD = "T_world_normalised"
 _COLUMNS = ("quaternions", "centres", "intrinsics")
@@ -40,8 +44,16 @@ class Frame:
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Frame:
-        """The reverse of `tensors`. Raises KeyError."""
-        return cls(Cameras(*(tensors[f"cameras.{name}"] for name in _COLUMNS)), tensors[_T_WORLD].numpy())
+        """The reverse of `tensors`. Raises KeyError; ValueError where these are no cameras, or no frame."""
+        columns, T = [tensors[f"cameras.{name}"] for name in _COLUMNS], tensors[_T_WORLD]
+        views = len(columns[0]) if columns[0].ndim else 0
+        for tensor, shape in zip((*columns, T), ((views, 4), (views, 3), (views, 3, 3), (4, 4)), strict=True):
+            if tensor.shape != shape or not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+                raise ValueError(f"expected finite numbers {shape}, got {tensor.dtype} {tuple(tensor.shape)}")
+        focal = columns[2].diagonal(dim1=1, dim2=2)
+        if not bool((columns[0].norm(dim=1) > 0).all() and (focal > 0).all() and torch.linalg.det(T[:3, :3]) > 0):
+            raise ValueError("a camera without direction or focal length, or a frame that is flat or mirrored")
+        return cls(Cameras(*columns), T.numpy())
 
 
 @dataclass(frozen=True)
@@ -76,8 +88,12 @@ class Origin:
     def of_record(cls, record: Mapping[str, Any]) -> Origin:
         """The reverse of `record`. Raises KeyError, TypeError, ValueError."""
         sizes = tuple(tuple(size) for size in record.get("sizes", ()))
-        reading = CaptureReading.of_record(record["reading"])
-        return cls(Path(record["capture"]), reading, tuple(record.get("names", ())), sizes, record.get("files", {}))
+        names, files, folder = tuple(record.get("names", ())), record.get("files", {}), record["capture"]
+        _expect(str, folder, *names, *files.keys(), *files.values())
+        _expect(int, *(side for size in sizes for side in size))
+        if "\0" in folder or len(sizes) != len(names) or any(len(size) != 2 or min(size) < 1 for size in sizes):
+            raise ValueError("a path, or names and sizes of photos, that cannot be")
+        return cls(Path(folder), CaptureReading.of_record(record["reading"]), names, sizes, files)
 
 
 @dataclass(frozen=True)
@@ -92,9 +108,24 @@ class Course:
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Course:
-        """From a checkpoint's metadata. Raises KeyError."""
-        later = (record.get("planned_steps"), record.get("before_db"))
-        return cls(record["seconds"], record["best_psnr_db"], *later)
+        """From a checkpoint's metadata. Raises KeyError, TypeError, ValueError."""
+        seconds, best = record["seconds"], record["best_psnr_db"]
+        planned, before = record.get("planned_steps"), record.get("before_db")
+        for number in (seconds, best, before):
+            if number is not None and not math.isfinite(number):
+                raise ValueError("a number that is not finite")
+        _expect(int, *([] if planned is None else [planned]))
+        if planned is not None and not 0 < planned < 10**12:
+            raise ValueError(f"{planned} steps are planned")
+        return cls(float(seconds), best, planned, before)
+
+
+def read_contents(checkpoint: Checkpoint) -> tuple[Frame, Origin]:
+    """Raises KeyError, TypeError, ValueError where they are not in it, or contradict each other."""
+    frame, origin = Frame.of_tensors(checkpoint.tensors), Origin.of_record(checkpoint.metadata)
+    if len(origin.names) not in (0, len(frame.cameras)):
+        raise ValueError(f"{len(frame.cameras)} cameras of {len(origin.names)} photos")
+    return frame, origin
 
 
 def metadata(config: FitConfig, origin: Origin, course: Course) -> dict[str, Any]:
@@ -103,5 +134,13 @@ def metadata(config: FitConfig, origin: Origin, course: Course) -> dict[str, Any
 
 
 def settings_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree of settings in a checkpoint's metadata. Raises KeyError."""
+    """The tree of settings in a checkpoint's metadata. Raises KeyError, TypeError."""
+    _expect(dict, record[_CONFIG])
     return record[_CONFIG]
+
+
+def _expect(kind: type, *values: Any) -> None:
+    """Raises TypeError where a value is of another kind."""
+    for value in values:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")

@@ -26,6 +26,8 @@ from ..settings import to_toml
 from . import lock
 
 RUNS = Path("runs")
+LARGEST = 1e30
+"""Numbers of a log are smaller."""
 _CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
 _CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "masks", "mesh", "renders", "report", "crash.txt")
 _PREVIOUS = "previous"
@@ -175,17 +177,20 @@ class RunFolder:
             self._metrics_warned = True
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All whole lines; a torn one is left out."""
+        """All lines that `append_metrics` could have written; a torn one, or another's, is left out. Raises BadInput
+        where the file cannot be read."""
         try:
             lines = self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise BadInput("unreadable log", where=self.metrics_file, why=error.strerror or "") from error
         return [record for line in lines if (record := _parsed(line)) is not None]
 
     def rewind_metrics(self, step: int) -> None:
         """Forget what was logged after `step`: the fit goes on from the checkpoint written there."""
         records = self.read_metrics()
-        kept = [record for record in records if record.get("step", 0) <= step]
+        kept = [record for record in records if record["step"] <= step]
         if len(kept) < len(records):
             atomic_write(self.metrics_file, "".join(json.dumps(record) + "\n" for record in kept))
 
@@ -208,8 +213,16 @@ def _ends_inside_line(path: Path) -> bool:
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
+    """A logged step's numbers by name; None where the line is something else."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
+        return None
+    return record if all(value is None or _is_number(value) for value in record.values()) else None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite one, small enough for arithmetic on floats."""
+    return type(value) in (int, float) and abs(value) < LARGEST

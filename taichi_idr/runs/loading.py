@@ -13,9 +13,10 @@ from ..config import FitConfig
 from ..errors import BadInput, warn
 from ..fields.model import Model
 from ..methods.catalogue import method_of
+from ..state import alike
 from ..types import Cameras, CaptureReading
-from .checkpoint import load_newest
-from .contents import EXPOSURES, Frame, Origin
+from .checkpoint import load_newest, refuse_not_finite, taken_apart
+from .contents import EXPOSURES, MODEL_PARTS, read_contents
 from .folder import SILHOUETTES, open_run
 
 
@@ -52,23 +53,21 @@ def load_run(run: Path) -> LoadedRun:
     >>> bool((loaded.model.surface(points) > 0).all())  # no camera is inside the object
     True
 
-    Raises InputMissing, BadInput.
+    Raises InputMissing, BadInput, CannotCreate where the run holds links, Diverged where the network is not finite.
     """
     folder = open_run(run)
     config = folder.read_config()
     checkpoint = load_newest(folder.checkpoints, warn)
     if checkpoint is None:
         raise BadInput("no checkpoint", where=folder.checkpoints, why="the fit has not saved one", todo="fit again")
+    refuse_not_finite(checkpoint, MODEL_PARTS)
     model = method_of(config).model(config, runtime.current().device)
-    try:
+    with taken_apart(checkpoint):
         model.load_tensors(checkpoint.tensors)
-        frame, origin = Frame.of_tensors(checkpoint.tensors), Origin.of_record(checkpoint.metadata)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        why = f"the checkpoint does not fit config.toml ({type(error).__name__})"
-        raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
-    cameras, T = frame.cameras, frame.T_world_normalised
-    fitted = checkpoint.tensors.get(EXPOSURES)
-    stops = None if fitted is None else fitted.numpy()
+        frame, origin = read_contents(checkpoint)
+        cameras, T = frame.cameras, frame.T_world_normalised
+        fitted = checkpoint.tensors.get(EXPOSURES)
+        stops = None if fitted is None else alike(fitted.double(), cameras.centres).numpy()
     reading = _where_it_is_now(origin.reading, run)
     return LoadedRun(run, model, config, cameras, T, origin.folder, checkpoint.step, reading, stops)
 

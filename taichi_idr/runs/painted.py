@@ -9,15 +9,15 @@ import numpy as np
 import torch
 
 from ..errors import BadInput, InputMissing, warn
-from ..meshes.mesh import transformed
+from ..meshes.mesh import Mesh, transformed
 from ..meshes.reading import read_mesh
 from ..painting.model import PaintedMesh
 from ..painting.networks import colour_network
 from ..painting.settings import PaintConfig
 from ..settings import validated
-from ..state import joined, unprefixed
+from ..state import alike, joined, unprefixed
 from ..tracing.triangles import Surface
-from .checkpoint import load_newest, save_checkpoint
+from .checkpoint import Checkpoint, load_newest, refuse_not_finite, save_checkpoint, taken_apart
 
 MESH, STATE = "mesh.ply", "state"
 _TODO = "paint it again: tidr paint MESH CAPTURE"
@@ -58,14 +58,23 @@ def load_painted(folder: Path) -> LoadedPainting:
     checkpoint = load_newest(folder / STATE, warn)
     if checkpoint is None:
         raise InputMissing("no painted mesh", where=folder, todo=_TODO)
+    refuse_not_finite(checkpoint)
+    mesh = read_mesh(folder / MESH)
+    with taken_apart(checkpoint, todo=_TODO):
+        return _of_checkpoint(checkpoint, folder, mesh)
+
+
+def _of_checkpoint(checkpoint: Checkpoint, folder: Path, mesh: Mesh) -> LoadedPainting:
+    """mesh: in its own frame. Raises BadInput, and what its parts raise of what is not as `save_painted` wrote it."""
     metadata, tensors = checkpoint.metadata, checkpoint.tensors
     config = validated(PaintConfig, metadata["config"], BadInput, f"{checkpoint.path}: {{}}".format)
-    T = np.array(metadata["frame"])
-    mesh = transformed(read_mesh(folder / MESH), np.linalg.inv(T))
+    T = np.array(metadata["frame"], np.float64)
+    mesh = transformed(mesh, np.linalg.inv(T))
     seen = [tensors[name] for name in ("seen.vertices", "seen.faces")]
     if [len(part) for part in seen] != [len(mesh.vertices), len(mesh.faces)]:
         raise BadInput("mesh has changed", where=folder / MESH, why="it has other vertices or faces", todo=_TODO)
-    surface = Surface(replace(mesh, normals=tensors["normals"].cpu().numpy()))
+    normals = alike(tensors["normals"], torch.from_numpy(mesh.normals))
+    surface = Surface(replace(mesh, normals=normals.cpu().numpy()))
     seen = [part.to(surface.faces.device) for part in seen]
     network = colour_network(config, len(metadata["lights"]), surface.faces.device, torch.Generator())
     network.load_state_dict(unprefixed("network", tensors))

@@ -17,7 +17,7 @@ from ..methods.shapes.network import OccupancyModel, occupancy_model
 from ..methods.shapes.settings import ShapesConfig
 from ..settings import flattened, to_toml, validated
 from ..state import unprefixed
-from .checkpoint import load_newest, save_checkpoint
+from .checkpoint import load_newest, refuse_not_finite, save_checkpoint, taken_apart
 from .folder import SHAPES_SETTINGS
 
 STATE = "state"
@@ -67,15 +67,19 @@ def load_shapes(folder: Path) -> LoadedShapes:
     checkpoint = load_newest(folder / STATE, warn)
     if checkpoint is None:
         raise InputMissing("no network", where=folder, todo="make one: tidr shapes MESH --out RUN")
+    refuse_not_finite(checkpoint)
     metadata, tensors = checkpoint.metadata, checkpoint.tensors
-    try:
+    with taken_apart(checkpoint, todo="use --fresh"):
         config = validated(ShapesConfig, metadata["config"], BadInput, f"{checkpoint.path}: {{}}".format)
         kept = [tensors.pop(f"known.{name}") for name in ("points", "inside", "places")]
-        known = KnownShapes(metadata["names"], metadata["digests"], np.array(metadata["frames"]), *kept)
-    except (KeyError, TypeError) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
-        raise BadInput("not a checkpoint of tidr shapes", where=checkpoint.path, why=why, todo="use --fresh") from error
-    return LoadedShapes(config, known, checkpoint.step, tensors)
+        frames = np.array(metadata["frames"], np.float64)
+        known = KnownShapes(list(metadata["names"]), list(metadata["digests"]), frames, *kept)
+        counts = {len(known.names), len(known.digests), len(frames), *map(len, kept)}
+        if len(counts) != 1 or frames.shape[1:] != (4, 4):
+            raise ValueError(f"of {' or '.join(map(str, sorted(counts)))} shapes")
+        loaded = LoadedShapes(config, known, checkpoint.step, tensors)
+        loaded.model(torch.device("cpu"))  # whose tensors are those of these settings
+    return loaded
 
 
 def digest(mesh: Mesh) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..state import alike
 from .maps import DepthMaps
 
 FIRST_CELL, WIDER = 1e-3, 1.25  # normalised units: cells in which points are made one
@@ -20,6 +22,15 @@ class SurfacePoints:
     points: Tensor
     normals: Tensor
     confidence: Tensor
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> SurfacePoints:
+        """The reverse of `tensors`. Raises KeyError, ValueError where they are something else."""
+        points = tensors["points"]
+        if not len(points):
+            raise ValueError("no surface points")
+        shapes = {"points": (len(points), 3), "normals": (len(points), 3), "confidence": (len(points),)}
+        return cls(*(alike(tensors[name], torch.zeros(shape)) for name, shape in shapes.items()))
 
     def __len__(self) -> int:
         return len(self.points)

@@ -21,8 +21,8 @@ from ..meshes.mesh import Mesh
 from ..methods.catalogue import method_of
 from ..methods.method import Need
 from ..poses.history import HISTORY_FILE, read_history
-from ..runs.checkpoint import load_newest
-from ..runs.contents import Frame, Origin
+from ..runs.checkpoint import load_newest, refuse_not_finite, taken_apart
+from ..runs.contents import MODEL_PARTS, Origin, read_contents
 from ..runs.folder import RunFolder, open_run
 from ..types import Cameras
 from .surface import fresh_mesh
@@ -101,17 +101,15 @@ def read_scene(run: Path, make_mesh: Callable[[], Mesh] | None = None) -> Scene:
     """The newest checkpoint of a run, without its networks. make_mesh: called where the run has no fresh mesh, for one
     in the normalised frame; without it there is none then.
 
-    Raises InputMissing, BadInput; what make_mesh raises. Photos that have gone are a warning.
+    Raises InputMissing, BadInput, Diverged; what make_mesh raises. Photos that have gone are a warning.
     """
     folder = open_run(run)
     checkpoint = load_newest(folder.checkpoints, warn)
     if checkpoint is None:
         raise BadInput("no checkpoint", where=folder.checkpoints, why="the fit has not saved one", todo="fit again")
-    try:
-        frame, origin = Frame.of_tensors(checkpoint.tensors), Origin.of_record(checkpoint.metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        why = f"its frame or capture cannot be read ({type(error).__name__})"
-        raise BadInput("unusable checkpoint", where=checkpoint.path, why=why, todo="fit again with --fresh") from error
+    refuse_not_finite(checkpoint, MODEL_PARTS)
+    with taken_apart(checkpoint):
+        frame, origin = read_contents(checkpoint)
     mesh = fresh_mesh(folder, checkpoint, frame.T_world_normalised)
     if mesh is None and make_mesh is not None:
         mesh = make_mesh()

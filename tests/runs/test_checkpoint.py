@@ -132,6 +132,7 @@ def test_none_is_whole(tmp_path: Path) -> None:
 
 
 HEAD = b'{"step": 9, "best": false, "metadata": {}}'
+NO_TENSORS = (2).to_bytes(8, "little") + b"{}"
 CRAFTED = {
     "no_tensors": sealed(HEAD),
     "length_of_2^62": sealed(HEAD, length=2**62),
@@ -143,6 +144,11 @@ CRAFTED = {
     "tensor_beyond_the_end": sealed(
         HEAD, (62).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}'.ljust(62)
     ),
+    "step_is_a_text": sealed(b'{"step": "x", "best": false, "metadata": {}}', NO_TENSORS),
+    "step_of_2^70": sealed(b'{"step": %d, "best": false, "metadata": {}}' % 2**70, NO_TENSORS),
+    "another_step": sealed(b'{"step": 8, "best": false, "metadata": {}}', NO_TENSORS),
+    "step_is_a_flag": sealed(b'{"step": true, "best": false, "metadata": {}}', NO_TENSORS),
+    "metadata_are_a_list": sealed(b'{"step": 9, "best": false, "metadata": []}', NO_TENSORS),
     "pickle": b"\x80\x04\x95\x00.",
 }
 
@@ -154,6 +160,21 @@ def test_crafted_files_are_refused(tmp_path: Path, data: bytes) -> None:
     loaded = load_newest(tmp_path, warn=lambda _: None)
     assert loaded is not None
     assert loaded.step == 1
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loose_link"])
+def test_what_is_no_file_is_passed_over(tmp_path: Path, kind: str) -> None:
+    newest = tmp_path / "00000009.tidr"
+    {"pipe": os.mkfifo, "folder": Path.mkdir}.get(kind, lambda path: path.symlink_to("nowhere"))(newest)
+    save(tmp_path, 1)
+    loaded = load_newest(tmp_path, warn=lambda _: None)
+    assert loaded is not None and loaded.step == 1
+
+
+def test_what_is_whole_is_read(tmp_path: Path) -> None:
+    """Of the crafted files' kind: they are refused for what they say."""
+    (tmp_path / "00000009.tidr").write_bytes(sealed(HEAD, NO_TENSORS))
+    assert load_step(tmp_path, 9).step == 9
 
 
 def test_a_full_disk_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from ...capture.exposure import BRIGHT, DARK, LIFT, POWER, gains_of
 from ...capture.pixels import Photos
 from ...capture.shared_points import estimated_stops, spread_beside_neighbours
 from ...errors import warn
+from ...state import alike
 from ...types import Cameras
 from .settings import ExposureConfig
 
@@ -96,7 +97,9 @@ class PhotoExposures:
 
     def load_state(self, tensors: dict[str, Tensor], device: torch.device) -> None:
         """Go on from `state()`; checkpoints from before exposures were fitted have none."""
-        self.stops, self._sums = (tensors[n].to(device) if n in tensors else None for n in ("stops", "sums"))
+        stops, sums = tensors.get("stops"), tensors.get("sums")
+        self.stops = None if stops is None else alike(stops, torch.zeros(len(stops), 3)).to(device)
+        self._sums = None if stops is None or sums is None else alike(sums, torch.stack([stops, stops])).to(device)
 
     def _begin(self, stops: Tensor, *, fitted: bool = True) -> None:
         """The first estimate weighs as much as some pixels of each photo; without sums nothing is learned."""

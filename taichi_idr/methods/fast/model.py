@@ -12,6 +12,7 @@ from ...fields.frozen import FrozenHashField, frozen
 from ...fields.hash_geometry import HashGeometry
 from ...fields.model import FieldModel
 from ...fields.radiance import Radiance
+from ...state import alike
 from ...tracing.lattice import ProxyLattice, interpolate
 from ...tracing.proxy import trace_proxy
 from ...types import Hits, Rays
@@ -129,7 +130,7 @@ class FastModel(FieldModel):
         """Parameters (`model.*`) and training lattice (`lattice`) of a checkpoint."""
         super().load_tensors(tensors)
         self._possible = None
-        self.lattice.values.copy_(tensors["lattice"])
+        self.lattice.values.copy_(alike(tensors["lattice"], self.lattice.values))
         self.lattice_changed()
 
     def field_changed(self) -> None:

@@ -15,7 +15,7 @@ from ...capture.thin_parts import with_thin_parts
 from ...errors import Unavailable, warn
 from ...ops.visual_hull import MIN_FRACTION, visual_hull
 from ...poses.parameters import Poses
-from ...state import joined, prefixed, unprefixed
+from ...state import alike, joined, prefixed, unprefixed
 from ...stereo.surface_points import SurfacePoints
 from ...types import Cameras, Capture, Rays
 from ..hash_optimiser import Optimiser
@@ -143,16 +143,25 @@ class FastTrainer(Trainer):
         self.poses.load_state_dict(unprefixed("poses", tensors), strict=self.config.cameras.train)
         self.pose_steps.load_state(unprefixed("pose_optimiser", tensors))
         known, unseen = (unprefixed(part, tensors) for part in (KNOWN, UNSEEN))
-        self.terms.known = SurfacePoints(**known).to(self.pixels.device) if known else None
-        self.terms.unseen = SurfacePoints(**unseen).to(self.pixels.device) if unseen else None
-        self.terms.adrift = tensors[ADRIFT].to(self.pixels.device) if ADRIFT in tensors else None
+        self.terms.known = SurfacePoints.of_tensors(known).to(self.pixels.device) if known else None
+        self.terms.unseen = SurfacePoints.of_tensors(unseen).to(self.pixels.device) if unseen else None
+        if (adrift := tensors.get(ADRIFT)) is not None:
+            adrift = alike(adrift, torch.zeros(len(adrift), 3)).to(self.pixels.device)
+        self.terms.adrift = adrift
         self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
         if CUT_ANEW in tensors:
             self._remask(_unpacked(tensors[CUT_ANEW].cpu().numpy(), self.capture.masks))
-        doubtful = tensors.get("doubtful", self.pixels.doubtful)  # checkpoints from before the list have none
-        self.pixels.doubtful = doubtful.to(self.pixels.device)
+        if "doubtful" in tensors:  # checkpoints from before the list have none
+            self.pixels.doubtful = self._known_pixels(tensors["doubtful"]).to(self.pixels.device)
         self.generator.set_state(tensors["generator"])
         self.steps_done = step
+
+    def _known_pixels(self, index: Tensor) -> Tensor:
+        """(N,), once all are known to be there. Raises ValueError."""
+        alike(index, torch.zeros(len(index), dtype=torch.int64))
+        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.pixels.count:
+            raise ValueError("pixels that no photo has")
+        return index
 
     def cameras(self) -> Cameras:
         return self.poses.cameras()
@@ -252,7 +261,9 @@ class FastTrainer(Trainer):
 
 
 def _unpacked(packed: np.ndarray, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Masks of the shapes of others."""
+    """Masks of the shapes of others. Raises ValueError for what is not as long as they are."""
     ends = np.cumsum([mask.size for mask in masks])
+    if packed.shape != (-(-int(ends[-1]) // 8),):
+        raise ValueError(f"masks of other sizes: {packed.shape} bytes")
     parts = np.split(np.unpackbits(packed, count=int(ends[-1])).astype(bool), ends[:-1])
     return [part.reshape(mask.shape) for part, mask in zip(parts, masks, strict=True)]
