@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,9 +14,21 @@ import numpy as np
 import pytest
 from captures import View, photograph, viewpoints
 from PIL import Image
-from scipy.spatial.transform import Rotation
 from tiny_fits import fit
-from written_formats import SIZE, VIEWS, K, assert_views, in_world, shots, write_photos
+from written_formats import (
+    SIZE,
+    VIEWS,
+    K,
+    assert_views,
+    blender,
+    colmap_binary,
+    colmap_text,
+    in_world,
+    instant_ngp,
+    nerfstudio,
+    shots,
+    write_photos,
+)
 
 from taichi_idr.capture.distortion import Straightening, distorted
 from taichi_idr.capture.formats.catalogue import find_capture, find_heldout
@@ -37,74 +48,6 @@ LARGE, K_LARGE = (192, 160), np.array([[220.0, 0, 98.0], [0, 225.0, 77.5], [0, 0
 """Photos in which a lens shows."""
 LENS = (1.5, 0.1, 0.02, -0.02)
 Writer = Callable[..., None]
-
-
-def colmap_pose(view: View) -> tuple[list[float], list[float]]:
-    """w x y z and shift, world -> camera."""
-    x, y, z, w = Rotation.from_matrix(view.R_world_camera.T).as_quat()
-    return [w, x, y, z], list(-view.R_world_camera.T @ view.centre)
-
-
-def colmap_binary(folder: Path, views: list[View]) -> None:
-    model = folder / "sparse" / "0"
-    model.mkdir(parents=True)
-    k = views[0].K
-    numbers = (k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5)
-    (model / "cameras.bin").write_bytes(struct.pack("<QiiQQ4d", 1, 7, 1, *SIZE, *numbers))
-    data = struct.pack("<Q", len(views))
-    for index, view in reversed(list(enumerate(views))):
-        turn, shift = colmap_pose(view)
-        points = index % 3
-        data += struct.pack("<i7di", index + 1, *turn, *shift, 7) + f"r_{index}.png".encode() + b"\0"
-        data += struct.pack("<Q", points) + struct.pack("<ddq", 1.0, 2.0, -1) * points
-    (model / "images.bin").write_bytes(data)
-    (model / "points3D.bin").write_bytes(struct.pack("<Q", 0))
-
-
-def colmap_text(folder: Path, views: list[View], size: tuple[int, int] = SIZE, lens: tuple[float, ...] = ()) -> None:
-    model = folder / "sparse"
-    model.mkdir(parents=True)
-    k = views[0].K
-    numbers = [k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5, *lens]
-    kind, width, height = "OPENCV" if lens else "PINHOLE", *size
-    words = " ".join(map(repr, map(float, numbers)))
-    (model / "cameras.txt").write_text(f"# Camera list\n3 {kind} {width} {height} {words}\n")
-    lines = ["# Image list"]
-    for index, view in enumerate(views):
-        turn, shift = colmap_pose(view)
-        numbers = " ".join(repr(float(value)) for value in (*turn, *shift))
-        lines += [f"{index + 1} {numbers} 3 r_{index}.png", "10.5 3.5 -1" if index % 2 else ""]
-    (model / "images.txt").write_text("\n".join(lines) + "\n")
-
-
-def frames(views: list[View], names: str = "images/r_{}.png") -> list[dict[str, Any]]:
-    found = []
-    for index, view in enumerate(views):
-        pose = np.eye(4)
-        pose[:3, :3], pose[:3, 3] = view.R_world_camera * [1, -1, -1], view.centre
-        found.append({"file_path": names.format(index), "transform_matrix": pose.tolist()})
-    return found
-
-
-def nerfstudio(folder: Path, views: list[View], size: tuple[int, int] = SIZE, **more: Any) -> None:
-    k, (width, height) = views[0].K, size
-    shared = {"w": width, "h": height, "fl_x": k[0, 0], "fl_y": k[1, 1], "cx": k[0, 2] + 0.5, "cy": k[1, 2] + 0.5}
-    (folder / "transforms.json").write_text(json.dumps({**shared, **more, "frames": frames(views)}))
-
-
-def instant_ngp(folder: Path, views: list[View]) -> None:
-    """Intrinsics in each frame, masks named."""
-    k, found = views[0].K, frames(views, "./images/r_{}.png")
-    for index, frame in enumerate(found):
-        frame |= {"fl_x": k[0, 0], "fl_y": k[1, 1], "cx": k[0, 2] + 0.5, "cy": k[1, 2] + 0.5}
-        frame |= {"mask_path": f"masks/r_{index}.png"}
-    (folder / "transforms.json").write_text(json.dumps({"frames": found}))
-
-
-def blender(folder: Path, views: list[View], part: str = "train") -> None:
-    angle = 2 * math.atan(SIZE[0] / 2 / views[0].K[0, 0])
-    tree = {"camera_angle_x": angle, "frames": frames(views, f"./{part}/r_{{}}")}
-    (folder / f"transforms_{part}.json").write_text(json.dumps(tree))
 
 
 FORMATS: dict[str, Writer] = {
