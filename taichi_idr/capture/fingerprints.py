@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..errors import BadInput
+from ..files.reading import opened
 from .formats.source import SUFFIXES, Layout
 from .support import FILE
 
@@ -17,6 +17,7 @@ DEPTH_SCALE = "depth.json"  # world units in a step of whole numbers
 
 LETTERS = 16
 BLOCK = 1 << 20
+MOST_BYTES = 64 << 30  # of a video
 _POINTS = "points3D"  # of COLMAP's models: large, and seldom read
 
 
@@ -34,12 +35,9 @@ def fingerprints(folder: Path, layout: Layout) -> dict[str, str]:
 def fingerprint(file: Path) -> str:
     """The beginning of a file's SHA-256. Raises BadInput where it cannot be read."""
     found = hashlib.sha256()
-    try:
-        with file.open("rb") as stream:
-            while block := stream.read(BLOCK):
-                found.update(block)
-    except OSError as error:
-        raise BadInput("unreadable file", where=file, why=error.strerror or str(error)) from error
+    with opened(file, MOST_BYTES) as stream:
+        while block := stream.read(BLOCK):
+            found.update(block)
     return found.hexdigest()[:LETTERS]
 
 

@@ -11,12 +11,16 @@ import pickletools
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
+from typing import BinaryIO
 
 import numpy as np
 
 from ..errors import BadInput
+from .reading import MOST_BYTES, opened
 
 MEMBER_BYTES = 16 << 20
 MEMBERS = 20_000
@@ -31,9 +35,8 @@ def read_npz(path: Path, most: int = MEMBER_BYTES) -> dict[str, np.ndarray]:
 
     Raises BadInput: not an archive, damaged, pickled data, a member above `most` bytes, a header that does not match.
     """
-    _refuse_pickle(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with _numbers(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if len(members) > MEMBERS:
                 raise BadInput("bad archive", where=path, why=f"{len(members)} members, at most {MEMBERS}", todo=_TODO)
@@ -52,26 +55,21 @@ def read_npz(path: Path, most: int = MEMBER_BYTES) -> dict[str, np.ndarray]:
 
 def read_npy(path: Path, most: int = MEMBER_BYTES) -> np.ndarray:
     """A numeric array. Raises BadInput: damaged, pickled data, above `most` bytes, a header that does not match."""
-    _refuse_pickle(path)
-    try:
-        if path.stat().st_size > most:
-            raise BadInput("file too large", where=path, why=f"more than {most >> 20} MiB", todo=_TODO)
-        return _parse(path.read_bytes(), str(path))
-    except OSError as error:
-        raise BadInput("cannot read file", where=path, why=error.strerror or str(error)) from error
+    with _numbers(path, most) as file:
+        return _parse(file.read(), str(path))
 
 
-def _refuse_pickle(path: Path) -> None:
+@contextmanager
+def _numbers(path: Path, most: int = MOST_BYTES) -> Iterator[BinaryIO]:
     """A pickle is told from damage, so that its owner knows why it is refused. Nothing is unpickled."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(HEADER_BYTES)
-    except OSError as error:
-        raise BadInput("cannot read file", where=path, why=error.strerror or str(error)) from error
-    if not start:
-        raise BadInput("empty file", where=path, why="0 bytes", todo=_TODO)
-    if start[:1] == b"\x80" and _starts_like_pickle(start):
-        raise BadInput("refused", where=path, why="pickled data can run code", todo=_TODO)
+    with opened(path, most, what="cannot read file", todo=_TODO) as file:
+        start = file.read(HEADER_BYTES)
+        if not start:
+            raise BadInput("empty file", where=path, why="0 bytes", todo=_TODO)
+        if start[:1] == b"\x80" and _starts_like_pickle(start):
+            raise BadInput("refused", where=path, why="pickled data can run code", todo=_TODO)
+        file.seek(0)
+        yield file
 
 
 def _starts_like_pickle(start: bytes) -> bool:

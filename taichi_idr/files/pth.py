@@ -19,8 +19,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..errors import BadInput, InputMissing
+from ..errors import BadInput
 from ..machine import HOME
+from .reading import regular
 
 FILE_BYTES = 1 << 30
 MEMORY_BYTES = 2 << 30  # beside what the process has when it starts to read
@@ -35,10 +36,7 @@ def read_pth(path: Path, entry: str) -> dict[str, Tensor]:
 
     Raises InputMissing; BadInput: not a file of torch.save, without `entry`, more than tensors in it, over the limits.
     """
-    if not path.is_file():
-        raise InputMissing("no such file", where=path, todo="check the path")
-    if path.stat().st_size > FILE_BYTES:
-        raise BadInput("file too large", where=path, why=f"more than {FILE_BYTES >> 20} MiB", todo=_TODO)
+    regular(path, FILE_BYTES, todo=_TODO)
     command = [sys.executable, "-m", "taichi_idr.files.pth", str(path.resolve()), entry]
     try:
         ended = subprocess.run(command, capture_output=True, timeout=SECONDS, stdin=subprocess.DEVNULL, cwd=HOME)

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadInput, InputMissing, Unavailable
+from ..files.reading import regular
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of ImageNet's red, green and blue in [0, 1]
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -27,7 +28,7 @@ class MaskNetwork:
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
         runtime = _onnxruntime()
-        check_there(file)
+        check_there(regular(file, todo="name the ONNX file of a network"))
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         options.log_severity_level = 4  # what it has to say comes as an exception

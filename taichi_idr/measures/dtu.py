@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadInput, InputMissing, UsageError
+from ..files.reading import regular
 from ..meshes.mesh import Mesh
 from ..meshes.reading import read_points
 from ..nearest import tree_of
@@ -71,7 +72,7 @@ def read_scan(folder: Path, scan: int) -> DtuScan:
     files = folder / "Points" / "stl" / f"stl{scan:03d}_total.ply", folder / "ObsMask" / f"ObsMask{scan}_10.mat"
     plane_file = folder / "ObsMask" / f"Plane{scan}.mat"
     for file in (*files, plane_file):
-        if not file.is_file():
+        if not file.exists():
             raise InputMissing("DTU file not found", where=file, todo="name the folder that holds Points and ObsMask")
     mask = _matrices(files[1], {"ObsMask": 3, "BB": 2, "Res": 2})
     box, step = mask["BB"].astype(np.float64), float(mask["Res"].flat[0])
@@ -194,6 +195,7 @@ def _matrices(file: Path, wanted: dict[str, int]) -> dict[str, np.ndarray]:
     """Numeric matrices of a MATLAB 5 file by name, each with the number of dimensions asked for."""
     import scipy.io
 
+    regular(file, todo=_TODO)
     try:
         sizes = {name: math.prod(shape) for name, shape, _ in scipy.io.whosmat(file, appendmat=False)}
         too_large = [name for name in wanted if sizes.get(name, 0) > MOST_CELLS]

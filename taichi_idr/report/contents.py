@@ -17,6 +17,7 @@ from ..cameras.paths import mean_up, orbit
 from ..capture.formats.catalogue import find_capture
 from ..capture.inspection import inspected
 from ..errors import TidrError, warn
+from ..files.reading import whole
 from ..files.writing import atomic_write, create_folder
 from ..machine import PACKAGES, version
 from ..measures.catalogue import measured
@@ -134,8 +135,8 @@ def _subtitle(loaded: LoadedRun, metrics: list[dict[str, Any]], size: tuple[int,
 def _evaluated(folder: RunFolder) -> dict[str, Any]:
     """eval.json, of its lists what is as `tidr eval` writes it; empty where it is missing."""
     try:
-        found = json.loads((folder.report / "eval.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = json.loads(whole(folder.report / "eval.json", 1 << 20))
+    except (TidrError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ..errors import BadInput, Diverged, InputMissing, is_out_of_memory
+from ..errors import BadInput, Diverged, TidrError, is_out_of_memory
+from ..files.reading import opened, whole
 from ..files.writing import atomic_write, create_folder, remove
 from ..settings import shown
 
@@ -121,12 +122,7 @@ def _encoded(step: int, tensors: Mapping[str, Tensor], metadata: Mapping[str, An
 
 def _read(path: Path) -> Checkpoint:
     """The whole file as bytes: a file that shrinks under a memory map kills the process."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputMissing("no such checkpoint", where=path, todo=f"have a look at {path.parent}") from error
-    except OSError as error:
-        raise _damaged(path, error.strerror or "unreadable") from error
+    data = whole(path, what="damaged checkpoint", todo="an older one is used where there is one")
     if data[: len(_MAGIC)] != _MAGIC:
         raise _damaged(path, f"expected the mark {_MAGIC.decode()}, got {len(data)} bytes without it")
     if hashlib.sha256(memoryview(data)[_HASH_END:]).digest() != data[len(_MAGIC) : _HASH_END]:
@@ -160,11 +156,11 @@ def _prune(folder: Path, keep: int) -> None:
 def _is_best(path: Path) -> bool:
     """The mark alone, from the first kilobytes; a damaged file has none."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(_LENGTH_END)
             length = int.from_bytes(start[_HASH_END:_LENGTH_END], "little")
             return bool(json.loads(file.read(min(length, path.stat().st_size)))["best"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (TidrError, ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..config import FitConfig
 from ..errors import BadInput, CannotCreate, InputMissing, WriteFailed, warn
+from ..files.reading import text_of, whole
 from ..files.writing import (
     append,
     atomic_write,
@@ -28,6 +29,7 @@ from . import lock
 RUNS = Path("runs")
 LARGEST = 1e30
 """Numbers of a log are smaller."""
+CONFIG_BYTES, METRICS_BYTES = 1 << 20, 1 << 30
 _CONFIG, _METRICS, _LOCK, _CHECKPOINTS = "config.toml", "metrics.jsonl", "run.lock", "checkpoints"
 _CONTENTS = (_CONFIG, _METRICS, _CHECKPOINTS, "cameras", "masks", "mesh", "renders", "report", "crash.txt")
 _PREVIOUS = "previous"
@@ -152,13 +154,8 @@ class RunFolder:
 
     def read_config(self) -> FitConfig:
         """Raises InputMissing, BadInput."""
-        try:
-            text = self.config_file.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            todo = "name a folder that tidr fit wrote"
-            raise InputMissing("no configuration", where=self.config_file, todo=todo) from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInput("unreadable configuration", where=self.config_file, why=str(error)) from error
+        todo = "name a folder that tidr fit wrote"
+        text = text_of(self.config_file, CONFIG_BYTES, what="unreadable configuration", todo=todo)
         return config_from_toml(text, self.config_file)
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
@@ -180,11 +177,9 @@ class RunFolder:
         """All lines that `append_metrics` could have written; a torn one, or another's, is left out. Raises BadInput
         where the file cannot be read."""
         try:
-            lines = self.metrics_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
+            lines = whole(self.metrics_file, METRICS_BYTES, what="unreadable log").decode(errors="replace").splitlines()
+        except InputMissing:
             return []
-        except OSError as error:
-            raise BadInput("unreadable log", where=self.metrics_file, why=error.strerror or "") from error
         return [record for line in lines if (record := _parsed(line)) is not None]
 
     def rewind_metrics(self, step: int) -> None:

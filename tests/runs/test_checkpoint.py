@@ -89,7 +89,7 @@ def test_no_files_and_no_folder(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     assert load_newest(tmp_path, warn=pytest.fail) is None
     assert load_newest(tmp_path / "absent", warn=pytest.fail) is None
-    with pytest.raises(InputMissing, match=r"^no such checkpoint \(.*00000003\.tidr\)"):
+    with pytest.raises(InputMissing, match=r"^no such file \(.*00000003\.tidr\)"):
         load_step(tmp_path, 3)
 
 

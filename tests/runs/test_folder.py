@@ -105,7 +105,7 @@ class TestFolder:
         with pytest.raises(BadInput, match="unreadable configuration"):
             run.read_config()
         run.config_file.unlink()
-        with pytest.raises(InputMissing, match="no configuration"):
+        with pytest.raises(InputMissing, match="no such file"):
             run.read_config()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import BadInput, InputMissing
+from ...files.reading import whole
 from ...types import CaptureReading
 from .pairing import find_masks
 from .source import (
@@ -24,7 +25,6 @@ from .source import (
     Layout,
     Lens,
     Pinhole,
-    bounded_bytes,
     folder_of,
     listed,
     natural,
@@ -189,7 +189,7 @@ def _file(model: Path, name: str) -> Path | None:
 def _bytes(model: Path, name: str) -> tuple[Path, bytes]:
     path = _file(model, name)
     assert path is not None
-    return path, bounded_bytes(path, MOST_BYTES, _TODO)
+    return path, whole(path, MOST_BYTES, todo=_TODO)
 
 
 class _Bytes:

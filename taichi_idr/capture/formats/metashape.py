@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ...errors import BadInput
+from ...files.reading import head_of, whole
 from ...types import CaptureReading
 from .gathering import Wanted, find_photo, first_of, gathered
 from .source import (
@@ -26,7 +27,6 @@ from .source import (
     Layout,
     Lens,
     Pinhole,
-    bounded_bytes,
     folder_of,
     list_images,
 )
@@ -68,11 +68,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES).replace(b"\0", b"").replace(b"<!DOCTYPE ", b"<")
-    except OSError:
-        return b""
+    return head_of(path, HEAD_BYTES).replace(b"\0", b"").replace(b"<!DOCTYPE ", b"<")
 
 
 def _chunk(file: Path) -> Element:
@@ -87,7 +83,7 @@ def _chunk(file: Path) -> Element:
 
 def _decoded(file: Path) -> str:
     """UTF-8 or, with its mark, UTF-16; without document type. Raises BadInput."""
-    data = bounded_bytes(file, MOST_BYTES, _TODO)
+    data = whole(file, MOST_BYTES, todo=_TODO)
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = data.decode(encoding)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import BadInput
-from .source import bounded_bytes
+from ...files.reading import whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ def read_pfm(file: Path, most: int) -> np.ndarray:
     """(H, W) float32, of a file of at most so many bytes. Raises BadInput."""
     import numpy as np
 
-    data = bounded_bytes(file, most, _TODO)
+    data = whole(file, most, todo=_TODO)
     head = _HEAD.match(data)
     if not head:
         raise BadInput("bad depth map", where=file, why="no head of a float map of one channel", todo=_TODO)

@@ -198,18 +198,6 @@ def refuse_outside(path: Path, capture: Path) -> None:
         raise BadInput("refused", where=path, why=why, todo="copy it there, or fit with --allow-outside")
 
 
-def bounded_bytes(path: Path, most: int, todo: str) -> bytes:
-    """A file of at most so many bytes. Raises BadInput."""
-    try:
-        if path.exists() and not path.is_file():  # a pipe would never end
-            raise BadInput("unreadable file", where=path, why="it is no regular file", todo=todo)
-        if path.stat().st_size > most:
-            raise BadInput("file too large", where=path, why=f"more than {most >> 20} MiB", todo=todo)
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput("unreadable file", where=path, why=error.strerror or str(error), todo=todo) from error
-
-
 def listed(names: Sequence[str]) -> str:
     """The first few of them, for an error."""
     return ", ".join(names[:_TOLD]) + (" ..." if len(names) > _TOLD else "")

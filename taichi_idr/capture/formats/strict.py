@@ -10,7 +10,8 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ...errors import BadInput
-from .source import Pinhole, bounded_bytes
+from ...files.reading import text_of, whole
+from .source import Pinhole
 
 LARGEST = 1e12
 """Of a number in a file: beyond is damage."""
@@ -25,7 +26,7 @@ Vector = tuple[float, float, float]
 
 def read_json(file: Path, what: str, todo: str, most: int) -> dict[str, Any]:
     """An object without NaN and without a key twice, of at most so many bytes. Raises BadInput."""
-    data = bounded_bytes(file, most, todo)
+    data = whole(file, most, todo=todo)
     try:
         tree = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
@@ -37,10 +38,7 @@ def read_json(file: Path, what: str, todo: str, most: int) -> dict[str, Any]:
 
 def read_text(file: Path, what: str, todo: str, most: int) -> str:
     """UTF-8, of at most so many bytes. Raises BadInput."""
-    try:
-        return bounded_bytes(file, most, todo).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadInput(what, where=file, why="it is no text", todo=todo) from error
+    return text_of(file, most, what=what, todo=todo)
 
 
 def finite(value: Any, *, text: bool = False) -> float | None:

@@ -14,6 +14,7 @@ from ...clouds.normals import local_planes
 from ...clouds.orientation import lattice_for, oriented
 from ...clouds.reading import read_cloud
 from ...errors import BadInput, TidrError, warn
+from ...files.reading import head_of
 from ...meshes.files import is_mesh
 from ...meshes.isosurface import SurfaceBuilder
 from ...meshes.mesh import Mesh, make_mesh, without_crumbs
@@ -68,10 +69,6 @@ def _is_bare(path: Path) -> bool:
     """Whether it is a PLY file without faces."""
     if path.suffix.lower() != ".ply":
         return False
-    try:
-        with path.open("rb") as file:
-            header, end, _ = file.read(HEADER_BYTES).partition(b"end_header")
-    except OSError:
-        return False
+    header, end, _ = head_of(path, HEADER_BYTES).partition(b"end_header")
     faces = re.search(rb"element face (\d{1,18})\s", header)
     return bool(end) and (faces is None or int(faces[1]) == 0)
