@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadInput, InputMissing, warn
+from ..files.reading import regular
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .cloud import Cloud
 
 TEXTS = (".xyz", ".txt", ".csv", ".pts", ".asc")
+LARGEST = 1e90
 SUFFIXES = (".ply", *TEXTS, ".npy", ".npz", ".las", ".laz")
 
 
@@ -37,7 +41,7 @@ def read_cloud(path: Path) -> Cloud:
     Raises InputMissing, BadInput, Unavailable (LAS without laspy).
     """
     try:
-        return _finite(_read(find_cloud(path)), path)
+        return _finite(_read(regular(find_cloud(path), todo="export it again")), path)
     except OSError as error:
         raise BadInput("cannot read file", where=path, why=error.strerror or str(error)) from error
 
@@ -74,4 +78,14 @@ def _finite(cloud: Cloud, path: Path) -> Cloud:
         raise BadInput("no points", where=path, why=why, todo="export them again")
     if lost:
         warn(f"{path}: {lost:,} of {len(finite):,} points are not finite and left out")
-    return cloud[finite] if lost else cloud
+        cloud = cloud[finite]
+    _refuse_extremes(cloud.points, path)
+    return cloud
+
+
+def _refuse_extremes(points: np.ndarray, path: Path) -> None:
+    """Raises BadInput where squares and cubes of coordinates, or of the cloud's size, cannot be computed."""
+    largest, extent = abs(points).max(), float((points.max(axis=0) - points.min(axis=0)).max())
+    if largest > LARGEST or 0 < extent < 1 / LARGEST:
+        why = f"numbers of {largest if largest > LARGEST else extent:.0e}"
+        raise BadInput("unusable points", where=path, why=why, todo="choose another unit of length")

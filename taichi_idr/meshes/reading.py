@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import BadInput, InputMissing
+from ..errors import BadInput
+from ..files.reading import whole
 from .files import mesh_kind
 from .mesh import Mesh, make_mesh
-from .shown import ShownMesh, put_in_capture, shown_mesh
+from .shown import ShownMesh, arrays_of, put_in_capture, shown_mesh
+
+LARGEST = 1e90
+"""Size of coordinates up to which, and of a mesh down to whose inverse, volumes can be computed."""
+_UNIT = "choose another unit of length"
 
 
 def read_mesh(path: Path) -> Mesh:
@@ -23,9 +28,7 @@ def read_mesh(path: Path) -> Mesh:
     """
     kind = mesh_kind(path)
     vertices, faces = _parse(_file_bytes(path), kind, path)
-    if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
-        why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"
-        raise BadInput("unusable mesh", where=path, why=why, todo="repair or re-export it")
+    _check(vertices, faces, path)
     mesh = make_mesh(vertices, faces)
     if not mesh.normals.any():
         why = "its triangles have no area: were its coordinates rounded?"
@@ -61,17 +64,14 @@ def read_points(path: Path) -> np.ndarray:
         raise BadInput("unreadable points", where=path, why=f"ply reader: {error}", todo="re-export them") from error
     if len(points) == 0 or not np.isfinite(points).all():
         raise BadInput("unusable points", where=path, why="there are none, or some are not finite")
+    if abs(points).max() > LARGEST:
+        raise BadInput("unusable points", where=path, why=f"numbers of {abs(points).max():.0e}", todo=_UNIT)
     return points
 
 
 def _file_bytes(path: Path) -> bytes:
     """The whole file, once a PLY header has been found not to promise more than it holds."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputMissing("mesh not found", where=path, todo="check the path") from error
-    except OSError as error:
-        raise BadInput("mesh cannot be read", where=path, why=str(error.strerror)) from error
+    data = whole(path, what="mesh cannot be read", todo="re-export it")
     if path.suffix.lower() == ".ply":
         _check_counts(data, path)
     return data
@@ -84,9 +84,20 @@ def _parse(data: bytes, kind: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
         scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, resolver=None, **options)
         loaded = put_in_capture(scene).to_mesh()
-        return np.asarray(loaded.vertices, np.float64), np.asarray(loaded.faces, np.int32).reshape(-1, 3)
+        return arrays_of(loaded)
     except Exception as error:  # a parser fed with arbitrary bytes may raise anything
         raise BadInput("unreadable mesh", where=path, why=f"{kind} reader: {error}", todo="re-export it") from error
+
+
+def _check(vertices: np.ndarray, faces: np.ndarray, path: Path) -> None:
+    """Raises BadInput where these (V, 3), (F, 3) are no mesh that can be computed with."""
+    if len(faces) == 0 or not np.isfinite(vertices).all() or faces.min() < 0 or faces.max() >= len(vertices):
+        why = "it has no triangles, vertices that are not finite, or faces beyond the vertices"
+        raise BadInput("unusable mesh", where=path, why=why, todo="repair or re-export it")
+    largest, extent = abs(vertices).max(), np.ptp(vertices[faces.ravel()], axis=0).max()
+    if largest > LARGEST or 0 < extent < 1 / LARGEST:
+        why = f"numbers of {largest if largest > LARGEST else extent:.0e}"
+        raise BadInput("unusable mesh", where=path, why=why, todo=_UNIT)
 
 
 def _check_counts(data: bytes, path: Path) -> None:

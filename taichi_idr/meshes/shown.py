@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..files.reading import whole
 from .mesh import Mesh, make_mesh, transformed
 
 MOST_TEXELS = 16384  # along a side
@@ -35,7 +36,7 @@ def shown_mesh(path: Path) -> ShownMesh | None:
     import trimesh
 
     kind = path.suffix.lower().removeprefix(".")
-    file = io.BytesIO(path.read_bytes())
+    file = io.BytesIO(whole(path))
     scene = put_in_capture(trimesh.load_scene(file, file_type=kind, process=False, resolver=_beside(path)))
     parts, pictures, known = [], [], False
     for node in scene.graph.nodes_geometry:
@@ -43,9 +44,7 @@ def shown_mesh(path: Path) -> ShownMesh | None:
         geometry = scene.geometry[name]
         picture, colours = _look(geometry.visual)
         known |= picture is not None or colours is not None
-        mesh = transformed(
-            make_mesh(np.asarray(geometry.vertices, np.float64), np.asarray(geometry.faces, np.int32)), T
-        )
+        mesh = transformed(make_mesh(*arrays_of(geometry)), T)
         places, number = np.zeros((len(mesh.faces), 3, 2)), -1
         if picture is not None:
             places = (np.asarray(geometry.visual.uv, np.float64) * (1, -1) + (0, 1))[mesh.faces]
@@ -92,6 +91,15 @@ def _linear_at_vertices(light: np.ndarray | None) -> np.ndarray | None:
     return np.round(255 * curved).astype(np.uint8)
 
 
+def arrays_of(geometry: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (V, 3) float64 and faces (F, 3) int32 of a mesh of trimesh, which takes lines of any length for
+    positions. Raises ValueError."""
+    vertices = np.asarray(geometry.vertices, np.float64)
+    if vertices.shape[1:] != (3,):
+        raise ValueError(f"positions of {vertices.shape[-1]} numbers")
+    return vertices, np.asarray(geometry.faces, np.int32).reshape(-1, 3)
+
+
 def put_in_capture(scene: Any) -> Any:
     """A scene of trimesh, its nodes where their vertices are in the capture, where the file says so: `light.glb` stands
     upright on the origin. Returns it."""
@@ -116,7 +124,7 @@ def _beside(path: Path) -> Any:
             file = path.parent / name.strip()
             if file.name != name.strip() or file.is_symlink() or not file.is_file():
                 raise FileNotFoundError(f"{name}: not a file beside the mesh")
-            return file.read_bytes()
+            return whole(file)
 
         def keys(self) -> list[str]:
             return [file.name for file in path.parent.iterdir()]

@@ -92,6 +92,13 @@ def test_points_that_are_not_finite_are_left_out_with_a_warning(cloud, tmp_path,
     assert "2 of 50 points are not finite" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("size", [1e300, 1e-300])
+def test_points_that_cannot_be_computed_with_are_refused(size, tmp_path):
+    np.save(tmp_path / "a.npy", np.eye(3) * size)
+    with pytest.raises(BadInput, match=r"unusable points.*another unit of length"):
+        read_cloud(tmp_path / "a.npy")
+
+
 def test_a_mesh_is_taken_for_its_vertices(tmp_path, capsys):
     text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
     text += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"

@@ -149,6 +149,7 @@ def test_read_mesh(tmp_path: Path, coloured: meshes.Mesh) -> None:
 
 PLY = "ply\nformat ascii 1.0\nelement vertex {v}\nproperty float x\nproperty float y\nproperty float z\n"
 PLY += "element face {f}\nproperty list uchar int vertex_indices\nend_header\n"
+DOUBLE_PLY = PLY.replace("float", "double")
 
 
 @pytest.mark.parametrize(
@@ -161,13 +162,23 @@ PLY += "element face {f}\nproperty list uchar int vertex_indices\nend_header\n"
         PLY.format(v=3, f=1) + "0 0 nan\n1 0 0\n0 1 0\n3 0 1 2\n",
         PLY.format(v=3, f=0) + "0 0 0\n1 0 0\n0 1 0\n",
         PLY.format(v=3, f=1) + "5 5 5\n5 5 5\n5 5 6\n3 0 1 2\n",
+        DOUBLE_PLY.format(v=3, f=1) + "0 0 0\n1e300 0 0\n0 1 0\n3 0 1 2\n",
+        DOUBLE_PLY.format(v=3, f=1) + "0 0 0\n1e-300 0 0\n0 1e-300 0\n3 0 1 2\n",
     ],
-    ids=["empty", "text", "huge", "beyond", "nan", "no-faces", "no-area"],
+    ids=["empty", "text", "huge", "beyond", "nan", "no-faces", "no-area", "vast", "minute"],
 )
 def test_bad_ply_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.ply"
     path.write_text(text)
     with pytest.raises(BadInput, match=r"mesh \(.*bad\.ply\)"):
+        read_mesh(path)
+
+
+@pytest.mark.parametrize("text", ["v 1\nv 2\nv 3\nf 1 2 3\n", "v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n", "v 0 0 0\nf 1 1\n"])
+def test_obj_of_ragged_lines_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.obj"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=r"mesh \(.*bad\.obj\)"):
         read_mesh(path)
 
 
