@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from taichi_idr.clouds.cloud import Cloud
 
@@ -64,4 +65,17 @@ def write_ply(path: Path, cloud: Cloud, order: str = "binary_little_endian", kin
             table[name] = values
         body = table.tobytes()
     path.write_bytes("\n".join([*header, "end_header", ""]).encode() + body)
+    return path
+
+
+def write_las(path: Path, cloud: Cloud) -> Path:
+    """A LAS file, or LAZ by its suffix, of a coloured cloud."""
+    laspy = pytest.importorskip("laspy")
+    assert cloud.colours is not None
+    header = laspy.LasHeader(point_format=2, version="1.2")
+    header.offsets, header.scales = cloud.points[0], np.full(3, 1e-6)
+    file = laspy.LasData(header)
+    file.x, file.y, file.z = cloud.points.T
+    file.red, file.green, file.blue = (cloud.colours.astype(np.uint16) * 257).T
+    file.write(str(path))
     return path

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import sys
+import time
+from collections.abc import Callable
 
 import numpy as np
 import point_clouds
@@ -65,17 +68,41 @@ def test_arrays(cloud, tmp_path):
 
 
 def test_las_and_laz(cloud, tmp_path):
-    laspy = pytest.importorskip("laspy")
-    header = laspy.LasHeader(point_format=2, version="1.2")
-    header.offsets, header.scales = UTM, np.full(3, 1e-6)
-    file = laspy.LasData(header)
-    file.x, file.y, file.z = cloud.points.T
-    file.red, file.green, file.blue = (cloud.colours.astype(np.uint16) * 257).T
     for name in ("a.las", "a.laz"):
-        file.write(str(tmp_path / name))
+        point_clouds.write_las(tmp_path / name, cloud)
         found = read_cloud(tmp_path / name)
         np.testing.assert_allclose(found.points, cloud.points, rtol=0, atol=1e-6)
         np.testing.assert_array_equal(found.colours, cloud.colours)
+
+
+def head_with(form: str, at: int, value: int) -> Callable[[bytes], bytes]:
+    part = struct.pack(form, value)
+    return lambda data: data[:at] + part + data[at + len(part) :]
+
+
+PROMISES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "records": ("a.las", head_with("<I", 100, 1 << 31)),
+    "points": ("a.las", head_with("<I", 107, 1 << 31)),
+    "long points": ("a.las", head_with("<H", 105, 60_000)),
+    "no points' length": ("a.las", head_with("<H", 105, 0)),
+    "points beyond": ("a.las", head_with("<I", 96, 1 << 30)),
+    "chunks": ("a.laz", lambda data: data[:-8].replace(struct.pack("<II", 0, 1), struct.pack("<II", 0, 1 << 31))),
+    "cut head": ("a.las", lambda data: data[:100]),
+    "no head": ("a.laz", lambda data: b"x" * 500),
+}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_las_that_promises_more_than_it_holds_is_refused_at_once(promise, cloud, tmp_path):
+    """lazrs ends the process where 2^31 chunks are promised, laspy looks for 2^31 records."""
+    point_clouds.write_las(tmp_path / "a.las", cloud)
+    name, damage = PROMISES[promise]
+    point_clouds.write_las(tmp_path / name, cloud)
+    (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+    started = time.monotonic()
+    with pytest.raises(BadInput, match="unreadable points"):
+        read_cloud(tmp_path / name)
+    assert time.monotonic() - started < 1
 
 
 def test_las_without_laspy_names_the_command(tmp_path, monkeypatch):
