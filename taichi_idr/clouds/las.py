@@ -29,8 +29,10 @@ def read_las(path: Path) -> Cloud:
     try:
         with laspy.open(path) as file:
             parts = [_part(records) for records in file.chunk_iterator(at_once)]
-    except Exception as error:  # a parser fed with arbitrary bytes may raise anything
-        raise _unreadable(path, f"las reader: {error}") from error
+    except BaseException as error:  # a parser fed with arbitrary bytes may raise anything
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # of lazrs
+            raise _unreadable(path, f"las reader: {error}") from error
+        raise
     points = np.concatenate([np.zeros((0, 3)), *(points for points, _ in parts)])
     colours = [colours for _, colours in parts if colours is not None]
     known = np.concatenate(colours) if colours else None
