@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from annotated_types import Le, Lt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from taichi_idr.errors import BadInput, UsageError
-from taichi_idr.methods.catalogue import config_from_toml, make_config
+from taichi_idr.materials.settings import MaterialConfig
+from taichi_idr.methods.catalogue import METHODS, config_from_toml, make_config
 from taichi_idr.methods.fast.settings import FastConfig
-from taichi_idr.methods.flow.settings import make_flow_config
+from taichi_idr.methods.flow.settings import FlowConfig, make_flow_config
 from taichi_idr.methods.idr.settings import IdrConfig
-from taichi_idr.methods.points.settings import make_points_config
-from taichi_idr.painting.settings import make_paint_config
+from taichi_idr.methods.points.settings import FastPointsConfig, PublishedConfig, make_points_config
+from taichi_idr.methods.shapes.settings import ShapesConfig
+from taichi_idr.painting.settings import PaintConfig, make_paint_config
 from taichi_idr.settings import parse_assignments, to_toml
 
 FILE = Path("runs/skull/config.toml")
@@ -129,3 +133,31 @@ def test_a_value_and_a_group_of_one_name() -> None:
 def test_a_wrong_file(text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         config_from_toml(text, FILE)
+
+
+def whole_numbers(group: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """All settings that are whole numbers, of a class and its groups."""
+    for name, field in group.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from whole_numbers(field.annotation)
+        elif field.annotation in (int, int | None):
+            yield f"{group.__name__}.{name}", field
+
+
+def test_every_whole_number_is_bounded() -> None:
+    """A network of 10^8 columns, asked for by a file, would be made before anybody looked at it."""
+    classes = [method.settings for method in METHODS]
+    classes += [FlowConfig, ShapesConfig, PaintConfig, FastPointsConfig, PublishedConfig, MaterialConfig]
+    found = {name: field for settings in classes for name, field in whole_numbers(settings)}
+    assert len(found) > 100
+    unbounded = [n for n, field in found.items() if not any(isinstance(bound, Le | Lt) for bound in field.metadata)]
+    assert unbounded == []
+
+
+@pytest.mark.parametrize("key", ["geometry.width", "radiance.width", "schedule.rays", "geometry.hidden_layers"])
+def test_what_memory_follows_from_is_refused_before_it_is_made(key: str) -> None:
+    with pytest.raises(UsageError, match=rf"--set {key}.*less than or equal to"):
+        make_config("fast", [f"{key}=100000000"])
+    group, name = key.split(".")
+    with pytest.raises(BadInput, match=rf"config.toml: {key}.*less than or equal to"):
+        config_from_toml(f"[{group}]\n{name} = 100000000\n", FILE)

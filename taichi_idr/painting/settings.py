@@ -16,7 +16,7 @@ class HashTableConfig(Group):
     """The hash encoding of points, of presets `texture` and `light_field`."""
 
     levels: int = Field(default=12, ge=1, le=32)
-    coarsest: int = Field(default=16, ge=2, description="cells along [-1, 1] of the first level")
+    coarsest: int = Field(default=16, ge=2, le=1200, description="cells along [-1, 1] of the first level")
     finest: int = Field(default=1024, ge=2, le=1200, description="and of the last")
     log2_rows: int = Field(default=18, ge=8, le=24, description="rows of a hashed level")
     scale: float = Field(default=1e-4, gt=0, description="features start uniform in +- this")
@@ -26,10 +26,12 @@ class TextureConfig(Group):
     """TEX-1: colours of points. hash: the encoding and a small network; residual: blocks as DVR-1, no encoding."""
 
     network: Literal["hash", "residual", "light"] = "hash"
-    width: int = Field(default=64, ge=8)
-    hidden_layers: int = Field(default=2, ge=1, description="of the network behind the encoding")
-    blocks: int = Field(default=5, ge=1, description="residual ones, of two layers each")
-    light_code: int = Field(default=8, ge=1, description="numbers that tell lighting conditions apart (LIGHT-1)")
+    width: int = Field(default=64, ge=8, le=4096)
+    hidden_layers: int = Field(default=2, ge=1, le=64, description="of the network behind the encoding")
+    blocks: int = Field(default=5, ge=1, le=64, description="residual ones, of two layers each")
+    light_code: int = Field(
+        default=8, ge=1, le=4096, description="numbers that tell lighting conditions apart (LIGHT-1)"
+    )
 
 
 class SeenConfig(Group):
@@ -39,15 +41,15 @@ class SeenConfig(Group):
     step: float = Field(
         default=3.0, gt=0, description="pixels off the tangent plane from which a neighbour is another surface"
     )
-    margin: int = Field(default=1, ge=0, description="pixels kept away from such steps and from outlines")
-    samples: int = Field(default=1 << 23, ge=1, description="pixels of all photos together, at most")
+    margin: int = Field(default=1, ge=0, le=64, description="pixels kept away from such steps and from outlines")
+    samples: int = Field(default=1 << 23, ge=1, le=1 << 27, description="pixels of all photos together, at most")
 
 
 class PaintScheduleConfig(Group):
     """Steps, batches and learning rates; all rates fall by a cosine."""
 
-    steps: int = Field(default=1000, ge=1)
-    pixels: int = Field(default=8192, ge=1, description="per step")
+    steps: int = Field(default=1000, ge=1, le=10**9)
+    pixels: int = Field(default=8192, ge=1, le=1 << 22, description="per step")
     rate: float = Field(default=3e-3, gt=0, description="of the network")
     table_rate: float = Field(default=1e-2, gt=0, description="of the hash table's coarsest level")
     fine_rate: float = Field(
@@ -60,14 +62,14 @@ class PaintConfig(Group):
     """All settings."""
 
     preset: str = "texture"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=(1 << 63) - 1)
     downscale: int = Field(default=1, ge=1, le=32)
     table: HashTableConfig = HashTableConfig()
     texture: TextureConfig = TextureConfig()
     radiance: RadianceConfig = RadianceConfig(mode="reflected", width=64, hidden_layers=2)
     seen: SeenConfig = SeenConfig()
     schedule: PaintScheduleConfig = PaintScheduleConfig()
-    most_vertices: int = Field(default=3_000_000, ge=3, description="of a mesh whose edges are split")
+    most_vertices: int = Field(default=3_000_000, ge=3, le=1 << 27, description="of a mesh whose edges are split")
 
 
 PRESETS: Mapping[str, PaintConfig] = {

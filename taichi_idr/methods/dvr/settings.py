@@ -15,8 +15,8 @@ Counts = Annotated[tuple[int, ...], BeforeValidator(listed), Field(min_length=1)
 class NetworkConfig(Group):
     """DVR-1: one network for occupancy and colour, without encoding."""
 
-    width: int = Field(default=512, ge=8)
-    blocks: int = Field(default=5, ge=1, description="residual ones, of two layers each")
+    width: int = Field(default=512, ge=8, le=4096)
+    blocks: int = Field(default=5, ge=1, le=64, description="residual ones, of two layers each")
 
 
 class MarchConfig(Group):
@@ -25,7 +25,7 @@ class MarchConfig(Group):
     half: float = Field(default=1.1, gt=0, description="of the cube's side, normalised frame: padding 0.1 in all")
     samples: Counts = Field(default=(16, 32, 64, 128), description="along a ray, more and more")
     finer: Shares = Field(default=(0.17, 0.34, 0.85), description="shares of the steps at which the next number holds")
-    secant_iterations: int = Field(default=8, ge=0)
+    secant_iterations: int = Field(default=8, ge=0, le=64)
 
 
 class DvrLossConfig(Group):
@@ -42,7 +42,7 @@ class DvrLossConfig(Group):
 class DvrScheduleConfig(EpochScheduleConfig):
     """DVR-8."""
 
-    epochs: int = Field(default=6000, ge=1)
+    epochs: int = Field(default=6000, ge=1, le=10**8)
     rate_epochs: Epochs = Field(default=(3000, 5000), description="epochs at which the rate falls")
 
 

@@ -24,10 +24,10 @@ from ...settings import Group
 class ScheduleConfig(RatesConfig):
     """Steps, batches and learning rates."""
 
-    steps: int = Field(default=4500, ge=1)
-    rays: int = Field(default=2048, ge=1)
-    views_per_step: int = Field(default=32, ge=1)
-    first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
+    steps: int = Field(default=4500, ge=1, le=10**9)
+    rays: int = Field(default=2048, ge=1, le=1 << 22)
+    views_per_step: int = Field(default=32, ge=1, le=10**9)
+    first_levels: int = Field(default=4, ge=1, le=10**9, description="levels of the encoding active at the start")
     levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
     outline_share: float = Field(default=0.2, ge=0, le=0.5, description="pixels within two of the silhouette")
     doubtful_share: float = Field(
@@ -40,17 +40,22 @@ class ScheduleConfig(RatesConfig):
         default=0.1, ge=0, description="how far the surroundings reach, in sizes of the object's box"
     )
     masks_refined: int = Field(
-        default=3, ge=0, description="times that masks which the program has cut are cut anew, evenly over the fit"
+        default=3,
+        ge=0,
+        le=10**9,
+        description="times that masks which the program has cut are cut anew, evenly over the fit",
     )
     hull_resolution: int = Field(default=96, ge=16, le=256, description="visual hull that the fit starts from")
-    hull_steps: int = Field(default=150, ge=1, description="steps of fitting the field to the hull's distance")
+    hull_steps: int = Field(
+        default=150, ge=1, le=10**9, description="steps of fitting the field to the hull's distance"
+    )
 
 
 class FastLossConfig(LossConfig):
     """Weights of this method's own terms, beside those of the paper (docs/decisions/0025)."""
 
     object_weight: float = Field(default=2.0, gt=0, description="of object pixels in the mask's term")
-    alpha_doublings: int = Field(default=6, ge=0)
+    alpha_doublings: int = Field(default=6, ge=0, le=64)
     hollow_weight: float = Field(default=1.0, ge=0, description="of positive f deep below the surface")
     adrift_weight: float = Field(default=0.3, ge=0, description="of bodies that no photo needs")
     unseen_weight: float = Field(default=0.1, ge=0, description="of the first shape where no photo shows the surface")
@@ -61,14 +66,14 @@ class ConsistencyConfig(Group):
 
     weight: float = Field(default=0.1, ge=0, description="0 leaves the term out")
     start: float = Field(default=0.6, ge=0, le=1, description="share of the steps after which the shape stands")
-    points: int = Field(default=256, ge=1, description="surface points per step")
-    sources: int = Field(default=6, ge=1, description="other photos that each is looked for in")
-    best: int = Field(default=4, ge=1, description="of these, the most alike, that count")
+    points: int = Field(default=256, ge=1, le=1 << 26, description="surface points per step")
+    sources: int = Field(default=6, ge=1, le=256, description="other photos that each is looked for in")
+    best: int = Field(default=4, ge=1, le=256, description="of these, the most alike, that count")
     unexplained: float = Field(
         default=0.05, gt=0, description="share of a patch's variance that is left where photos agree"
     )
-    reach: int = Field(default=5, ge=1, description="pixels from a patch's middle to its edge")
-    spacing: int = Field(default=1, ge=1, description="between a patch's pixels")
+    reach: int = Field(default=5, ge=1, le=32, description="pixels from a patch's middle to its edge")
+    spacing: int = Field(default=1, ge=1, le=32, description="between a patch's pixels")
     narrowest: float = Field(default=5.0, ge=0, le=90, description="degrees between the directions to two cameras")
     widest: float = Field(default=60.0, gt=0, le=90, description="and at most")
     flattest: float = Field(default=0.35, ge=0, lt=1, description="least cosine between normal and view")

@@ -13,15 +13,17 @@ from ...settings import Group, chosen
 class BlocksConfig(Group):
     """A network of residual blocks, without encoding."""
 
-    width: int = Field(default=128, ge=8)
-    blocks: int = Field(default=5, ge=1, description="residual ones, of two layers each")
+    width: int = Field(default=128, ge=8, le=4096)
+    blocks: int = Field(default=5, ge=1, le=64, description="residual ones, of two layers each")
 
 
 class FlowCloudConfig(Group):
     """What is made of frames that are point clouds: closed surfaces."""
 
-    points: int = Field(default=50_000, ge=10, description="about so many at the most; those of a cell are averaged")
-    neighbours: int = Field(default=12, ge=3, description="that say whether a point is an outlier")
+    points: int = Field(
+        default=50_000, ge=10, le=1 << 26, description="about so many at the most; those of a cell are averaged"
+    )
+    neighbours: int = Field(default=12, ge=3, le=256, description="that say whether a point is an outlier")
     apart: float = Field(
         default=1.8, gt=1, description="times farther from them than they from theirs, a point is an outlier"
     )
@@ -31,13 +33,17 @@ class FlowCloudConfig(Group):
 class FlowSamplesConfig(Group):
     """Points with labels. Lengths are in the normalised frame: the longest edge of the sequence's box is 1."""
 
-    per_frame: int = Field(default=20_000, ge=100, description="points of each frame that are labelled once")
+    per_frame: int = Field(
+        default=20_000, ge=100, le=1 << 22, description="points of each frame that are labelled once"
+    )
     near_share: float = Field(default=0.5, ge=0, le=1, description="of these, around the surface")
     near: float = Field(default=0.03, gt=0, description="deviation of those")
     padding: float = Field(default=0.1, ge=0, description="of the cube that holds the points, both sides together")
-    first: int = Field(default=512, ge=1, description="points of a step at time 0")
-    later: int = Field(default=1024, ge=1, description="points of a step at the times of any frames")
-    surface: int = Field(default=512, ge=1, description="points of a step whose ways are known, with correspondences")
+    first: int = Field(default=512, ge=1, le=1 << 22, description="points of a step at time 0")
+    later: int = Field(default=1024, ge=1, le=1 << 22, description="points of a step at the times of any frames")
+    surface: int = Field(
+        default=512, ge=1, le=1 << 22, description="points of a step whose ways are known, with correspondences"
+    )
 
 
 class FlowLossConfig(Group):
@@ -57,8 +63,8 @@ class IntegrationConfig(Group):
     """FLOW-3: how a point is moved through time."""
 
     method: Literal["rk4", "dopri5"] = "rk4"
-    steps: int = Field(default=4, ge=1, description="of rk4, from time 0 to 1 in training")
-    fine_steps: int = Field(default=16, ge=1, description="of rk4, likewise in results")
+    steps: int = Field(default=4, ge=1, le=10**9, description="of rk4, from time 0 to 1 in training")
+    fine_steps: int = Field(default=16, ge=1, le=4096, description="of rk4, likewise in results")
     rtol: float = Field(default=1e-3, gt=0, description="of dopri5")
     atol: float = Field(default=1e-5, gt=0, description="of dopri5")
 
@@ -66,7 +72,7 @@ class IntegrationConfig(Group):
 class FlowScheduleConfig(Group):
     """Adam, whose rate falls by a cosine."""
 
-    steps: int = Field(default=700, ge=1)
+    steps: int = Field(default=700, ge=1, le=10**9)
     rate: float = Field(default=2e-3, gt=0)
     floor: float = Field(default=0.02, gt=0, le=1, description="share of the rate at the end")
     unlocked: float = Field(default=0.5, ge=0, le=1, description="share of the steps after which all times are asked")
@@ -76,7 +82,7 @@ class FlowConfig(Group):
     """All settings of a preset."""
 
     preset: Literal["fast", "published"] = "fast"
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=(1 << 63) - 1)
     cloud: FlowCloudConfig = FlowCloudConfig()
     occupancy: BlocksConfig = BlocksConfig()
     velocity: BlocksConfig = BlocksConfig(width=64)

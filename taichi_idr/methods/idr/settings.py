@@ -20,7 +20,7 @@ from ...config import (
 class IdrScheduleConfig(EpochScheduleConfig):
     """Section 5 of the method."""
 
-    epochs: int = Field(default=2001, ge=1)
+    epochs: int = Field(default=2001, ge=1, le=10**8)
     rate_epochs: Epochs = Field(default=(1000, 1500), description="epochs at which the rate falls")
     alpha_epochs: Epochs = Field(default=(250, 500, 750, 1000, 1250), description="LOSS-5: alpha doubles")
 

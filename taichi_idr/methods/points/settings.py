@@ -14,8 +14,10 @@ from ...settings import Group, chosen
 class CloudConfig(Group):
     """What is made of the cloud before the fit. Lengths are in its frame: its farthest point is at `radius`."""
 
-    points: int = Field(default=200_000, ge=10, description="about so many at the most; those of a cell are averaged")
-    neighbours: int = Field(default=12, ge=3, description="that say whether a point is an outlier")
+    points: int = Field(
+        default=200_000, ge=10, le=1 << 26, description="about so many at the most; those of a cell are averaged"
+    )
+    neighbours: int = Field(default=12, ge=3, le=256, description="that say whether a point is an outlier")
     apart: float = Field(
         default=1.8, gt=1, description="times farther from them than they from theirs, a point is an outlier"
     )
@@ -26,8 +28,8 @@ class CloudConfig(Group):
 class SamplesConfig(Group):
     """Points of a step: on the surface, around these, and elsewhere (PTS-1)."""
 
-    surface: int = Field(default=16384, ge=1, description="of the cloud, each with one around it")
-    neighbour: int = Field(default=50, ge=1, description="whose distance is the deviation of those around")
+    surface: int = Field(default=16384, ge=1, le=1 << 22, description="of the cloud, each with one around it")
+    neighbour: int = Field(default=50, ge=1, le=4096, description="whose distance is the deviation of those around")
     elsewhere: float = Field(default=1 / 8, ge=0, description="as a share of these")
     spread: Literal["uniform", "normal"] = Field(default="uniform", description="in a cube, or around the cloud")
     reach: float = Field(default=1.8, gt=0, description="half the cube's edge, or the deviation")
@@ -45,9 +47,11 @@ class PointsLossConfig(Group):
 class StepScheduleConfig(Group):
     """Adam, whose rate falls in steps."""
 
-    steps: int = Field(default=100_000, ge=1)
+    steps: int = Field(default=100_000, ge=1, le=10**9)
     rate: float = Field(default=5e-3, gt=0)
-    rate_interval: int | None = Field(default=2000, ge=1, description="steps after which it falls; none: it does not")
+    rate_interval: int | None = Field(
+        default=2000, ge=1, le=10**9, description="steps after which it falls; none: it does not"
+    )
     rate_decay: float = Field(default=0.5, gt=0, le=1)
 
 
@@ -55,7 +59,7 @@ class PointsConfig(Group):
     """What the settings of all presets have in common."""
 
     preset: str
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=(1 << 63) - 1)
     cloud: CloudConfig = CloudConfig()
 
 
@@ -72,10 +76,10 @@ class PublishedConfig(PointsConfig):
 class FastSamplesConfig(Group):
     """Points of a step."""
 
-    surface: int = Field(default=4096, ge=1, description="of the cloud")
-    around: int = Field(default=2048, ge=1, description="around these")
-    neighbour: int = Field(default=50, ge=1, description="whose distance is the deviation of those around")
-    elsewhere: int = Field(default=2048, ge=1, description="around the lattice's surface and anywhere")
+    surface: int = Field(default=4096, ge=1, le=1 << 22, description="of the cloud")
+    around: int = Field(default=2048, ge=1, le=1 << 22, description="around these")
+    neighbour: int = Field(default=50, ge=1, le=4096, description="whose distance is the deviation of those around")
+    elsewhere: int = Field(default=2048, ge=1, le=1 << 22, description="around the lattice's surface and anywhere")
     near_share: float = Field(default=0.75, ge=0, le=1, description="of these, around the lattice's surface")
     near: float = Field(default=0.1, gt=0, description="deviation of those, normalised units")
 
@@ -93,8 +97,8 @@ class FastPointsLossConfig(Group):
 class FastScheduleConfig(RatesConfig):
     """Steps and learning rates."""
 
-    steps: int = Field(default=1500, ge=1)
-    first_levels: int = Field(default=4, ge=1, description="levels of the encoding active at the start")
+    steps: int = Field(default=1500, ge=1, le=10**9)
+    first_levels: int = Field(default=4, ge=1, le=10**9, description="levels of the encoding active at the start")
     levels_unlocked: float = Field(default=0.25, ge=0, le=1, description="share of the steps after which all are")
 
 

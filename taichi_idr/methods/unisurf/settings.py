@@ -25,8 +25,8 @@ class VolumeConfig(Group):
 class SurfaceConfig(Group):
     """UNI-5: how the first surface along a ray is found."""
 
-    samples: int = Field(default=256, ge=2)
-    secant_iterations: int = Field(default=8, ge=0)
+    samples: int = Field(default=256, ge=2, le=4096)
+    secant_iterations: int = Field(default=8, ge=0, le=64)
 
 
 class IntervalConfig(Group):
@@ -35,8 +35,8 @@ class IntervalConfig(Group):
     widest: float = Field(default=2.0, gt=0, description="half width about the surface at the beginning")
     narrowest: float = Field(default=0.1, gt=0, description="and at least")
     decay: float = Field(default=6.0, ge=0, description="falling by e to this power in all steps")
-    samples: int = Field(default=64, ge=1, description="in it")
-    before: int = Field(default=32, ge=0, description="from the camera to it")
+    samples: int = Field(default=64, ge=1, le=4096, description="in it")
+    before: int = Field(default=32, ge=0, le=4096, description="from the camera to it")
     before_from: float = Field(default=0.0125, ge=0, le=1, description="share of the steps from which there are those")
 
 
@@ -50,8 +50,8 @@ class UnisurfLossConfig(Group):
 class UnisurfScheduleConfig(EpochScheduleConfig):
     """UNI-7: 400,000 steps of 49 photos."""
 
-    epochs: int = Field(default=8164, ge=1)
-    rays: int = Field(default=1024, ge=1)
+    epochs: int = Field(default=8164, ge=1, le=10**8)
+    rays: int = Field(default=1024, ge=1, le=1 << 22)
     rate_epochs: Epochs = Field(default=(4000, 8000), description="epochs at which the rate falls")
 
 
