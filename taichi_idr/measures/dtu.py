@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadInput, InputMissing, UsageError
-from ..files.reading import regular
+from ..files.mat import read_mat
 from ..meshes.mesh import Mesh
 from ..meshes.reading import read_points
 from ..nearest import tree_of
@@ -193,20 +193,12 @@ def _mean_distance(points: np.ndarray, target: np.ndarray) -> float:
 
 def _matrices(file: Path, wanted: dict[str, int]) -> dict[str, np.ndarray]:
     """Numeric matrices of a MATLAB 5 file by name, each with the number of dimensions asked for."""
-    import scipy.io
-
-    regular(file, todo=_TODO)
-    try:
-        sizes = {name: math.prod(shape) for name, shape, _ in scipy.io.whosmat(file, appendmat=False)}
-        too_large = [name for name in wanted if sizes.get(name, 0) > MOST_CELLS]
-        loaded = {} if too_large else scipy.io.loadmat(file, appendmat=False, variable_names=list(wanted))
-    except Exception as error:  # a parser fed with arbitrary bytes may raise anything
-        raise BadInput("unreadable MATLAB file", where=file, why=str(error), todo=_TODO) from error
+    loaded = read_mat(file, list(wanted), MOST_CELLS)
     for name, dimensions in wanted.items():
         matrix = loaded.get(name)
-        if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "biuf" or matrix.ndim != dimensions:
-            why = f"expected numbers in {dimensions} dimensions, at most {MOST_CELLS}"
+        if matrix is None or matrix.ndim != dimensions:
+            why = f"expected numbers in {dimensions} dimensions"
             raise BadInput("bad or missing matrix", where=f"{file}: {name}", why=why, todo=_TODO)
         if matrix.size == 0:
             raise BadInput("empty matrix", where=f"{file}: {name}", todo=_TODO)
-    return {name: loaded[name] for name in wanted}
+    return loaded
