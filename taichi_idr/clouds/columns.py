@@ -11,6 +11,7 @@ from .cloud import Cloud
 
 WIDTHS = (3, 6, 9)
 LOOKED_AT = 10_000  # rows
+BOUNDS = -1e9, 1e9  # beyond which no number is a colour, and no square of one overflows
 UNIT = 0.02  # by which the length of a normal may differ from 1
 
 
@@ -35,7 +36,7 @@ def cloud_of_columns(table: np.ndarray, path: Path) -> Cloud:
 
 def as_colours(values: np.ndarray) -> np.ndarray:
     """Colours (N, 3) uint8 of bytes, of 16-bit numbers, of floats in [0, 1], or of such numbers written as floats."""
-    finite = np.nan_to_num(values.astype(np.float32, copy=False))
+    finite = np.nan_to_num(values).clip(*BOUNDS).astype(np.float32)
     most = finite.max(initial=0.0)
     whole = values.dtype.kind in "ui" or bool((finite[:LOOKED_AT] % 1 == 0).all() and most > 1)
     scale = 1.0 if whole and most <= 255 else 1 / 257 if whole else 255.0
@@ -44,7 +45,7 @@ def as_colours(values: np.ndarray) -> np.ndarray:
 
 def _kind(triple: np.ndarray) -> str | None:
     finite = triple[np.isfinite(triple).all(axis=1)]
-    lengths = np.linalg.norm(finite, axis=1)
+    lengths = np.linalg.norm(finite.clip(*BOUNDS), axis=1)
     unit = np.abs(lengths - 1) < UNIT
     if len(finite) and (unit | (lengths == 0)).all() and unit.mean() > 0.5:
         return "normals"

@@ -126,6 +126,15 @@ def test_points_that_cannot_be_computed_with_are_refused(size, tmp_path):
         read_cloud(tmp_path / "a.npy")
 
 
+def test_numbers_beyond_single_precision_are_no_colours_and_no_normals(tmp_path):
+    table = np.concatenate([np.eye(3), np.eye(3)], axis=1)
+    for vast in (1e300, -1e39):
+        table[1, 4] = vast
+        np.save(tmp_path / "a.npy", table)
+        with pytest.raises(BadInput, match="neither unit normals nor colours"):
+            read_cloud(tmp_path / "a.npy")
+
+
 def test_a_mesh_is_taken_for_its_vertices(tmp_path, capsys):
     text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
     text += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
