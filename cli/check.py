@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from taichi_idr.types import MAX_PIXELS
+
 from .options import (
     AllowOutsideOption,
     IgnoreOption,
     InvertMasksOption,
+    MaxPixelsOption,
     NormalizeOption,
     ResizeMasksOption,
     chosen_reading,
@@ -26,10 +29,11 @@ def check(
     resize_masks: ResizeMasksOption = False,
     allow_outside: AllowOutsideOption = False,
     ignore: IgnoreOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
 ) -> None:
     """Look at a capture before a fit: one page and one list of what is wrong with which photo."""
     from taichi_idr.commands.check import check_capture
 
-    masks = {"invert_masks": invert_masks, "resize_masks": resize_masks}
+    masks = {"invert_masks": invert_masks, "resize_masks": resize_masks, "max_pixels": max_pixels}
     reading = chosen_reading(capture, normalize=normalize, **masks, allow_outside=allow_outside, ignore=ignore)
     check_capture(capture, out=out, reading=reading, downscale=downscale)

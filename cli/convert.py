@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from taichi_idr.types import MAX_PIXELS
+
 from .options import (
     AllowOutsideOption,
     IgnoreOption,
     InvertMasksOption,
+    MaxPixelsOption,
     NormalizeOption,
     ResizeMasksOption,
     chosen_reading,
@@ -26,6 +29,7 @@ def convert(
     resize_masks: ResizeMasksOption = False,
     allow_outside: AllowOutsideOption = False,
     ignore: IgnoreOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
 ) -> None:
     """Write a capture in another format.
 
@@ -33,6 +37,6 @@ def convert(
     """
     from taichi_idr.commands.convert import convert_capture
 
-    masks = {"invert_masks": invert_masks, "resize_masks": resize_masks}
+    masks = {"invert_masks": invert_masks, "resize_masks": resize_masks, "max_pixels": max_pixels}
     reading = chosen_reading(capture, normalize=normalize, **masks, allow_outside=allow_outside, ignore=ignore)
     convert_capture(capture, out, to=to, reading=reading)

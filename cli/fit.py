@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from taichi_idr.types import MAX_PIXELS
+
 from .failures import note_run
 from .options import (
     AllowOutsideOption,
@@ -18,6 +20,7 @@ from .options import (
     KeepSupportOption,
     MaskModelOption,
     MasksOption,
+    MaxPixelsOption,
     NormalizeOption,
     QuickOption,
     RegionOption,
@@ -70,6 +73,7 @@ def fit(
     resize_masks: ResizeMasksOption = False,
     allow_outside: AllowOutsideOption = False,
     ignore: IgnoreOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
     masks: MasksOption = None,
     focal: FocalOption = None,
     quick: QuickOption = False,
@@ -113,6 +117,7 @@ def fit(
         resize_masks=resize_masks,
         allow_outside=allow_outside,
         ignore=ignore,
+        max_pixels=max_pixels,
         knowledge=Knowledge(masks, focal, quick, chosen_region(region), sfm, keep_support, mask_model),
     )
     typer.echo(f"run       {summary.run}")

@@ -21,14 +21,23 @@ ArchOption = Annotated[ArchChoice, typer.Option(help="Backend; auto is cuda wher
 
 
 def chosen_reading(
-    capture: Path, *, normalize: bool, invert_masks: bool, resize_masks: bool, allow_outside: bool, ignore: Path | None
+    capture: Path,
+    *,
+    normalize: bool,
+    invert_masks: bool,
+    resize_masks: bool,
+    allow_outside: bool,
+    ignore: Path | None,
+    max_pixels: int,
 ) -> CaptureReading:
     """How these options say that a capture is read."""
     from taichi_idr.capture.formats.pairing import ignore_folder
     from taichi_idr.types import CaptureReading
 
     pictures = ignore_folder(capture, ignore)
-    return CaptureReading(normalize, invert_masks, resize_masks, allow_outside=allow_outside, ignore=pictures)
+    return CaptureReading(
+        normalize, invert_masks, resize_masks, allow_outside=allow_outside, ignore=pictures, max_pixels=max_pixels
+    )
 
 
 def chosen_run(run: Path | None) -> Path:
@@ -43,6 +52,9 @@ def chosen_run(run: Path | None) -> Path:
 NormalizeOption = Annotated[bool, typer.Option("--normalize", help="Find the object from the masks anew.")]
 InvertMasksOption = Annotated[bool, typer.Option("--invert-masks", help="Black is the object.")]
 ResizeMasksOption = Annotated[bool, typer.Option("--resize-masks", help="Accept masks of another size.")]
+MaxPixelsOption = Annotated[
+    int, typer.Option("--max-pixels", min=1, help="Of one photo; all of them, shrunk, may have 12 times as many.")
+]
 AllowOutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Photos may be links out of CAPTURE.")]
 IgnoreOption = Annotated[
     Path | None,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taichi_idr.types import MAX_PIXELS
+
 from .options import (
     AllowOutsideOption,
     ArchOption,
     AssignmentsOption,
     IgnoreOption,
     InvertMasksOption,
+    MaxPixelsOption,
     ResizeMasksOption,
     SeedOption,
     chosen_reading,
@@ -47,6 +50,7 @@ def paint(
     resize_masks: ResizeMasksOption = False,
     allow_outside: AllowOutsideOption = False,
     ignore: IgnoreOption = None,
+    max_pixels: MaxPixelsOption = MAX_PIXELS,
 ) -> None:
     """Paint a mesh from any program with photos whose cameras are known.
 
@@ -68,7 +72,7 @@ def paint(
         subdivide=length,
         light=light,
         renders=renders,
-        reading=chosen_reading(capture, normalize=False, ignore=ignore, **how),
+        reading=chosen_reading(capture, normalize=False, ignore=ignore, max_pixels=max_pixels, **how),
         arch=arch,
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # records are made before torch is needed, which takes second
 
 Sdf = Callable[["Tensor"], "Tensor"]
 """Signed distance, negative inside: points (N, 3) in the normalised frame -> values (N,)."""
+MAX_PIXELS = 100_000_000  # of a photo, unless more are allowed
 READING_VERSION = 1  # of a CaptureReading's record
 DepthSource = Literal["maps", "points", "off"]
 """What depth is read of a capture: maps of its `depth/`; where it has none, points of structure from motion; none."""
@@ -123,7 +124,8 @@ class CaptureReading:
     resize_masks: masks of another size are accepted. cameras_file: of other poses than the usual file's, a path from
     the capture's folder. allow_outside: photos and masks may be links out of that folder. ignore: folder of pictures of
     what no loss may use, likewise; the capture's own by default. silhouettes: folder of masks, likewise, instead of the
-    capture's own, with what else was found of the photos.
+    capture's own, with what else was found of the photos. max_pixels: of one photo, at most; all of them together,
+    shrunk as asked, may have a dozen times as many.
     """
 
     normalize: bool = False
@@ -133,6 +135,7 @@ class CaptureReading:
     allow_outside: bool = False
     ignore: str | None = None
     silhouettes: str | None = None
+    max_pixels: int = MAX_PIXELS
 
     def record(self) -> dict[str, Any]:
         """For JSON."""

@@ -16,10 +16,13 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..errors import BadInput
 from ..machine import available_cores
+from ..types import MAX_PIXELS
 from .distortion import Straightening
 
 MIN_SIDE = 16
-MAX_PIXELS = 100_000_000
+MOST_TOGETHER = 12
+"""Photos of the largest size that all together, once they are shrunk, may have the pixels of: 1.2e9 by default, 5 GB in
+a fit. 66 photos of 16 MP have fewer."""
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 WHOLE_MODES = ("I;16", "I;16B", "I;16L", "I")
 """Of grey pixels of more than 8 bits."""
@@ -52,12 +55,12 @@ def read_photos(
     """Decode photos, straighten some, and average each over downscale x downscale pixels; a last incomplete block is
     dropped.
 
-    Raises BadInput, naming the file: empty, no image, damaged, too large, too small.
+    Raises BadInput, naming the file: empty, no image, damaged, too large, too small; or for all: too large together.
     """
     lenses = straightened or {}
-    places = dict(
-        zip(files, one_after_other([_shrunk_shape(path, downscale, max_pixels) for path in files]), strict=True)
-    )
+    shapes = [_shrunk_shape(path, downscale, max_pixels) for path in files]
+    _check_together(shapes, downscale, max_pixels)
+    places = dict(zip(files, one_after_other(shapes), strict=True))
     return decode_all(lambda path: _read_photo(path, downscale, max_pixels, lenses.get(path), places[path]), files)
 
 
@@ -125,6 +128,16 @@ def summarised(paths: Sequence[Path], remarks: Sequence[Sequence[str]]) -> list[
 
 def _others(count: int) -> str:
     return f" and {count} more" if count else ""
+
+
+def _check_together(shapes: Sequence[tuple[int, int, int]], downscale: int, max_pixels: int) -> None:
+    """Before memory is taken for photos (H, W, 3): a file of 400 KB may hold 100 MP."""
+    pixels, most = sum(height * width for height, width, _ in shapes), MOST_TOGETHER * max_pixels
+    if pixels > most:
+        factor = downscale * math.ceil(math.sqrt(pixels / most))
+        why = f"{pixels / 1e6:,.0f} million pixels, at most {most / 1e6:,.0f}"
+        todo = f"use --downscale {factor}, or a larger --max-pixels"
+        raise BadInput("photos too large together", where=f"{len(shapes)} photos", why=why, todo=todo)
 
 
 def _shrunk_shape(path: Path, downscale: int, max_pixels: int) -> tuple[int, int, int]:
@@ -198,7 +211,7 @@ def _orientation(image: Image.Image) -> int:
 def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
     shape, pixels = f"{size[0]}x{size[1]} pixels", size[0] * size[1]
     if pixels > max_pixels:
-        todo = "shrink the photos (and the first two rows of the camera matrices)"
+        todo = "shrink the photos (and the first two rows of the camera matrices), or use a larger --max-pixels"
         raise BadInput("image too large", where=path, why=f"{shape}, at most {max_pixels}", todo=todo)
     if min(size) < MIN_SIDE:
         todo = "use larger photos"

@@ -11,6 +11,7 @@ from PIL import Image
 from skimage.measure import label
 
 from ..errors import BadInput
+from ..types import MAX_PIXELS
 from .distortion import Straightening
 from .images import averaged, decode_all, one_after_other, opened, sixteen_bit
 
@@ -42,7 +43,7 @@ class MaskReading:
     downscale: int = 1
     invert: bool = False
     resize: bool = False
-    max_pixels: int = 100_000_000
+    max_pixels: int = MAX_PIXELS
     values: tuple[int, int] = (0, 255)
 
 

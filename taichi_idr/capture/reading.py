@@ -23,7 +23,7 @@ from .formats.source import CameraFile, FoundView, Layout, Pinhole, common_folde
 from .frame import check_rounding
 from .hulls import Silhouettes
 from .ignored import joined, read_ignored, take_out
-from .images import MAX_PIXELS, Photo, read_photos, summarised
+from .images import Photo, read_photos, summarised
 from .intrinsics import check_intrinsics
 from .known_exposures import read_exposures
 from .looked_at import frame_looked_at, in_words
@@ -41,7 +41,6 @@ def read_capture(
     need_masks: bool = True,
     T_world_normalised: np.ndarray | None = None,
     fewest_views: int = FEWEST_VIEWS,
-    max_pixels: int = MAX_PIXELS,
     depth: DepthSource = "off",
 ) -> Capture:
     """Read photos, masks and cameras of a folder in one of the formats of formats/catalogue.py (docs/formats).
@@ -66,7 +65,7 @@ def read_capture(
     layout = layout or find_capture(folder, reading, fewest_views, need_masks=need_masks, depth=depth)
     warnings = list(layout.warnings)
     try:
-        return _read(layout, folder, reading, downscale, T_world_normalised, max_pixels, warnings)
+        return _read(layout, folder, reading, downscale, T_world_normalised, warnings)
     except TidrError as error:
         error.warnings = tuple(warnings)
         raise
@@ -78,7 +77,6 @@ def _read(
     reading: CaptureReading,
     downscale: int,
     T_world_normalised: np.ndarray | None,
-    max_pixels: int,
     warnings: list[str],
 ) -> Capture:
     """Adds to warnings, which hold what was noticed before a failure too."""
@@ -86,9 +84,9 @@ def _read(
     bent = _straightenings(layout, pinholes)
     file = _camera_file(layout, reading, pinholes, bent)
     warnings += file.warnings
-    photos = read_photos(layout.images, downscale=downscale, max_pixels=max_pixels, straightened=bent)
+    photos = read_photos(layout.images, downscale=downscale, max_pixels=reading.max_pixels, straightened=bent)
     warnings += summarised(layout.images, [photo.remarks for photo in photos])
-    how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, max_pixels)
+    how = MaskReading(downscale, reading.invert_masks, reading.resize_masks, reading.max_pixels)
     (masks, odd), names = _masks(layout, photos, how, bent), view_names(layout.images)
     masked = layout.masks != [] or layout.threshold is not None
     ignored = read_ignored(layout, [photo.full_size for photo in photos], how, bent)

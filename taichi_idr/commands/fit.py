@@ -16,7 +16,7 @@ from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
 from ..runs.folder import SILHOUETTES, RunFolder, default_run
 from ..structure.files import is_plain, name_of
-from ..types import CaptureReading
+from ..types import MAX_PIXELS, CaptureReading
 from .prepare import Knowledge, prepare_capture
 from .silhouettes import silhouettes_beside
 
@@ -51,6 +51,7 @@ def fit_capture(
     invert_masks: bool = False,
     resize_masks: bool = False,
     allow_outside: bool = False,
+    max_pixels: int = MAX_PIXELS,
     ignore: Path | None = None,
     knowledge: Knowledge | None = None,
     watch: Callable[[Trainer], None] | None = None,
@@ -97,7 +98,13 @@ def fit_capture(
         _refuse_known(known, capture, cuts=cuts)
     poses = poses_file(capture, init_cameras, train=config.cameras.train)
     reading = CaptureReading(
-        normalize, invert_masks, resize_masks, poses, allow_outside, ignore_folder(capture, ignore)
+        normalize,
+        invert_masks,
+        resize_masks,
+        poses,
+        allow_outside,
+        ignore_folder(capture, ignore),
+        max_pixels=max_pixels,
     )
     if known.masks is not None:
         reading = replace(reading, silhouettes=str(known.masks.resolve()))

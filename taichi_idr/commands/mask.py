@@ -73,7 +73,8 @@ def write_cutouts(capture: Path, reading: CaptureReading | None = None) -> Path:
     import numpy as np
     from PIL import Image
 
-    from ..capture.images import MAX_PIXELS, on_white, opened
+    from ..capture.images import on_white, opened
+    from ..types import MAX_PIXELS
 
     layout, masks = _with_masks(capture, reading)
     folder = capture / CUTOUTS
@@ -143,7 +144,8 @@ def _alpha(cutout: Path, shape: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool: what of a cutout is to be seen. Raises BadInput."""
     import numpy as np
 
-    from ..capture.images import MAX_PIXELS, opened
+    from ..capture.images import opened
+    from ..types import MAX_PIXELS
 
     with opened(cutout, MAX_PIXELS) as picture:
         alpha = np.asarray(picture.convert("RGBA").getchannel("A")) >= OPAQUE

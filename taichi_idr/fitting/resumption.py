@@ -13,7 +13,7 @@ from ..runs.checkpoint import Checkpoint, taken_apart
 from ..runs.contents import Origin, read_contents, settings_of
 from ..settings import flattened
 
-RESUMABLE = ("time_limit", "until", "log", "schedule.steps", "reading.allow_outside")
+RESUMABLE = ("time_limit", "until", "log", "schedule.steps", "reading.allow_outside", "reading.max_pixels")
 """What may differ from the interrupted fit's."""
 
 

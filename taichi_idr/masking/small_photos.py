@@ -14,9 +14,9 @@ from ..cameras.pinhole import transform_cameras
 from ..capture.distortion import Straightening, unbent
 from ..capture.formats.conventions import view_cameras
 from ..capture.formats.source import FoundView, Pinhole
-from ..capture.images import MAX_PIXELS, decode_all, on_white, opened
+from ..capture.images import decode_all, on_white, opened
 from ..structure.model import Structure
-from ..types import Cameras
+from ..types import MAX_PIXELS, Cameras
 
 LONGER_SIDE = 480
 

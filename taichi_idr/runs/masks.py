@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..capture.images import MAX_PIXELS, opened
+from ..capture.images import opened
 from ..capture.masks import THRESHOLD
 from ..files.writing import create_folder
 from ..machine import available_cores
 from ..pictures.colours import write_png
+from ..types import MAX_PIXELS
 
 
 def write_refined(folder: Path, names: Sequence[str], masks: Sequence[np.ndarray]) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..capture.images import MAX_PIXELS, decode_all, on_white, opened
+from ..capture.images import decode_all, on_white, opened
 from ..errors import Unavailable
+from ..types import MAX_PIXELS
 
 LONGER_SIDE, MOST = 1600, 4000  # of the photos they are looked for in, pixels; of one photo
 TILES = 12  # along the longer side: strong places of one part leave room for faint ones of another

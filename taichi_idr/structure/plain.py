@@ -11,7 +11,8 @@ from PIL import Image
 from scipy import ndimage
 
 from ..capture.formats.source import listed, size_of
-from ..capture.images import MAX_PIXELS, decode_all, on_white, opened
+from ..capture.images import decode_all, on_white, opened
+from ..types import MAX_PIXELS
 
 LONGER_SIDE = 1600  # of the copies
 INNER, FINE, COARSE = 0.6, 1.0, 2.5

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..capture.images import MAX_PIXELS, opened
+from ..capture.images import opened
 from ..meshes.mesh import Mesh
+from ..types import MAX_PIXELS
 
 PHOTO_PIXELS = 240  # longer side
 JPEG_QUALITY = 80

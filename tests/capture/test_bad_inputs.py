@@ -26,6 +26,7 @@ from captures import (
 )
 from PIL import Image
 
+from taichi_idr.capture.images import MOST_TOGETHER, read_photos
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.errors import BadInput, ExitCode, InputMissing, TidrError, UsageError
 from taichi_idr.types import CaptureReading
@@ -252,7 +253,22 @@ def test_masks_that_are_inverted_by_mistake(folder):
 
 def test_a_limit_on_pixels_may_be_chosen(folder):
     with pytest.raises(BadInput, match="48x40 pixels, at most 1000"):
-        read_capture(folder, max_pixels=1000)
+        read_capture(folder, CaptureReading(max_pixels=1000))
+
+
+def test_photos_together_have_a_limit_before_any_is_decoded(tmp_path):
+    """A file of 400 KB may hold 100 MP, and there may be hundreds: 8 of them took 7 GB."""
+    rows = zlib.compress(b"\0" * (1 + 3 * 64) * 64)
+    files = [tmp_path / f"{index}.png" for index in range(MOST_TOGETHER + 1)]
+    for path in files:
+        path.write_bytes(png_bytes(64, 64, 8, rows))
+    most = 64 * 64
+    assert len(read_photos(files[:-1], max_pixels=most)) == MOST_TOGETHER
+    files[0].write_bytes(files[0].read_bytes()[:60])  # would be named, were it decoded first
+    with pytest.raises(BadInput, match=r"^photos too large together \(13 photos\): .*--downscale 2, or .*--max-pixels"):
+        read_photos(files, max_pixels=most)
+    with pytest.raises(BadInput, match="unreadable image"):
+        read_photos(files, max_pixels=most, downscale=2)
 
 
 def test_downscaling_leaves_something(folder):
