@@ -1,6 +1,7 @@
 # Needs python3 (3.10 to 3.13, with the venv module) and make; everything else is installed into .venv.
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    torch without CUDA: a much smaller download on Linux
 #   make test PYTEST_ARGS="-k march --arch vulkan" WORKERS=0      options for pytest, and all of it in one process
+#   make fuzz FUZZ_ARGS="mesh_obj photos --inputs 1000"          readers and options for tests/fuzzing
 #   make bench BENCH_ARGS="hash --arch cpu --arch vulkan"         cases and options for tidr bench
 
 PYTHON ?= python3
@@ -10,6 +11,7 @@ DEMO ?= runs/demo
 PYTEST_ARGS ?=
 WORKERS ?= 2
 BENCH_ARGS ?=
+FUZZ_ARGS ?=
 export TIDR_TEST_DATA
 # Without byte code every process that a test starts compiles torch again, for seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,13 +25,14 @@ PYTEST := $(RUN) -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loads
 SOURCES := taichi_idr kernels cli tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check bench clean
+.PHONY: help demo test test-slow check fuzz bench clean
 
 help:
 	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/report/index.html"
 	@echo "make test       the tests that take minutes together"
 	@echo "make test-slow  the slow ones too: whole fits"
 	@echo "make check      style, types, import contracts"
+	@echo "make fuzz       10,000 damaged files for every reader: hours"
 	@echo "make bench      every kernel beside its plain torch twin (benchmarks/README.md)"
 	@echo "make clean      remove caches and what was built; .venv and runs stay"
 
@@ -46,6 +49,9 @@ check: $(VENV)/.stamp-dev
 	$(RUN) -m ruff check $(SOURCES)
 	$(RUN) -m pyright --pythonpath $(RUN)
 	$(VENV)/bin/lint-imports
+
+fuzz: $(VENV)/.stamp-dev
+	cd tests && ../$(RUN) -m fuzzing $(FUZZ_ARGS)
 
 bench: $(VENV)/.stamp-dev
 	$(RUN) -m taichi_idr bench $(BENCH_ARGS)

@@ -193,6 +193,13 @@ CASES: dict[str, tuple[Fault, type[TidrError], str]] = {
     "key too many": (with_world(8, world(0)), BadInput, r"^matrix without image \(.*: world_mat_8\)"),
     "NaN": (with_world(3, NAN), BadInput, r"^bad matrix \(.*: world_mat_3\): NaN or infinity"),
     "infinity": (with_world(3, changed(world(3), r0c0=np.inf)), BadInput, r"world_mat_3\): NaN or infinity"),
+    "vast matrix": (with_world(3, world(3) * [[1e300], [1], [1], [1]]), BadInput, r"world_mat_3\): numbers of 1e\+3"),
+    "vast in the end": (
+        with_world(3, world(3) * [[1], [1], [1], [1e-300]]),
+        BadInput,
+        r"world_mat_3\): numbers of .*e\+30",
+    ),
+    "minute scale_mat": (with_scale(np.diag([1e-200] * 3 + [1])), BadInput, r"scale_mat_0\): numbers of 1e-200"),
     "zero matrix": (with_world(3, ZERO), BadInput, r"^bad matrix \(.*: world_mat_3\): last row"),
     "zero 3x4 matrix": (with_world(3, ZERO[:3]), BadInput, r"world_mat_3\): its left 3x3 block is singular"),
     "singular matrix": (with_world(3, SINGULAR), BadInput, r"world_mat_3\): its left 3x3 block is singular"),

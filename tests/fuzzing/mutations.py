@@ -81,7 +81,9 @@ def _block(data: bytes, random: Random) -> bytes:
     start, length = random.randrange(len(data) + 1), random.choice((1, 2, 4, 8, 16, 64, 300))
     part, rest = data[start : start + length], data[:start] + data[start + length :]
     at = random.randrange(len(rest) + 1)
-    return random.choice((rest, data[:start] + part * random.choice((1, 3, 50)) + data[start:], rest[:at] + part + rest[at:]))
+    return random.choice(
+        (rest, data[:start] + part * random.choice((1, 3, 50)) + data[start:], rest[:at] + part + rest[at:])
+    )
 
 
 def _cut(data: bytes, random: Random) -> bytes:

@@ -137,13 +137,15 @@ def _matrix(array: np.ndarray, where: str, todo: str = "correct it") -> np.ndarr
     matrix = np.vstack([array, [0, 0, 0, 1]])[:4].astype(np.float64)
     if not np.isfinite(matrix).all():
         raise BadInput("bad matrix", where=where, why="NaN or infinity in it", todo=todo)
-    largest = abs(matrix[:3]).max()
-    if largest > MOST or 0 < largest < 1 / MOST:
-        raise BadInput("bad matrix", where=where, why=f"numbers of {largest:.0e}", todo="choose another unit of length")
     last = matrix[3]
     if last[3] == 0 or abs(last[:3]).max() > 1e-6 * abs(last[3]):
         raise BadInput("bad matrix", where=where, why=f"last row {last.tolist()}, expected 0 0 0 1", todo=todo)
-    return matrix / last[3]
+    with np.errstate(over="ignore"):
+        matrix = matrix / last[3]
+    largest = abs(matrix[:3]).max()
+    if largest > MOST or 0 < largest < 1 / MOST:
+        raise BadInput("bad matrix", where=where, why=f"numbers of {largest:.0e}", todo="choose another unit of length")
+    return matrix
 
 
 def _refuse_singular(block: np.ndarray, where: str, todo: str = "correct it") -> None:
