@@ -16,7 +16,7 @@ from taichi_idr.clouds.reading import SUFFIXES
 from taichi_idr.errors import BadInput
 from taichi_idr.meshes.files import READABLE
 
-INPUTS, FEW = 150, 12
+INPUTS, FEW = 100, 12
 """Of most readers; of those that need a tenth of a second for each."""
 SLOWER = {"capture", "run", "shapes", "painting", "video", "network"}
 QUICK = [reader for reader in READERS if reader.name not in SLOW or reader.name in SLOWER]

@@ -88,9 +88,11 @@ def _read(reader: Reader, number: int, folder: Path) -> Failure | None:
 
 def _out_of_memory(error: BaseException | None) -> bool:
     """Whether memory that could not be had is what an error of ours hides."""
-    while error is not None:
+    seen: list[BaseException] = []  # an exception that came from another thread may be its own context
+    while error is not None and error not in seen:
         if isinstance(error, MemoryError):
             return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
     return False
 
