@@ -12,6 +12,18 @@ from taichi_idr.errors import UsageError
 from .options import ArchOption, RunArgument, chosen_bodies, chosen_run
 
 UnitChoice = Literal["mm", "cm", "m", "in"]
+MarkerChoice = Literal[
+    "auto",
+    "aruco4x4",
+    "aruco5x5",
+    "aruco6x6",
+    "aruco7x7",
+    "aruco-original",
+    "apriltag16h5",
+    "apriltag25h9",
+    "apriltag36h10",
+    "apriltag36h11",
+]
 
 
 def mesh(
@@ -58,6 +70,13 @@ def mesh(
         list[str] | None,
         typer.Option(metavar='"X,Y,Z X,Y,Z 120mm"', help="A known distance, which tells the unit; repeatable."),
     ] = None,
+    marker: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Side of the printed marker in the photos, such as 50mm; it tells the unit."),
+    ] = None,
+    marker_kind: Annotated[
+        MarkerChoice | None, typer.Option(help="What marker it is. [default: auto, the first kind that is found]")
+    ] = None,
     arch: ArchOption = "auto",
 ) -> None:
     """Extract a watertight, coloured mesh, and a light one with a texture.
@@ -68,7 +87,10 @@ def mesh(
     asked_light = any((faces, texture, texture_from, normal_map, formats))
     if out and formats:
         raise UsageError("two names for one format", where="--out, --format", todo="leave one out")
-    from taichi_idr.meshes.scale import parsed_distance
+    if marker_kind and marker is None:
+        todo = "give the side of its black square, such as --marker 50mm"
+        raise UsageError("a marker of unknown size", where=f"--marker-kind {marker_kind}", todo=todo)
+    from taichi_idr.meshes.scale import parsed_distance, parsed_marker
     from taichi_idr.meshes.wanted import LightOptions, Placing, parsed_cut, parsed_faces, parsed_formats, parsed_texture
 
     light = LightOptions(
@@ -79,7 +101,9 @@ def mesh(
         suffixes=(out.suffix.lower(),) if out else parsed_formats(formats or "glb"),
     )
     cut = parsed_cut(box, plane or ())
-    placing = Placing(up, unit, world_unit, tuple(parsed_distance(text) for text in scale_points or ()))
+    printed = parsed_marker(marker, marker_kind or "auto") if marker is not None else None
+    known = tuple(parsed_distance(text) for text in scale_points or ())
+    placing = Placing(up, unit, world_unit, known, printed)
     chosen = chosen_run(run)
     from taichi_idr.commands.mesh import mesh_run
 

@@ -71,6 +71,13 @@ class Straightening:
         height, width = bent.shape
         return np.where(inside, bent[row.clip(0, height - 1), column.clip(0, width - 1)], 0)
 
+    def straightened(self, places: np.ndarray) -> np.ndarray:
+        """Places (..., 2) of the bent photo, column and row, in the straight one."""
+        bent, straight = self.bent, self.straight
+        down = (places[..., 1] - bent.cy) / bent.fy
+        x, y = unbent(self.lens, (places[..., 0] - bent.cx - bent.skew * down) / bent.fx, down)
+        return np.stack([straight.fx * x + straight.skew * y + straight.cx, straight.fy * y + straight.cy], axis=-1)
+
     def _zoomed(self, zoom: float) -> Pinhole:
         fx, fy, skew = (value * zoom for value in (self.bent.fx, self.bent.fy, self.bent.skew))
         return replace(self.bent, fx=fx, fy=fy, skew=skew)

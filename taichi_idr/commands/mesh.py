@@ -15,6 +15,7 @@ from ..runs.folder import open_run
 if TYPE_CHECKING:
     from ..meshes.extraction import MeshReport
     from ..meshes.mesh import BodyCount, Mesh
+    from ..runs.markers import Marked
     from ..runs.stance import Placed
     from ..runtime import Arch
     from ..texturing.light import LightReport
@@ -48,7 +49,7 @@ def mesh_run(
     (True, ['mesh.ply', 'mesh.glb'])
 
     Raises UsageError, InputMissing, BadInput; Diverged when the field has no surface; Unavailable where a format needs
-    a library that is not installed; CannotCreate or WriteFailed for the files.
+    a library that is not installed, or a marker OpenCV; CannotCreate or WriteFailed for the files.
     """
     files = mesh_files(open_run(run).mesh, out)
     create_folder(files[0].parent)
@@ -145,7 +146,17 @@ def _scale_lines(there: Placed) -> list[str]:
         return []
     uncertainty = there.scale.uncertainty
     known = "its uncertainty is not: give two distances" if uncertainty is None else f"to {uncertainty:.2%}"
-    return [f"scale     a world unit is {there.scale.metres * 1000:.6g} mm, {known}"]
+    return [*_marker_lines(there.marked), f"scale     a world unit is {there.scale.metres * 1000:.6g} mm, {known}"]
+
+
+def _marker_lines(found: Marked | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        f"marker    {found.kind} {marker.number} in {marker.photos} of {found.photos} photos, "
+        f"corners to {marker.residual:.2f} pixels"
+        for marker in found.markers
+    ]
 
 
 def _plural(count: int, one: str, many: str) -> str:

@@ -5,14 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from ..errors import UsageError
 
+MarkerKind = Literal[
+    "auto",
+    "aruco4x4",
+    "aruco5x5",
+    "aruco6x6",
+    "aruco7x7",
+    "aruco-original",
+    "apriltag16h5",
+    "apriltag25h9",
+    "apriltag36h10",
+    "apriltag36h11",
+]
+"""What markers are printed; auto: the first of the others, in their order, that photos show."""
+MARKER_KINDS: tuple[MarkerKind, ...] = get_args(MarkerKind)[1:]
 METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
 _POINT = rf"({_NUMBER}),({_NUMBER}),({_NUMBER})"
+_LENGTH = re.compile(rf"\s*({_NUMBER})\s*(mm|cm|m|in)\s*")
 _PAIR = re.compile(rf"\s*{_POINT}\s+{_POINT}\s+({_NUMBER})\s*(mm|cm|m|in)\s*")
 
 
@@ -23,6 +39,14 @@ class KnownDistance:
     one: np.ndarray
     other: np.ndarray
     metres: float
+
+
+@dataclass(frozen=True)
+class PrintedMarker:
+    """Markers that lie beside the object: side of their black squares in metres, the same for all."""
+
+    metres: float
+    kind: MarkerKind = "auto"
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,16 @@ def parsed_distance(text: str) -> KnownDistance:
     if not np.isfinite(numbers).all() or not length > 0 or not np.linalg.norm(one - other) > 0:
         raise UsageError("no known distance", where=where, why="it is not more than 0", todo=todo)
     return KnownDistance(one, other, length)
+
+
+def parsed_marker(text: str, kind: MarkerKind = "auto") -> PrintedMarker:
+    """`50mm`. Raises UsageError."""
+    match = _LENGTH.fullmatch(text)
+    metres = float(match[1]) * METRES[match[2]] if match else np.nan
+    if not 0 < metres < np.inf:
+        todo = "give the side of the black square as printed, such as 50mm"
+        raise UsageError("no length", where=f"--marker {text!r}", todo=todo)
+    return PrintedMarker(metres, kind)
 
 
 def found_scale(known: Sequence[KnownDistance]) -> Scale:

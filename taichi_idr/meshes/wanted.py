@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import UsageError
-from .scale import KnownDistance
+from .scale import KnownDistance, PrintedMarker
 
 LEAST_FACES, LEAST_TEXELS, MOST_TEXELS = 100, 64, 16384
 FORMATS = {"glb": ".glb", "obj": ".obj", "ply": ".ply", "stl": ".stl", "usd": ".usdz"}
@@ -38,12 +38,18 @@ class Cut:
 @dataclass(frozen=True)
 class Placing:
     """up: axis that what is up in the photos becomes, None where vertices are not turned; unit: that lengths are
-    written in; world_unit: what the capture's unit is; known: distances that tell it."""
+    written in; world_unit: what the capture's unit is; known: distances that tell it; marker: in the photos, that does
+    too."""
 
     up: Literal["y", "z"] | None = None
     unit: Unit | None = None
     world_unit: Unit | None = None
     known: tuple[KnownDistance, ...] = ()
+    marker: PrintedMarker | None = None
+
+    def __post_init__(self) -> None:
+        if self.known and self.marker:
+            raise UsageError("two scales", where="--scale-points, --marker", todo="leave one out")
 
 
 @dataclass(frozen=True)

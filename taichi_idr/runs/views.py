@@ -11,8 +11,9 @@ import numpy as np
 
 from ..cameras.paths import orbit
 from ..cameras.pinhole import shrunk
-from ..capture.formats.catalogue import HELDOUT, find_heldout
-from ..capture.reading import read_capture
+from ..capture.formats.catalogue import HELDOUT, find_capture, find_heldout
+from ..capture.formats.source import FoundView
+from ..capture.reading import read_capture, stored_views
 from ..errors import InputMissing
 from ..methods.catalogue import method_of
 from ..methods.method import Need
@@ -51,17 +52,26 @@ def training_views(loaded: LoadedRun, *, downscale: int | None = None) -> RunVie
 
     Raises InputMissing where the capture has gone, BadInput where it has changed.
     """
-    factor = downscale or loaded.config.downscale
-    reading, more, file = loaded.reading, {}, loaded.reading.cameras_file
-    if file and not (loaded.capture_folder / file).is_file():  # the run knows all that is needed of it
-        reading, more = replace(reading, cameras_file=None), {"T_world_normalised": loaded.T_world_normalised}
+    factor, reading = downscale or loaded.config.downscale, _reading(loaded)
+    gone = reading.cameras_file != loaded.reading.cameras_file
+    more = {"T_world_normalised": loaded.T_world_normalised} if gone else {}
     capture = _read(loaded, loaded.capture_folder, factor, reading, **more)
-    if len(capture) != len(loaded.cameras):
-        why = f"it has {len(capture)} photos, the run knows {len(loaded.cameras)}"
-        raise InputMissing("capture has changed", where=loaded.capture_folder, why=why, todo="fit again")
+    _check_count(loaded, len(capture))
     refined = read_refined(RunFolder(loaded.run).masks, capture.names, [mask.shape for mask in capture.masks])
     capture = replace(capture, masks=refined or capture.masks)
     return RunViews(capture, shrunk(loaded.cameras, factor / loaded.config.downscale), refined is not None)
+
+
+def stored_photos(loaded: LoadedRun) -> tuple[list[FoundView], Cameras]:
+    """The photos that the run was fitted to, as they are stored, with their lenses; and the run's cameras for them,
+    straightened and of full size, float64, camera -> normalised frame.
+
+    Raises InputMissing where the capture has gone, BadInput where it has changed.
+    """
+    reading = _reading(loaded)
+    views = stored_views(find_capture(loaded.capture_folder, reading, need_masks=_need_masks(loaded)), reading)
+    _check_count(loaded, len(views))
+    return views, shrunk(loaded.cameras, 1 / loaded.config.downscale)
 
 
 def heldout_views(
@@ -111,6 +121,19 @@ def wanted_pictures(
     for index, name in enumerate(chosen.capture.names):
         camera, shape = resized(chosen.cameras[[index]], chosen.capture.masks[index].shape)
         yield name, camera, shape
+
+
+def _reading(loaded: LoadedRun) -> CaptureReading:
+    """How the capture can still be read: of a camera file that has gone the run knows all that is needed."""
+    file = loaded.reading.cameras_file
+    gone = file and not (loaded.capture_folder / file).is_file()
+    return replace(loaded.reading, cameras_file=None) if gone else loaded.reading
+
+
+def _check_count(loaded: LoadedRun, photos: int) -> None:
+    if photos != len(loaded.cameras):
+        why = f"it has {photos} photos, the run knows {len(loaded.cameras)}"
+        raise InputMissing("capture has changed", where=loaded.capture_folder, why=why, todo="fit again")
 
 
 def _read(loaded: LoadedRun, folder: Path, factor: int, reading: CaptureReading, **more: Any) -> Capture:

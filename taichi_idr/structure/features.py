@@ -35,16 +35,14 @@ class Features:
         return len(self.places)
 
 
-def opencv() -> ModuleType:
+def opencv(needed_by: str = "photos without cameras or masks") -> ModuleType:
     """Raises Unavailable where it is not installed."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # what FFmpeg says of damaged videos is no line of ours
     try:
         import cv2
     except ImportError as error:
         todo = "pip install 'taichi-idr[photos]'"
-        raise Unavailable(
-            "OpenCV is not installed", why="photos without cameras or masks need it", todo=todo
-        ) from error
+        raise Unavailable("OpenCV is not installed", why=f"{needed_by} need it", todo=todo) from error
     return cv2
 
 
