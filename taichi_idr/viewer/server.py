@@ -18,6 +18,7 @@ from scipy.spatial.transform import Rotation
 from ..errors import TidrError, Unavailable, warn
 from ..meshes.glb import glb_bytes
 from ..meshes.mesh import Mesh
+from .origins import foreign_pages_refused
 from .picking import CropBox, box_around, distance_option, first_hit, places
 from .pictures import small_photo, with_normal_colours
 from .ports import HOST
@@ -336,7 +337,8 @@ class Viewer:
 
 
 def _local_server(port: int) -> Any:
-    """Of viser; nobody can ask it for an address in the internet. It says where it listens, as we do."""
+    """Of viser; nobody can ask it for an address in the internet, nor from a page of another origin. It says where it
+    listens, as we do."""
     import viser
 
     class LocalServer(viser.ViserServer):
@@ -344,7 +346,7 @@ def _local_server(port: int) -> Any:
             return None
 
     logging.getLogger("websockets").setLevel(logging.CRITICAL)  # whoever looks which ports are open is no failure
-    with contextlib.redirect_stdout(io.StringIO()), ThreadPoolExecutor(1) as pool:
+    with contextlib.redirect_stdout(io.StringIO()), ThreadPoolExecutor(1) as pool, foreign_pages_refused():
         making = pool.submit(LocalServer, host=HOST, port=port, label="tidr view", verbose=False)
         try:
             server = making.result()

@@ -24,6 +24,7 @@ from taichi_idr.viewer.scene import Scene, read_scene
 pytest.importorskip("viser")
 import torch
 
+from taichi_idr.viewer.origins import foreign_pages_refused, is_own
 from taichi_idr.viewer.server import Asked, Viewer
 
 
@@ -71,6 +72,56 @@ def test_its_page_comes_from_this_machine_alone(viewer: Viewer):
     port = int(viewer.url.rpartition(":")[2])
     with socket.socket() as other, pytest.raises(ConnectionRefusedError):
         other.connect(("127.0.0.2", port))
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "own"),
+    [
+        ("127.0.0.1:8080", None, True),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("localhost:9000", "http://localhost:9000", True),
+        ("LocalHost:9000", "http://LocalHost:9000", True),
+        ("127.0.0.1:8080", "http://evil.example", False),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080.evil.example", False),
+        ("127.0.0.1:8080", "http://127.0.0.1:3000", False),
+        ("127.0.0.1:8080", "null", False),
+        ("127.0.0.1:8080", "", False),
+        ("evil.example:8080", "http://evil.example:8080", False),
+        ("evil.example:8080", None, False),
+        ("127.0.0.1@evil.example", None, False),
+        ("[::1", None, False),
+        (None, None, False),
+    ],
+)
+def test_a_page_of_another_origin_is_told_apart(host: str | None, origin: str | None, own: bool):
+    assert is_own(host, origin) is own
+
+
+def test_pages_of_other_origins_are_refused(viewer: Viewer):
+    """The page, and the websocket by which it would talk."""
+    address = viewer.url.removeprefix("http://")
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+    upgrade += "dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    assert answer(viewer, f"Host: {address}\r\n") == 200
+    assert answer(viewer, f"Host: {address}\r\nOrigin: http://{address}\r\n{upgrade}") == 101
+    assert answer(viewer, f"Host: {address}\r\n{upgrade}") == 101
+    assert answer(viewer, f"Host: {address}\r\nOrigin: http://evil.example\r\n{upgrade}") == 403
+    assert answer(viewer, f"Host: {address}\r\nOrigin: null\r\n{upgrade}") == 403
+    assert answer(viewer, f"Host: evil.example\r\nOrigin: http://evil.example\r\n{upgrade}") == 403
+    assert answer(viewer, "Host: evil.example\r\n") == 403
+
+
+def answer(viewer: Viewer, headers: str) -> int:
+    """Status of what is answered to a request with these headers."""
+    with socket.create_connection((HOST, int(viewer.url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(f"GET / HTTP/1.1\r\n{headers}\r\n".encode())
+        return int(connection.recv(64).split()[1])
+
+
+def test_a_server_that_cannot_be_guarded_is_said(capsys):
+    with foreign_pages_refused():
+        pass
+    assert "answers pages of other origins" in capsys.readouterr().err
 
 
 def test_nobody_gets_an_address_in_the_internet(viewer: Viewer):
