@@ -17,6 +17,8 @@ PACKAGES = ("taichi-idr", "taichi", "torch", "numpy", "scipy", "scikit-image", "
 HOME = Path(__file__).resolve().parents[1]
 """Where the package lies, and where its child processes start: `-m` looks for modules in the current folder first, and
 that must not be the user's."""
+SHARED_CORES, SHARED_MEMORY = "TIDR_CORES", "TIDR_MEMORY"
+"""Environment variables by which processes that work beside each other keep to their shares."""
 _GROUP_FILES = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
@@ -79,13 +81,20 @@ def cpu_flags() -> list[str]:
 
 
 def available_cores() -> int:
-    """Cores this process may run on."""
+    """Cores this process may run on: those of TIDR_CORES, where that says how many are its share."""
+    share = os.environ.get(SHARED_CORES, "")
+    if share.isdecimal() and int(share) > 0:
+        return int(share)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still take: of the machine, and of its control group where that has a limit."""
+    """Bytes that this process may still take: of the machine, of its control group where that has a limit, and of its
+    share, where TIDR_MEMORY has one."""
     limits = [psutil.virtual_memory().available]
+    share = os.environ.get(SHARED_MEMORY, "")
+    if share.isdecimal():
+        limits.append(int(share) - psutil.Process().memory_info().rss)
     for limit, used in _GROUP_FILES:
         try:
             limits.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
