@@ -78,5 +78,5 @@ $(VENV)/.stamp: pyproject.toml constraints.txt $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.stamp-dev: $(VENV)/.stamp
-	$(INSTALL) -e ".[dev,photos,masks,las,usd,view]"
+	$(INSTALL) -e ".[dev,photos,masks,las,usd,view,batch]"
 	@touch $@

@@ -20,6 +20,7 @@ from taichi_idr import __version__
 from taichi_idr.errors import ExitCode
 
 from . import (
+    batch,
     bench,
     check,
     convert,
@@ -58,6 +59,7 @@ app.command("paint")(paint.paint)
 app.command("points")(points.points)
 app.command("shapes")(shapes.shapes)
 app.command("flow")(flow.flow)
+app.command("batch")(batch.batch)
 app.command("render")(render.render)
 app.command("view")(view.view)
 app.command("eval")(evaluate.evaluate)

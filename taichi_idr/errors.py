@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     WRITE_FAILED = 74
     LOCKED = 75
     DIVERGED = 76
+    SOME_FAILED = 77
     STOPPED_BY_SIGHUP = 129
     STOPPED_BY_SIGINT = 130
     STOPPED_BY_SIGUSR1 = 138
@@ -99,6 +100,12 @@ class Diverged(TidrError):
     """The optimisation did not recover, or the field has no surface."""
 
     exit_code = ExitCode.DIVERGED
+
+
+class SomeFailed(TidrError):
+    """Some captures of a batch; the others are done."""
+
+    exit_code = ExitCode.SOME_FAILED
 
 
 class Stopped(TidrError):

@@ -98,6 +98,7 @@ def _optional() -> Iterator[Finding]:
         ("OpenCV", "opencv-python-headless", "cv2", "photos", "photos without cameras or masks"),
         ("ONNX Runtime", "onnxruntime", "onnxruntime", "masks", "--mask-model"),
         ("viser", "viser", "viser", "view", "tidr view"),
+        ("Dask", "distributed", "distributed", "batch", "tidr batch"),
     ):
         there = importlib.util.find_spec(module) is not None
         missing = f"not installed: pip install 'taichi-idr[{extra}]', for {use}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,7 @@ COMMANDS = (
     "points",
     "shapes",
     "flow",
+    "batch",
     "render",
     "view",
     "eval",
@@ -187,6 +189,14 @@ WRONG = {
     "scan nowhere": 66,
     "scan empty --masks none": 66,
     "prepare empty": 66,
+    "batch photos --do fit,dance": 2,
+    "batch photos --fit '--presett fast'": 2,
+    "batch photos --fit '--fresh'": 2,
+    "batch photos --do fit --mesh '--res 64'": 2,
+    "batch photos --slurm cores=2": 2,
+    "batch photos --slurm-dry-run": 2,
+    "batch photos --scheduler nowhere --slurm 'cores=2 memory=1GB'": 2,
+    "batch photos few/../photos": 2,
     "prepare photos": 65,
     "prepare photos --masks none": 65,
     "prepare photos --region 1,2,3": 2,
@@ -218,7 +228,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("line", WRONG)
 def test_what_is_wrong_is_said_before_anything_heavy_is_imported(line: str, place: Path) -> None:
     """torch and Taichi take seconds."""
-    command = [sys.executable, "-c", IMPORTED.format(heavy=("torch", "taichi", "scipy")), *line.split()]
+    command = [sys.executable, "-c", IMPORTED.format(heavy=("torch", "taichi", "scipy")), *shlex.split(line)]
     result = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=60, check=True)
     error, imported = result.stderr.splitlines()
     assert error.startswith("tidr: error: ")
@@ -380,6 +390,24 @@ class TestArguments:
         }
         assert run(["paint", "a.obj", "photos", "--subdivide", "none", "--arch", "cpu"]) == 0
         assert seen["subdivide"] == "none"
+
+    def test_batch_passes_everything_on(self, stand_in: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: dict[str, Any] = {}
+
+        def batch_captures(*places: object, **options: object) -> None:
+            seen.update(options, places=places)
+
+        monkeypatch.setattr("taichi_idr.commands.batch.batch_captures", batch_captures)
+        line = "batch a b --out new --do report,fit --fit '--preset quality --set seed=3' --report '--frames 0' "
+        line += "--workers 3 --threads 2 --slurm 'cores=4 memory=8GB' --arch cpu"
+        assert run(shlex.split(line)) == 0
+        captures, out, stages, where = seen.pop("places")
+        assert (captures, out, seen) == ([Path("a"), Path("b")], Path("new"), {"arch": "cpu"})
+        assert [(stage.name, *stage.options) for stage in stages] == [
+            ("fit", "--preset", "quality", "--set", "seed=3", "--arch", "cpu"),
+            ("report", "--frames", "0", "--arch", "cpu"),
+        ]
+        assert (where.scheduler, where.workers, where.threads, where.slurm.cores) == (None, 3, 2, 4)
 
     def test_bodies_are_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
         seen: list[object] = []
