@@ -7,6 +7,7 @@ import torch
 
 from ..ops.closest_triangle import closest_triangle
 from .mesh import Mesh, area, connected_parts, face_vectors, face_volumes, make_mesh, topology, volume
+from .quadrics import by_quadrics
 
 MEASURED = 100_000  # vertices of the finer mesh whose distance is measured
 FLAT = 1e-14  # squared length, in boxes of 1, below which a face has no area
@@ -17,16 +18,15 @@ WIDEST, LEAST_VOLUME = 0.05, 0.97  # of the box, and of what is enclosed: else t
 def decimated(mesh: Mesh, faces: int) -> Mesh:
     """A closed mesh with about that many faces or fewer, uncoloured; the mesh itself if it has no more.
 
-    By quadric error metrics (Garland and Heckbert, "Surface simplification using quadric error metrics", 1997): edges
-    become points where that moves planes least. Where that would tear the mesh, as it may at narrow tunnels and necks,
-    by a library that keeps every edge between two faces, within a distance; crumbs that come off are left out. Some
-    meshes keep more faces than asked for: of fewer they would fall apart.
+    By quadric error metrics: edges become points where that moves planes least. Where that would tear the mesh, as it
+    may at narrow tunnels and necks, by a library that keeps every edge between two faces, within a distance; crumbs
+    that come off are left out. Some meshes keep more faces than asked for: of fewer they would fall apart.
     """
     if len(mesh.faces) <= faces:
         return mesh
     low, extent = mesh.vertices.min(axis=0), float(np.ptp(mesh.vertices, axis=0).max())
     unit = make_mesh((mesh.vertices - low) / extent, mesh.faces)
-    light = _by_quadrics(unit, faces)
+    light = make_mesh(*by_quadrics(unit.vertices, unit.faces, faces))
     if not _is_whole(light, unit):
         light = _within_distance(unit, faces)
     return make_mesh(light.vertices * extent + low, light.faces)
@@ -39,14 +39,6 @@ def distance_added(light: Mesh, mesh: Mesh) -> tuple[float, float]:
     corners = torch.from_numpy(light.vertices[light.faces])
     distance, _ = closest_triangle(torch.from_numpy(mesh.vertices[chosen]), corners)
     return float(distance.double().mean()), float(distance.max())
-
-
-def _by_quadrics(mesh: Mesh, faces: int) -> Mesh:
-    import fast_simplification
-
-    # Copies: the library takes no arrays that cannot be written to.
-    vertices, kept, *_ = fast_simplification.simplify(mesh.vertices.copy(), mesh.faces.copy(), target_count=faces)
-    return make_mesh(vertices.astype(np.float64), kept.astype(np.int32))
 
 
 def _is_whole(light: Mesh, mesh: Mesh) -> bool:

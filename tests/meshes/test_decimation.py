@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 
+from taichi_idr.errors import OutOfMemory
 from taichi_idr.meshes import mesh as meshes
+from taichi_idr.meshes import quadrics
 from taichi_idr.meshes.decimation import decimated, distance_added
 from taichi_idr.meshes.mesh import Mesh, make_mesh, topology
 
@@ -36,6 +38,20 @@ def test_handles_and_parts_stay() -> None:
     light = decimated(fine, 900)
     found = topology(light.faces, len(light.vertices))
     assert found.closed and found.bodies == found.handles == 2
+
+
+def test_a_process_of_its_own_finds_the_same(monkeypatch) -> None:
+    ball = of(trimesh.creation.icosphere(4))
+    before = ball.vertices.copy(), ball.faces.copy()
+    here = quadrics.by_quadrics(ball.vertices, ball.faces, 1000)
+    monkeypatch.setattr(quadrics, "ALONE", 0)
+    there = quadrics.by_quadrics(ball.vertices, ball.faces, 1000)
+    for one, other in zip((ball.vertices, ball.faces), before, strict=True):
+        assert np.array_equal(one, other)
+    for one, other in zip(here, there, strict=True):
+        assert one.dtype == other.dtype and np.array_equal(one, other)
+    with pytest.raises(OutOfMemory, match="faces cannot be taken away: ValueError"):
+        quadrics.by_quadrics(ball.vertices, ball.faces, 10**6)
 
 
 def test_a_mesh_that_is_light_already_is_itself() -> None:
