@@ -30,7 +30,8 @@ def never() -> bool:
 
 def worker_of(job: Job) -> psutil.Process:
     """The worker whose command that job is, once it has begun a step."""
-    while not (job.run / "steps.txt").exists():
+    until = time.monotonic() + 60
+    while not (job.run / "steps.txt").exists() and time.monotonic() < until:
         time.sleep(0.02)
     for worker in psutil.Process().children():
         if any(str(job.run) in child.cmdline() for child in worker.children()):

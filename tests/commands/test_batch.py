@@ -131,6 +131,7 @@ def test_ctrl_c_leaves_nobody_behind(tmp_path: Path) -> None:
     line = ["batch", *found, "--out", "runs", "--do", "fit", "--workers", "2", "--threads", "1", "--arch", "cpu"]
     process = start(tmp_path, line, child=PROGRAM[1])
     while not (tmp_path / "runs" / "a" / "steps.txt").exists():
+        assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     family = process.children(recursive=True)
     for member in [process, *(one for one in family if "batch_program.py" not in " ".join(one.cmdline()))]:
@@ -161,6 +162,7 @@ def test_a_batch_with_a_corrupt_capture_and_a_worker_that_is_killed(tmp_path: Pa
     process = start(tmp_path, line)
     log = tmp_path / "runs" / "two" / "metrics.jsonl"
     while not (log.exists() and log.read_text().count("\n") > 20):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     (worker,) = [
         one
