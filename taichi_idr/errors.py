@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     LOCKED = 75
     DIVERGED = 76
     SOME_FAILED = 77
+    RANK_LOST = 78
     STOPPED_BY_SIGHUP = 129
     STOPPED_BY_SIGINT = 130
     STOPPED_BY_SIGUSR1 = 138
@@ -106,6 +107,12 @@ class SomeFailed(TidrError):
     """Some captures of a batch; the others are done."""
 
     exit_code = ExitCode.SOME_FAILED
+
+
+class RankLost(TidrError):
+    """Another process of the same fit is gone; where it had begun, rank 0 has written a checkpoint."""
+
+    exit_code = ExitCode.RANK_LOST
 
 
 class Stopped(TidrError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..capture.formats.idr import FORMAT, poses_file
 from ..capture.formats.pairing import ignore_folder
 from ..capture.memory import check_memory
 from ..errors import InputMissing, UsageError
+from ..fitting.place import Place
 from ..methods.catalogue import make_config, method_of
 from ..methods.method import Need
 from ..runs.folder import SILHOUETTES, RunFolder, default_run
@@ -91,7 +93,9 @@ def fit_capture(
     run = out or default_run(name_of(capture))
     RunFolder(run).refuse_links()
     known, cuts = knowledge or Knowledge(), method.cuts_masks
+    place = Place.of(os.environ)
     if is_plain(capture):
+        place.refuse_plain(capture)
         capture = prepare_capture(capture, run / PREPARED, knowledge, threads=threads)
         known, cuts = Knowledge(), False  # they are cut
     elif is_recognised(capture):
@@ -117,11 +121,14 @@ def fit_capture(
     print(f"memory    {check_memory(layout, config.downscale, more=method.pixel_bytes(config))}", flush=True)
     from .. import runtime
     from ..fitting.session import fit
+    from ..fitting.together import joined
 
-    runtime.init(arch, threads=threads)
+    place.take_gpu()
+    runtime.init(arch, threads=threads or place.threads)
     if config.cameras.train or poses:
         print(_poses_in_words(poses, config.cameras.train), flush=True)
-    return fit(capture, reading, config, run, layout=layout, fresh=fresh, watch=watch)
+    with joined(place) as ranks:
+        return fit(capture, reading, config, run, layout=layout, fresh=fresh, watch=watch, ranks=ranks)
 
 
 def _refuse_known(knowledge: Knowledge, capture: Path, *, cuts: bool) -> None:

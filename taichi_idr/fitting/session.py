@@ -21,9 +21,10 @@ from ..capture.masks import has_silhouettes
 from ..capture.quality import judged_views, said_of_views
 from ..capture.reading import read_capture
 from ..config import FitConfig
-from ..errors import CannotCreate, Diverged, ExitCode, Stopped, WriteFailed, warn
+from ..errors import CannotCreate, Diverged, ExitCode, RankLost, Stopped, WriteFailed, warn
 from ..measures.judgement import Judgement
 from ..methods.catalogue import method_of
+from ..methods.ranks import ALONE, Ranks
 from ..methods.trainer import StepReport, Trainer, lost_surface
 from ..runs.checkpoint import Checkpoint, load_newest, refuse_not_finite, save_checkpoint, taken_apart
 from ..runs.contents import COURSE, EXPOSURES, HISTORY, Course, Frame, Origin, metadata, settings_of
@@ -39,6 +40,7 @@ from .judging import judge_fit
 from .preview import write_preview
 from .progress import Moment, Progress, say
 from .resumption import check_same
+from .together import check_splits, follow
 
 SKIPS_BEFORE_ROLLBACK = 10  # non-finite steps in a row
 SHOWN = ("loss", "psnr_db", "mask_iou", "hits")
@@ -104,24 +106,47 @@ def fit(
     layout: Layout,
     fresh: bool = False,
     watch: Watch | None = None,
+    ranks: Ranks = ALONE,
 ) -> FitSummary:
     """Read a capture folder, fit it, and leave the result in the run folder `out`; an interrupted run goes on.
 
     layout: the folder's files, as `find_capture` found them. A capture that is refused leaves no new folder behind.
-    fresh: set the old run aside. watch: as `fit_capture` has it. Raises the TidrErrors of the capture, CannotCreate,
-    Locked, WriteFailed, BadInput (a run of other settings), Diverged, Stopped.
+    fresh: set the old run aside. watch: as `fit_capture` has it. ranks: processes that share the fit; those that do not
+    lead write nothing, and know only how many steps there were. Raises the TidrErrors of the capture, CannotCreate,
+    Locked, WriteFailed, BadInput (a run of other settings), Diverged, Stopped; RankLost, checkpoint written.
     """
+    if not ranks.leads:
+        return _followed(read_capture(capture, reading, downscale=config.downscale, layout=layout), config, out, ranks)
     folder = RunFolder(out)
     with folder.created_for_good() as kept, folder.lock(), Interrupts() as interrupts:
         read = read_capture(capture, reading, downscale=config.downscale, layout=layout)
         for text in [*read.warnings, *_short_check(read)]:
             warn(text)
         origin = Origin.of(read, reading, fingerprints(capture, layout))
-        session = _Fit(folder, config, read, origin, interrupts, watch)  # refuses settings that do not fit each other
+        session = _Fit(
+            folder, config, read, origin, interrupts, watch, ranks
+        )  # refuses settings that do not fit each other
         kept()
         if fresh:
             folder.set_aside()
         return session.run()
+
+
+def _followed(capture: Capture, config: FitConfig, out: Path, ranks: Ranks) -> FitSummary:
+    """The part of a fit of a rank that does not lead; signals are for the one that does."""
+    began = time.monotonic()
+    trainer = _trainer(capture, config, ranks)
+    with Interrupts():
+        follow(trainer, ranks)
+    return FitSummary(out, trainer.steps_done, time.monotonic() - began, math.nan, math.nan, capture.names, None)
+
+
+def _trainer(capture: Capture, config: FitConfig, ranks: Ranks) -> Trainer:
+    """Raises UsageError where it cannot be one of several."""
+    trainer = method_of(config).trainer(config, capture, runtime.current().device)
+    check_splits(trainer, ranks, config.preset)
+    trainer.ranks = ranks
+    return trainer
 
 
 def _short_check(capture: Capture) -> list[str]:
@@ -146,12 +171,13 @@ class _Fit:
         origin: Origin,
         interrupts: Interrupts,
         watch: Watch | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.folder, self.config, self.interrupts = folder, config, interrupts
         self.watch = watch or _unwatched
         self.origin = origin
         self.capture = capture
-        self.trainer = method_of(config).trainer(config, capture, runtime.current().device)
+        self.trainer = _trainer(capture, config, ranks)
         self.rays: int = config.schedule.rays  # pyright: ignore[reportAttributeAccessIssue]
         self.camera_log = CameraLog(folder.cameras, capture, config.downscale) if config.cameras.train else None
         self.seconds_before, self.started = 0.0, time.monotonic()
@@ -250,6 +276,7 @@ class _Fit:
             self.trainer.start(self.capture, self._stop_in_setup)
         for line in self.trainer.found:
             say(line)
+        self.trainer.ranks.tell_state(self.trainer.state(), 0)
         self._save()
 
     def _plan(self, progress: Progress) -> None:
@@ -273,7 +300,11 @@ class _Fit:
 
     def _step(self, progress: Progress) -> None:
         trainer, log = self.trainer, self.config.log
-        report = trainer.step()
+        try:
+            report = trainer.step()
+        except RankLost:
+            self._save()
+            raise
         self.error_curve.note(trainer.progress, report.measured.get("squared_error"))
         if trainer.applied:
             self.skipped = 0

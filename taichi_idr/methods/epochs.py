@@ -12,10 +12,12 @@ from torch import Tensor
 from .. import runtime
 from ..capture.pixels import Photos, PixelBatch
 from ..config import EpochScheduleConfig, FitConfig
+from ..errors import RankLost
 from ..fields.model import Model
 from ..poses.parameters import Poses
 from ..state import adam_state, joined, load_adam_state, unprefixed
 from ..types import Cameras, Capture
+from .ranks import Order
 from .trainer import Preview, StepReport, Trainer
 
 EPOCHS_PER_SEED = 1 << 20  # no two fits of neighbouring seeds share an epoch's draws
@@ -105,14 +107,26 @@ class EpochTrainer(Trainer):
         """After the networks have moved by a batch's loss: what else moves with it."""
 
     def step(self) -> StepReport:
+        """Draw a batch and move every parameter by it; where another rank is lost, everything is as it was before."""
+        self.ranks.tell(Order.STEP, self.total_steps)
+        before = self.generator.get_state()
+        try:
+            return self._stepped()
+        except RankLost:
+            self.generator.set_state(before)
+            raise
+
+    def _stepped(self) -> StepReport:
         self.adam.zero_grad()
         self.poses.zero_grad()
-        batch = self.pixels.at_step(self.steps_done)
+        batch = self.ranks.part(self.pixels.at_step(self.steps_done))
         report = self.losses(batch)
-        self.applied = bool(torch.isfinite(report.loss))
+        self.applied = self.ranks.agree(torch.isfinite(report.loss))
         if self.applied:
             report.loss.backward()
+            self.ranks.average_gradients([*self.model.parameters(), *self.poses.parameters()])
             self.applied = self._finite()
+        report = self._of_all(report)
         if self.applied:
             for group in self.adam.param_groups:
                 group["lr"] = self.rate
@@ -122,6 +136,13 @@ class EpochTrainer(Trainer):
         self.steps_done += 1
         return report
 
+    def _of_all(self, report: StepReport) -> StepReport:
+        """What all ranks have measured."""
+        found = self.ranks.totals({"loss": report.loss, **report.terms, **report.measured})
+        return StepReport(
+            found.pop("loss"), *({name: found[name] for name in of} for of in (report.terms, report.measured))
+        )
+
     def _finite(self) -> bool:
         """Whether every gradient is."""
         parameters = [*self.model.parameters(), *self.poses.parameters()]
@@ -129,10 +150,13 @@ class EpochTrainer(Trainer):
         return all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Random numbers in [0, 1) of the model's type, on its device."""
-        return torch.rand(*shape, generator=self.generator, dtype=self.model.dtype).to(self.model.device)
+        """Random numbers in [0, 1) of the model's type, on its device; drawn for all ranks, so that each knows them."""
+        rows, *rest = shape
+        drawn = torch.rand(rows * self.ranks.world, *rest, generator=self.generator, dtype=self.model.dtype)
+        return self.ranks.part(drawn).to(self.model.device)
 
     def halve_rates(self) -> None:
+        self.ranks.tell(Order.HALVE)
         self.rate_scale *= 0.5
 
     def scheduled(self) -> dict[str, float]:
@@ -148,6 +172,7 @@ class EpochTrainer(Trainer):
         return {**joined(self.parts()), "rate_scale": scale, "generator": self.generator.get_state()}
 
     def load_state(self, tensors: dict[str, Tensor], step: int) -> None:
+        self.ranks.tell_state(tensors, step)
         self.model.load_tensors(tensors)
         load_adam_state(self.adam, unprefixed("adam", tensors))
         self.rate_scale = float(tensors["rate_scale"])

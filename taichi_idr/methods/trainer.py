@@ -15,6 +15,7 @@ from .. import runtime
 from ..config import FitConfig
 from ..fields.model import Model
 from ..types import Cameras, Capture
+from .ranks import ALONE, Ranks
 
 LOST_AFTER = 20
 
@@ -57,6 +58,8 @@ class Trainer(ABC):
     total_steps: int
     steps_done = 0
     applied = True  # whether the last step moved the parameters
+    splits = False  # whether its batches can be shared with other processes
+    ranks: Ranks = ALONE  # of those
     found: tuple[str, ...] = ()  # what `start` has to tell the user, a line each
 
     @property

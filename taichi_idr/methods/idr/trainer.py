@@ -50,6 +50,7 @@ class IdrTrainer(EpochTrainer):
 
     config: IdrConfig
     model: IdrModel
+    splits = True
 
     def __init__(self, config: IdrConfig, capture: Capture, device: torch.device) -> None:
         super().__init__(config, config.schedule, IdrModel(config, device), capture, width=config.geometry.width)
@@ -60,9 +61,10 @@ class IdrTrainer(EpochTrainer):
         return self.losses_with(batch, self.draw_box(), self.generator).report
 
     def draw_box(self) -> Tensor:
-        """The uniform points (E, 3) of LOSS-3."""
+        """The uniform points (E, 3) of LOSS-3, this rank's of them."""
         count, dtype = self.config.loss.eikonal_points, self.model.dtype
-        return (torch.rand(count, 3, generator=self.generator, dtype=dtype) * 2 - 1).to(self.model.device)
+        points = torch.rand(count, 3, generator=self.generator, dtype=dtype) * 2 - 1
+        return self.ranks.part(points).to(self.model.device)
 
     def losses_with(self, batch: PixelBatch, box: Tensor, generator: torch.Generator) -> IdrStep:
         """The loss at pixels R and box points (E, 3); `generator` draws the random depths of TRACE-14.

@@ -24,6 +24,7 @@ class NerfTrainer(EpochTrainer):
 
     config: NerfConfig
     model: NerfModel
+    splits = True
 
     def __init__(self, config: NerfConfig, capture: Capture, device: torch.device) -> None:
         super().__init__(config, config.schedule, NerfModel(config, device), capture, width=config.network.width)
