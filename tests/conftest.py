@@ -26,6 +26,7 @@ SEEDS = (0, 1)  # a number that holds for one seed alone holds by luck
 MARKERS = (
     "precision(name): floating-point type of the kernels, float32 (default) or float64",
     "slow: takes more than a few seconds",
+    "fault(number, ...): holds these rows of docs/faults.md",
     "gpu: needs a CUDA device",
     "autodiff: needs the derivatives that Taichi writes itself, which are zeros on vulkan",
 )

@@ -79,6 +79,7 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("assignment", MESSAGES)
+@pytest.mark.fault(57)
 def test_what_cannot_be_set(assignment: str) -> None:
     with pytest.raises(UsageError) as caught:
         make_config("fast", [assignment])
@@ -130,6 +131,7 @@ def test_a_value_and_a_group_of_one_name() -> None:
     ],
     ids=["unknown", "type", "syntax", "deep", "number_for_a_group"],
 )
+@pytest.mark.fault(57)
 def test_a_wrong_file(text: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         config_from_toml(text, FILE)
@@ -144,6 +146,7 @@ def whole_numbers(group: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
             yield f"{group.__name__}.{name}", field
 
 
+@pytest.mark.fault(57)
 def test_every_whole_number_is_bounded() -> None:
     """A network of 10^8 columns, asked for by a file, would be made before anybody looked at it."""
     classes = [method.settings for method in METHODS]

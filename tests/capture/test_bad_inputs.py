@@ -27,6 +27,7 @@ from captures import (
 from PIL import Image
 
 from taichi_idr.capture.images import MOST_TOGETHER, read_photos
+from taichi_idr.capture.masks import check_masks
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.errors import BadInput, ExitCode, InputMissing, TidrError, UsageError
 from taichi_idr.types import CaptureReading
@@ -242,6 +243,7 @@ CASES: dict[str, tuple[Fault, type[TidrError], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.fault(1, 2, 3, 4, 6, 15, 16, 18, 20, 21, 22, 23, 24, 26, 28, 35, 36, 37, 39, 40, 41)
 def test_each_fault_has_its_error(folder, case):
     damage, kind, pattern = CASES[case]
     damage(folder)
@@ -253,16 +255,28 @@ def test_each_fault_has_its_error(folder, case):
     assert caught.value.exit_code == (ExitCode.INPUT_MISSING if kind is InputMissing else ExitCode.BAD_INPUT)
 
 
+@pytest.mark.fault(27)
+def test_an_object_that_photos_cut_off_is_a_warning():
+    mask = np.zeros((40, 48), bool)
+    mask[10:30, :20] = True
+    (warning,) = check_masks(list("abcdef"), [mask] * 6, inverted=False)
+    assert warning.startswith("the object touches the border in 6 of 6 views")
+    assert not check_masks(list("abcdef"), [np.roll(mask, 5, axis=1)] * 6, inverted=False)
+
+
+@pytest.mark.fault(24)
 def test_masks_that_are_inverted_by_mistake(folder):
     with pytest.raises(BadInput, match="omit --invert-masks"):
         read_capture(folder, CaptureReading(invert_masks=True))
 
 
+@pytest.mark.fault(7)
 def test_a_limit_on_pixels_may_be_chosen(folder):
     with pytest.raises(BadInput, match="48x40 pixels, at most 1000"):
         read_capture(folder, CaptureReading(max_pixels=1000))
 
 
+@pytest.mark.fault(7)
 def test_photos_together_have_a_limit_before_any_is_decoded(tmp_path):
     """A file of 400 KB may hold 100 MP, and there may be hundreds: 8 of them took 7 GB."""
     rows = zlib.compress(b"\0" * (1 + 3 * 64) * 64)
@@ -285,12 +299,14 @@ def test_downscaling_leaves_something(folder):
         read_capture(folder, downscale=0)
 
 
+@pytest.mark.fault(26)
 def test_normalising_refuses_silhouettes_without_a_common_object(folder):
     shuffled_masks(folder)
     with pytest.raises(BadInput, match=r"^(masks disagree|object not found) \(.*views?"):
         read_capture(folder, CaptureReading(normalize=True))
 
 
+@pytest.mark.fault(1, 2, 5)
 def test_photos_cut_anywhere_are_refused_or_whole(folder):
     path = folder / "image" / "002.png"
     data, whole = path.read_bytes(), read_capture(folder).images[2]
@@ -315,6 +331,7 @@ class Canary:
         return (Path.touch, (self.path,))
 
 
+@pytest.mark.fault(29, 30)
 def test_pickles_are_refused_and_not_run(folder, tmp_path):
     canary = tmp_path / "canary"
     hidden = np.empty((4, 4), dtype=object)
@@ -330,6 +347,7 @@ def test_pickles_are_refused_and_not_run(folder, tmp_path):
     assert canary.exists()
 
 
+@pytest.mark.fault(17)
 def test_floating_point_images_are_refused(folder):
     (folder / "image" / "000.png").unlink()
     Image.fromarray(np.full((SIZE[1], SIZE[0]), np.nan, np.float32)).save(folder / "image" / "000.tiff")

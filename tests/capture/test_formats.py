@@ -215,12 +215,14 @@ def test_straight_photos_show_nothing_that_was_not_seen() -> None:
         assert straightening.straight.fx <= bent.fx and (straightening.straight.fx == bent.fx) == (coefficients[0] > 0)
 
 
+@pytest.mark.fault(46)
 def test_a_lens_that_bends_two_rays_into_one_is_refused(folder: Path) -> None:
     nerfstudio(folder, shots(), k1=-9.0)
     with pytest.raises(BadInput, match="bends two rays of a photo into one"):
         read_capture(folder)
 
 
+@pytest.mark.fault(13)
 def test_smaller_photos_than_the_cameras_were_found_for(folder: Path) -> None:
     colmap_binary(folder, shots())
     for part in ("images", "masks"):
@@ -238,6 +240,7 @@ def test_smaller_photos_than_the_cameras_were_found_for(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cameras.bin", "images.bin"])
+@pytest.mark.fault(47)
 def test_a_model_cut_off_anywhere_is_refused(folder: Path, name: str) -> None:
     colmap_binary(folder, shots())
     path = folder / "sparse" / "0" / name
@@ -248,6 +251,7 @@ def test_a_model_cut_off_anywhere_is_refused(folder: Path, name: str) -> None:
             read_capture(folder)
 
 
+@pytest.mark.fault(47, 48)
 def test_a_damaged_model_is_never_a_bug_of_ours(folder: Path) -> None:
     colmap_binary(folder, shots())
     rng = np.random.default_rng(0)
@@ -265,6 +269,7 @@ def test_a_damaged_model_is_never_a_bug_of_ours(folder: Path) -> None:
         path.write_bytes(whole)
 
 
+@pytest.mark.fault(48)
 def test_promised_records_are_not_believed(folder: Path) -> None:
     colmap_binary(folder, shots())
     path = folder / "sparse" / "0" / "images.bin"
@@ -315,6 +320,7 @@ def test_the_largest_of_several_models_is_taken(folder: Path) -> None:
     assert any(expected in warning for warning in capture.warnings)
 
 
+@pytest.mark.fault(44)
 def test_a_photo_that_is_not_there_is_named(folder: Path) -> None:
     (folder / "images" / "r_3.png").unlink()
     colmap_text(folder, shots())
@@ -348,6 +354,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 
 @pytest.mark.parametrize("fault", WRONG)
+@pytest.mark.fault(42, 43, 45, 46)
 def test_what_is_wrong_in_transforms_is_named(folder: Path, fault: str) -> None:
     nerfstudio(folder, shots())
     path, (damage, message) = folder / "transforms.json", WRONG[fault]
@@ -359,6 +366,7 @@ def test_what_is_wrong_in_transforms_is_named(folder: Path, fault: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"frames": [NaN]}', '{"w": 1, "w": 2}', "[1, 2]", "{", "[" * 100_000, "\xff"])
+@pytest.mark.fault(42)
 def test_what_is_no_json_is_refused(folder: Path, text: str) -> None:
     (folder / "transforms.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(BadInput, match=r"not JSON|bad transforms"):
@@ -373,6 +381,7 @@ def test_a_wrong_line_of_a_model_is_quoted(folder: Path, line: str) -> None:
         read_capture(folder)
 
 
+@pytest.mark.fault(46)
 def test_a_lens_beyond_us_says_what_to_do(folder: Path) -> None:
     colmap_text(folder, shots())
     (folder / "sparse" / "cameras.txt").write_text("3 FOV 48 40 60 60 24 20 0.9\n")

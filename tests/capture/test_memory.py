@@ -35,6 +35,7 @@ def test_colour_and_mask_of_every_pixel_are_held_once(large: Layout) -> None:
     assert check_memory(large, 1, more=2).needed == BASE + 8 * 6 * PHOTO
 
 
+@pytest.mark.fault(68)
 def test_what_is_not_free_is_refused_with_the_downscale_that_fits(
     large: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

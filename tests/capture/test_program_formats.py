@@ -329,6 +329,7 @@ def test_what_is_wrong_is_named(folder: Path, fault: str) -> None:
         find_capture(folder)
 
 
+@pytest.mark.fault(38)
 def test_a_mirrored_pose_is_refused(folder: Path) -> None:
     openmvg(folder, shots(ONE_FOCAL))
     edit(folder, lambda t: t["extrinsics"][0]["value"].update(rotation=np.diag([-1.0, 1, 1]).tolist()))
@@ -360,6 +361,7 @@ XML_WRONG: dict[str, tuple[Callable[[str], str | bytes], str]] = {
 
 
 @pytest.mark.parametrize("fault", XML_WRONG)
+@pytest.mark.fault(50)
 def test_what_is_wrong_in_xml_is_named(folder: Path, fault: str) -> None:
     change, message = XML_WRONG[fault]
     text = change(metashape_text(shots()))
@@ -386,6 +388,7 @@ def test_photos_outside_are_found_where_that_is_allowed(folder: Path, tmp_path: 
     assert_views(read_capture(folder, CaptureReading(allow_outside=True)), views)
 
 
+@pytest.mark.fault(43)
 def test_links_out_of_the_capture_are_refused(folder: Path, tmp_path: Path) -> None:
     openmvg(folder, shots(ONE_FOCAL))
     (folder / "images" / "r_2.png").rename(tmp_path / "secret.png")

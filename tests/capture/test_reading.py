@@ -128,6 +128,7 @@ def test_downscaling_averages_photos_and_moves_the_principal_point(tmp_path, fac
     assert capture.cameras.intrinsics[3, 1, 1] == pytest.approx(K[1, 1] / factor)
 
 
+@pytest.mark.fault(14)
 def test_photos_of_mixed_sizes(folder):
     for kind in ("image", "mask"):
         path = folder / kind / "002.png"
@@ -172,6 +173,7 @@ IMAGE_KINDS = {
 
 
 @pytest.mark.parametrize("kind", IMAGE_KINDS)
+@pytest.mark.fault(8, 9)
 def test_kinds_of_images_become_eight_bit_rgb(folder, kind):
     convert, expected = IMAGE_KINDS[kind]
     edit_images(folder / "image", convert)
@@ -181,6 +183,7 @@ def test_kinds_of_images_become_eight_bit_rgb(folder, kind):
     assert all(f"and {VIEWS - 1} more" in text for text in capture.warnings)
 
 
+@pytest.mark.fault(8)
 def test_sixteen_bit_colour_is_scaled(folder):
     rgb = photograph(viewpoints()[0])[0]
     write_sixteen_bit_png(folder / "image" / "000.png", rgb.astype(np.uint16) * 257)
@@ -194,6 +197,7 @@ def write_sixteen_bit_png(path: Path, values: np.ndarray) -> None:
     path.write_bytes(png_bytes(width, height, 16, zlib.compress(lines)))
 
 
+@pytest.mark.fault(10)
 def test_cmyk_photos(folder):
     path = folder / "image" / "000.png"
     with Image.open(path) as image:
@@ -202,6 +206,7 @@ def test_cmyk_photos(folder):
     assert np.abs(read_capture(folder).images[0].astype(int) - photograph(viewpoints()[0])[0]).mean() < 6
 
 
+@pytest.mark.fault(12)
 def test_exif_never_turns_a_photo(folder):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -214,6 +219,7 @@ def test_exif_never_turns_a_photo(folder):
 
 
 @pytest.mark.skipif(not features.check("webp"), reason="Pillow without WebP")
+@pytest.mark.fault(16)
 def test_only_the_first_page_is_read(folder):
     path = folder / "image" / "000.png"
     with Image.open(path) as image:
@@ -271,6 +277,7 @@ def _with_area(mask: np.ndarray, value: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", MASK_KINDS)
+@pytest.mark.fault(25)
 def test_masks_of_all_kinds_mean_the_same(folder, kind):
     edit_images(folder / "mask", MASK_KINDS[kind])
     capture = read_capture(folder)
@@ -288,6 +295,7 @@ def test_of_two_values_the_brighter_is_the_object_and_it_is_said(folder, kind):
 
 
 @pytest.mark.parametrize("kind", NAMED)
+@pytest.mark.fault(25)
 def test_three_values_are_named(folder, kind):
     change, values = NAMED[kind]
     edit_images(folder / "mask", change)
@@ -333,6 +341,7 @@ def test_what_is_to_be_ignored_belongs_to_photos(folder):
         read_capture(folder)
 
 
+@pytest.mark.fault(24)
 def test_inverted_masks_are_turned_on_request(folder):
     edit_images(folder / "mask", lambda mask: 255 - mask)
     assert np.array_equal(
@@ -340,6 +349,7 @@ def test_inverted_masks_are_turned_on_request(folder):
     )
 
 
+@pytest.mark.fault(22)
 def test_masks_of_another_size_are_resized_on_request(folder):
     edit_images(folder / "mask", lambda mask: Image.fromarray(mask).resize((3 * SIZE[0], 3 * SIZE[1]), 0))
     masks = read_capture(folder, CaptureReading(resize_masks=True)).masks
@@ -347,6 +357,7 @@ def test_masks_of_another_size_are_resized_on_request(folder):
 
 
 @pytest.mark.parametrize("factor", [1, 2])
+@pytest.mark.fault(11)
 def test_alpha_is_the_mask_where_there_is_no_mask_folder(folder, factor):
     expected = read_capture(folder, downscale=factor).masks
     for path in sorted((folder / "image").iterdir()):
@@ -359,6 +370,7 @@ def test_alpha_is_the_mask_where_there_is_no_mask_folder(folder, factor):
     assert all(np.array_equal(a, b) for a, b in zip(capture.masks, expected, strict=True))
 
 
+@pytest.mark.fault(21)
 def test_one_full_mask_is_a_warning(folder):
     Image.new("L", SIZE, 255).save(folder / "mask" / "004.png")
     warnings = read_capture(folder).warnings
@@ -374,6 +386,7 @@ def test_one_foreign_mask_is_a_warning_that_names_it(tmp_path):
     assert len(warnings) == 1 and "009" in warnings[0]
 
 
+@pytest.mark.fault(41)
 def test_an_object_that_just_leaves_the_sphere_is_a_warning(folder):
     smaller = scale_mat() @ np.diag([0.68, 0.68, 0.68, 1.0])
     edit_cameras(folder, **{f"scale_mat_{index}": smaller for index in range(VIEWS)})

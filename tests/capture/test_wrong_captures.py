@@ -104,6 +104,7 @@ CASES: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.parametrize("framed", [True, False], ids=["scale_mat", "no scale_mat"])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.fault(26, 38, 49)
 def test_each_mistake_is_named(tmp_path: Path, case: str, framed: bool) -> None:
     damage, pattern = CASES[case]
     folder = make_capture(tmp_path / "capture", views=VIEWS)
@@ -137,6 +138,7 @@ def test_any_unit_will_do(tmp_path: Path, unit: float) -> None:
     assert two.T_world_normalised[0, 0] == pytest.approx(unit * one.T_world_normalised[0, 0], rel=FRAME)
 
 
+@pytest.mark.fault(38)
 def test_rough_cameras_are_accepted_with_a_word(tmp_path: Path) -> None:
     """They are what trained cameras start from."""
     random = np.random.default_rng(0)

@@ -524,6 +524,7 @@ FAILURES: dict[str, tuple[BaseException, int, str]] = {
 
 
 @pytest.mark.parametrize("case", FAILURES)
+@pytest.mark.fault(68, 72)
 def test_every_failure_is_one_line_and_a_code(
     case: str,
     stand_in: Callable[..., None],
@@ -555,6 +556,7 @@ def test_the_traceback_of_a_bug_is_kept_in_the_run(
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138)],
     ids=lambda value: str(value),
 )
+@pytest.mark.fault(67)
 def test_a_signal_before_the_fit_catches_it(number: signal.Signals, code: int, tmp_path: Path) -> None:
     with stand_in_process("time.sleep(60)", tmp_path) as process:
         assert process.stdout is not None
@@ -564,6 +566,7 @@ def test_a_signal_before_the_fit_catches_it(number: signal.Signals, code: int, t
     assert (process.returncode, err) == (code, f"tidr: error: stopped by {number.name}\n")
 
 
+@pytest.mark.fault(67)
 def test_a_reader_that_goes_away_is_no_noise(tmp_path: Path) -> None:
     with stand_in_process("time.sleep(0.2); [print('x' * 1000) for _ in range(1000)]", tmp_path) as process:
         assert process.stdout is not None
@@ -620,6 +623,7 @@ def test_a_machine_with_little_memory(limit: str, tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1].startswith("tidr: error: out of memory: ")
 
 
+@pytest.mark.fault(62)
 def test_a_full_standard_output(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "taichi_idr", "--version"]
     with Path("/dev/full").open("w") as full:

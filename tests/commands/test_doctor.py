@@ -69,6 +69,7 @@ def test_a_backend_that_hangs_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(doctor.examine())[-1].value == "no answer in 0 s"
 
 
+@pytest.mark.fault(65)
 def test_a_cache_that_cannot_be_written_is_a_finding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TI_OFFLINE_CACHE_FILE_PATH", str(tmp_path / "file" / "cache"))

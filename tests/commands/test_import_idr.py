@@ -123,6 +123,7 @@ def test_states_that_do_not_fit_are_refused(name, value, message):
         official_config({key: tensor for key, tensor in state.items() if tensor is not None}, FILE)
 
 
+@pytest.mark.fault(55)
 def test_a_malicious_file_is_refused_and_runs_nothing(tmp_path, monkeypatch):
     """torch.save of an object that makes a file when it is unpickled."""
     canary = tmp_path / "canary"
@@ -135,6 +136,7 @@ def test_a_malicious_file_is_refused_and_runs_nothing(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.fault(55)
 def test_other_malicious_formats_run_nothing(tmp_path, in_this_process):
     """A bare pickle, and the tar format that old versions of torch unpickle in full."""
     canary, bare, tar = tmp_path / "canary", tmp_path / "bare.pth", tmp_path / "tar.pth"

@@ -84,6 +84,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
 @pytest.mark.parametrize("reader", READERS)
+@pytest.mark.fault(75)
 def test_no_reader_waits_for_a_pipe(tmp_path: Path, reader: str) -> None:
     name, read = READERS[reader]
     os.mkfifo(tmp_path / name)
@@ -122,6 +123,7 @@ def test_what_the_block_raises_is_not_taken_for_the_file_s_fault(tmp_path: Path)
             whole(tmp_path / name)
 
 
+@pytest.mark.fault(75)
 def test_a_file_of_a_terabyte_costs_nothing(tmp_path: Path) -> None:
     with (tmp_path / "a.ply").open("wb") as file:
         file.write(b"ply\n")
@@ -135,6 +137,7 @@ def test_a_file_of_a_terabyte_costs_nothing(tmp_path: Path) -> None:
     assert time.monotonic() - started < 1
 
 
+@pytest.mark.fault(75)
 def test_nobody_goes_round_the_door() -> None:
     """Whoever opens a file in another way stands in a list, with the reason."""
     found = set()

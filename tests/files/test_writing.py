@@ -42,12 +42,14 @@ def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.fault(72)
 def test_a_name_of_the_greatest_length_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("ä" * 127)
     files.atomic_write(path, "x")
     assert path.read_text() == "x"
 
 
+@pytest.mark.fault(62)
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     files.atomic_write(path, b"old")
@@ -60,6 +62,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EDQUOT, errno.EIO], ids=lambda fault: errno.errorcode[fault])
 @pytest.mark.parametrize("call", ["fsync", "open"])
+@pytest.mark.fault(63)
 def test_a_failing_system_call_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, fault: int
 ) -> None:
@@ -88,6 +91,7 @@ def test_an_error_of_the_writer_passes_and_leaves_the_old_file(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+@pytest.mark.fault(61)
 def test_only_dead_processes_lose_their_temporary_files(tmp_path: Path, dead_pid: int) -> None:
     names = {
         "dead": "sub/" + temporary_name(dead_pid, ".png"),
@@ -144,6 +148,7 @@ def test_an_old_file_that_may_not_be_removed_is_a_warning(
     assert (tmp_path / "new").read_bytes() == b"whole"
 
 
+@pytest.mark.fault(64)
 def test_a_folder_in_whose_way_a_file_is(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     for path in (tmp_path / "a", tmp_path / "a" / "b"):
@@ -151,6 +156,7 @@ def test_a_folder_in_whose_way_a_file_is(tmp_path: Path) -> None:
             files.create_folder(path)
 
 
+@pytest.mark.fault(64)
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(CannotCreate, match=r"^cannot write to folder \(/proc/self/tidr\): .*; choose a folder"):
         files.create_folder(Path("/proc/self/tidr"))

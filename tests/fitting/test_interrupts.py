@@ -28,6 +28,7 @@ def handlers() -> list[object]:
 
 
 @pytest.mark.parametrize("number", CAUGHT, ids=lambda number: number.name)
+@pytest.mark.fault(67)
 def test_a_signal_is_remembered_and_ends_the_command_with_its_code(number: signal.Signals) -> None:
     before = handlers()
     with Interrupts() as interrupts:
@@ -42,6 +43,7 @@ def test_a_signal_is_remembered_and_ends_the_command_with_its_code(number: signa
     assert handlers() == before
 
 
+@pytest.mark.fault(67)
 def test_a_second_sigint_does_not_wait() -> None:
     before = handlers()
     with pytest.raises(KeyboardInterrupt), Interrupts():

@@ -62,6 +62,7 @@ def ignored(folder: Path) -> None:
         (ignored, "ignore/001.png"),
     ],
 )
+@pytest.mark.fault(56)
 def test_another_content_under_the_same_names_is_named(
     begun: Path, tmp_path: Path, change: Callable[[Path], None], named: str
 ) -> None:

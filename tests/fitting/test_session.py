@@ -63,6 +63,7 @@ def test_a_run_holds_what_later_commands_need(straight, capture):
     assert list((straight / "renders" / "preview").glob("*.png"))
 
 
+@pytest.mark.fault(70)
 def test_same_seed_same_curve(straight, capture, tmp_path):
     """Bit by bit on one thread."""
     fit(capture, tmp_path / "again")
@@ -75,6 +76,7 @@ def test_another_seed_another_curve(straight, capture, tmp_path):
     assert curve(tmp_path / "other") != curve(straight)
 
 
+@pytest.mark.fault(70)
 def test_stopped_and_resumed_equals_straight(straight, capture, tmp_path):
     """A signal between two steps: checkpoint, exit code 143, and the next call ends as if nothing had happened."""
     run = tmp_path / "run"
@@ -90,6 +92,7 @@ def test_a_finished_run_is_left_as_it_is(straight, capture):
     assert curve(straight) == before
 
 
+@pytest.mark.fault(56)
 def test_other_settings_are_refused_by_name(straight, capture):
     with pytest.raises(BadInput, match=r"another loss\.mask_weight, seed"):
         fit(capture, straight, seed=5, more=("loss.mask_weight=31",))
@@ -115,6 +118,7 @@ def test_a_run_from_before_poses_were_trained_goes_on(capture, tmp_path):
         fit(capture, tmp_path / "run", cameras="train")
 
 
+@pytest.mark.fault(56)
 def test_a_run_from_before_links_were_refused_goes_on(capture, tmp_path):
     linked = Path(shutil.copytree(capture, tmp_path / "ewer"))
     (linked / "image").rename(tmp_path / "photos")
@@ -163,6 +167,7 @@ def test_fresh_starts_again(capture, tmp_path):
     assert [step for step, _ in curve(tmp_path / "run")] == [2, 4]
 
 
+@pytest.mark.fault(69)
 def test_a_non_finite_step_moves_nothing(capture, tmp_path, monkeypatch, capsys):
     run, losses = tmp_path / "run", FastTrainer._losses
 
@@ -177,6 +182,7 @@ def test_a_non_finite_step_moves_nothing(capture, tmp_path, monkeypatch, capsys)
     assert all(torch.isfinite(x).all() for name, x in state(run).items() if name.startswith("model."))
 
 
+@pytest.mark.fault(69)
 def test_a_fit_that_stays_non_finite_ends_diverged(capture, tmp_path, monkeypatch, capsys):
     """Ten skips, back to the checkpoint at half the rate, ten more, then exit code 76."""
     losses, tried = FastTrainer._losses, []
@@ -200,6 +206,7 @@ def test_the_time_limit_ends_a_fit_with_a_checkpoint(capture, tmp_path):
     assert load_newest(RunFolder(tmp_path / "run").checkpoints, print) is not None
 
 
+@pytest.mark.fault(51, 52)
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(capture, tmp_path, capsys):
     run = tmp_path / "run"
     fit(capture, run, steps=20)
@@ -213,6 +220,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(capture, tmp_path, ca
 
 
 @pytest.mark.slow
+@pytest.mark.fault(67)
 def test_sigint_stops_the_command_within_five_seconds(capture, tmp_path):
     command = [sys.executable, "-m", "taichi_idr", "fit", str(capture), "--out", str(tmp_path / "run"), "--arch", "cpu"]
     command += [part for setting in SMALL for part in ("--set", setting)] + ["--steps", "100000"]

@@ -137,6 +137,7 @@ def test_mesh_without_colours_is_written(coloured: meshes.Mesh) -> None:
         np.testing.assert_array_equal(read.faces, plain.faces)
 
 
+@pytest.mark.fault(58)
 def test_read_mesh(tmp_path: Path, coloured: meshes.Mesh) -> None:
     path = tmp_path / "a.ply"
     path.write_bytes(ply_bytes(coloured))
@@ -167,6 +168,7 @@ DOUBLE_PLY = PLY.replace("float", "double")
     ],
     ids=["empty", "text", "huge", "beyond", "nan", "no-faces", "no-area", "vast", "minute"],
 )
+@pytest.mark.fault(59)
 def test_bad_ply_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.ply"
     path.write_text(text)
@@ -175,6 +177,7 @@ def test_bad_ply_is_refused(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["v 1\nv 2\nv 3\nf 1 2 3\n", "v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n", "v 0 0 0\nf 1 1\n"])
+@pytest.mark.fault(59)
 def test_obj_of_ragged_lines_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.obj"
     path.write_text(text)

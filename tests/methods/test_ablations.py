@@ -53,6 +53,7 @@ def test_an_ablation_is_one_flag(capture, tmp_path, preset, change):
     assert loaded.step == 2
 
 
+@pytest.mark.fault(60)
 def test_a_fit_that_loses_its_surface_says_so(capture, tmp_path):
     """A ball of no size: f is positive everywhere."""
     with pytest.raises(Diverged, match=r"no surface.*no object pixel hits it") as caught:

@@ -93,6 +93,7 @@ def test_no_files_and_no_folder(tmp_path: Path) -> None:
         load_step(tmp_path, 3)
 
 
+@pytest.mark.fault(51, 52)
 def test_any_flipped_bit_and_any_missing_end_falls_back(tmp_path: Path) -> None:
     save(tmp_path, 1)
     newest = save(tmp_path, 2)
@@ -124,6 +125,7 @@ def test_the_warning_names_the_file(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.fault(51)
 def test_none_is_whole(tmp_path: Path) -> None:
     for step in (1, 2):
         save(tmp_path, step).write_bytes(b"TIDRCKP1")
@@ -154,6 +156,7 @@ CRAFTED = {
 
 
 @pytest.mark.parametrize("data", CRAFTED.values(), ids=CRAFTED)
+@pytest.mark.fault(53)
 def test_crafted_files_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "00000009.tidr").write_bytes(data)
     save(tmp_path, 1)
@@ -177,6 +180,7 @@ def test_what_is_whole_is_read(tmp_path: Path) -> None:
     assert load_step(tmp_path, 9).step == 9
 
 
+@pytest.mark.fault(62)
 def test_a_full_disk_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(28, os.strerror(28))
@@ -191,6 +195,7 @@ def test_a_full_disk_keeps_the_one_before(tmp_path: Path, monkeypatch: pytest.Mo
     assert loaded.step == 1
 
 
+@pytest.mark.fault(61)
 def test_a_kill_at_any_point_of_a_save(tmp_path: Path) -> None:
     """SIGKILL within the write, before the flush, before the rename: the old one remains; after it: the new one."""
     save_checkpoint(tmp_path, 1, {"weight": torch.ones(100)}, {})

@@ -66,6 +66,7 @@ class TestFolder:
         ):
             open_run(tmp_path)
 
+    @pytest.mark.fault(72)
     def test_a_name_that_no_folder_can_have(self, tmp_path: Path) -> None:
         path = tmp_path / ("x" * 300)
         with pytest.raises(InputMissing, match="File name too long; name a folder"):
@@ -100,6 +101,7 @@ class TestFolder:
         run.set_aside()
         assert [path.name for path in (run.path / "previous").iterdir()] == ["checkpoints"]
 
+    @pytest.mark.fault(57)
     def test_a_damaged_configuration(self, run: RunFolder) -> None:
         run.config_file.write_bytes(b"\xff\xfe")
         with pytest.raises(BadInput, match="unreadable configuration"):
@@ -115,6 +117,7 @@ class TestMetrics:
         run.append_metrics({"step": 2, "loss": float("inf")})
         assert run.metrics_file.read_text() == ('{"step": 1, "loss": null, "psnr": 20.5}\n{"step": 2, "loss": null}\n')
 
+    @pytest.mark.fault(61)
     def test_a_torn_last_line_costs_only_itself(self, run: RunFolder) -> None:
         run.metrics_file.write_text('{"step": 1}\n{"step": 2, "lo')
         run.append_metrics({"step": 3})
@@ -127,6 +130,7 @@ class TestMetrics:
         run.rewind_metrics(100)
         assert [record["step"] for record in run.read_metrics()] == [50, 100]
 
+    @pytest.mark.fault(62)
     def test_a_full_disk_is_one_warning(
         self, run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -206,6 +210,7 @@ class TestLock:
                 pass
             assert (run.path / "run.lock").exists()
 
+    @pytest.mark.fault(66)
     def test_a_living_process_keeps_others_out_and_a_killed_one_does_not(self, run: RunFolder) -> None:
         lock = str(run.path / "run.lock")
         with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE, text=True) as holder:
@@ -222,6 +227,7 @@ class TestLock:
         with run.lock():
             assert json.loads(Path(lock).read_text())["pid"] == os.getpid()
 
+    @pytest.mark.fault(66)
     def test_a_number_that_another_process_has_by_now(self, run: RunFolder) -> None:
         parent = psutil.Process(os.getppid())
         write_lock(run, parent.pid, socket.gethostname(), parent.create_time() - 1000)
@@ -235,6 +241,7 @@ class TestLock:
         with pytest.raises(Locked, match=f"process {parent.pid} on "), run.lock():
             pass
 
+    @pytest.mark.fault(66)
     def test_another_host_counts_as_alive(self, run: RunFolder, dead_pid: int) -> None:
         write_lock(run, dead_pid, "elsewhere", 0.0)
         with pytest.raises(Locked, match=f"process {dead_pid} on elsewhere writes it"), run.lock():

@@ -134,12 +134,14 @@ def test_a_photo_without_a_place_is_named(sought, found, tmp_path, capfd):
     )
 
 
+@pytest.mark.fault(19)
 def test_too_many_without_a_place(sought, found, tmp_path):
     saved(found, tmp_path / "truth.npz", list(range(VIEWS - 3)))
     with pytest.raises(BadInput, match=r"7 of 10 photos have a place.*photo_07\.png.*overlap"):
         sought(SAVED.format(data=str(tmp_path / "truth.npz")))
 
 
+@pytest.mark.fault(19)
 def test_too_little_texture(sought, scene, tmp_path):
     saved(scene.structure(np.random.default_rng(0), points=40), tmp_path / "truth.npz")
     with pytest.raises(BadInput, match=r"too little to see.*texture"):
@@ -168,6 +170,7 @@ def test_a_worker_that_fails(sought, source, why):
         sought(source)
 
 
+@pytest.mark.fault(67)
 def test_a_worker_that_never_ends(sought, monkeypatch):
     monkeypatch.setattr(engine, "LEAST_SECONDS", 0.5)
     monkeypatch.setattr(engine, "SECONDS_PER_PHOTO", 0.0)
@@ -175,6 +178,7 @@ def test_a_worker_that_never_ends(sought, monkeypatch):
         sought("import time; print('stage features', flush=True); time.sleep(60)")
 
 
+@pytest.mark.fault(68)
 def test_a_worker_that_takes_too_much(sought, monkeypatch):
     monkeypatch.setattr(engine, "free_memory", lambda: 100e6)
     with pytest.raises(OutOfMemory, match="COLMAP takes"):

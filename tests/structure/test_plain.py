@@ -50,6 +50,7 @@ def test_what_will_not_do(photos, tmp_path):
         plain_photos(photos)
 
 
+@pytest.mark.fault(12)
 def test_copies_are_as_stored_and_know_no_metadata(photos, tmp_path):
     """Turned photos too: then one camera took them all."""
     exif = Image.Exif()
@@ -91,6 +92,7 @@ def test_a_blurred_photo_is_named(photos, tmp_path):
     assert said == [f"1 of {FEWEST} photos are blurred: photo_04.png"]
 
 
+@pytest.mark.fault(1)
 def test_a_damaged_photo_is_refused_by_name(photos, tmp_path):
     file = photos / "photo_02.png"
     file.write_bytes(file.read_bytes()[:3000])

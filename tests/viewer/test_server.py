@@ -65,6 +65,7 @@ def served(viewer: Viewer) -> None:
         viewer.serve(count)
 
 
+@pytest.mark.fault(73)
 def test_its_page_comes_from_this_machine_alone(viewer: Viewer):
     assert viewer.url.startswith(f"http://{HOST}:")
     with urllib.request.urlopen(viewer.url) as page:
@@ -124,6 +125,7 @@ def test_a_server_that_cannot_be_guarded_is_said(capsys):
     assert "answers pages of other origins" in capsys.readouterr().err
 
 
+@pytest.mark.fault(73, 74)
 def test_nobody_gets_an_address_in_the_internet(viewer: Viewer):
     assert viewer._server.request_share_url() is None
 
@@ -184,6 +186,7 @@ def test_interrupted_while_it_opens_it_is_gone(scene: Scene, monkeypatch: pytest
         other.connect((HOST, port))
 
 
+@pytest.mark.fault(73)
 def test_the_next_port_is_taken_and_their_end_is_said():
     first = free_port(18_200)
     with socket.socket() as taken:
