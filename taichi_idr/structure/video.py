@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadInput
+from ..files.reading import head_of
 from .features import opencv
 from .files import FEWEST
 from .plain import LONGER_SIDE, sharpness
@@ -16,6 +17,7 @@ from .plain import LONGER_SIDE, sharpness
 FRAMES = 60  # at most, evenly over the video: all pairs of so many are matched
 CANDIDATES = 5  # frames looked at for each
 QUALITY = 95  # of JPEG: the video has lost more
+_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _TODO = "convert it to MP4 (H.264), or give a folder of photos"
 
 
@@ -44,6 +46,7 @@ def write_frames(video: Path, folder: Path) -> list[Path]:
 def _candidates(video: Path) -> Iterator[tuple[int, int, Image.Image]]:
     """Stretch, number and picture of the frames to choose from."""
     cv2 = opencv()
+    _refuse_lists(video)
     film = cv2.VideoCapture(str(video))
     try:
         count = int(film.get(cv2.CAP_PROP_FRAME_COUNT)) if film.isOpened() else 0
@@ -61,6 +64,14 @@ def _candidates(video: Path) -> Iterator[tuple[int, int, Image.Image]]:
                     yield wanted[number], number, Image.fromarray(np.ascontiguousarray(frame[..., ::-1]))
     finally:
         film.release()
+
+
+def _refuse_lists(video: Path) -> None:
+    """Raises BadInput for what is no MP4, MOV, AVI, MKV or WebM: FFmpeg takes a list of other files, by whatever name,
+    for a video, and opens them."""
+    head = head_of(video, 12)
+    if head[4:8] not in _ATOMS and head[:4] not in (b"RIFF", b"\x1aE\xdf\xa3"):
+        raise BadInput("unreadable video", where=video, why="it is no video by its first bytes", todo=_TODO)
 
 
 def _sharpness(frame: Image.Image) -> float:

@@ -66,6 +66,18 @@ def test_what_is_no_video_or_too_short_is_refused(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+@needs_opencv
+@pytest.mark.fault(74)
+@pytest.mark.parametrize(
+    "text", ["#EXTM3U\n#EXTINF:1,\n{}\n", "ffconcat version 1.0\nfile '{}'\n", "v=0\nc=IN IP4 10.0.0.1\n"]
+)
+def test_a_list_of_other_files_is_no_video(tmp_path, text):
+    other = write_clip(tmp_path / "other.mp4", frames(60, {1}))
+    (tmp_path / "clip.mp4").write_text(text.format(other))
+    with pytest.raises(BadInput, match=r"unreadable video \(.*clip\.mp4\): it is no video by its first bytes"):
+        write_frames(tmp_path / "clip.mp4", tmp_path)
+
+
 def test_without_opencv_it_is_said(tmp_path, no_opencv):
     no_opencv()
     (tmp_path / "clip.mov").write_bytes(b"")
