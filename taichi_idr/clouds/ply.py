@@ -84,6 +84,8 @@ def _parsed(lines: list[list[str]], size: int) -> _Header:
     count, properties = elements["vertex"]
     if count < 0 or any(kind == "list" for _, kind in properties):
         raise ValueError("vertices with lists")
+    if len(dict(properties)) < len(properties):
+        raise ValueError("a property that is there twice")
     return _Header(order, count, properties, elements.get("face", (0, []))[0], size)
 
 

@@ -119,6 +119,14 @@ def test_points_that_are_not_finite_are_left_out_with_a_warning(cloud, tmp_path,
     assert "2 of 50 points are not finite" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("order", ["ascii", "binary_little_endian"])
+def test_a_property_that_is_there_twice_is_refused(order, cloud, tmp_path):
+    path = point_clouds.write_ply(tmp_path / "a.ply", cloud, order)
+    path.write_bytes(path.read_bytes().replace(b"property double y", b"property double x"))
+    with pytest.raises(BadInput, match="a property that is there twice"):
+        read_cloud(path)
+
+
 @pytest.mark.parametrize("size", [1e300, 1e-300])
 def test_points_that_cannot_be_computed_with_are_refused(size, tmp_path):
     np.save(tmp_path / "a.npy", np.eye(3) * size)
