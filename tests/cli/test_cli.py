@@ -257,6 +257,7 @@ class TestArguments:
             "fit photos --out run --preset fast --steps 5 --time-limit 9.5 --until 2.5 --rays 64 --downscale 2 "
             "--seed 7 --arch cpu --threads 1 --set loss.alpha=3 --set seed=1 --fresh --normalize --invert-masks "
             "--resize-masks --allow-outside --cameras train --init-cameras rough.npz --ignore wires "
+            "--max-pixels 500000 "
             "--masks drawn --focal 900 --quick --region 0,0,1,2 --sfm builtin --keep-support --exposure fixed "
             "--mask-model cuts.onnx"
         )
@@ -283,6 +284,7 @@ class TestArguments:
             "resize_masks": True,
             "allow_outside": True,
             "ignore": Path("wires"),
+            "max_pixels": 500_000,
             "knowledge": Knowledge(
                 Path("drawn"),
                 900.0,
