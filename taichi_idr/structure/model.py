@@ -104,8 +104,8 @@ def read_structure(path: Path, photos: dict[str, Path], sizes: dict[str, tuple[i
 
 
 def _checked(array: np.ndarray, shape: tuple[int, ...], count: int | None, path: Path) -> np.ndarray:
-    good = array.shape[1:] == shape and count in (None, len(array)) and np.isfinite(array).all()
-    if not good:
+    numbers = array.dtype.kind in "iuf" and array.shape[1:] == shape and count in (None, len(array))
+    if not numbers or not np.isfinite(array).all():
         raise BadInput("damaged structure", where=path, why=f"an array of shape {array.shape}, or not finite")
     return array.astype(float)
 

@@ -96,11 +96,11 @@ def test_views_come_back_in_the_photos_order_and_size(scene, found, tmp_path):
 def test_damage_is_refused(scene, found, tmp_path, key):
     arrays = saved(found, tmp_path / "model.npz")
     photos = {f"{k:05d}.png": view.image for k, view in enumerate(scene.views)}
-    for wrong in (None, arrays[key][:-1], np.full_like(arrays[key], 99)):
+    for wrong in (None, arrays[key][:-1], np.full_like(arrays[key], 99), arrays[key].astype("V8")):
         changed = {name: array for name, array in arrays.items() if name != key or wrong is not None}
         if wrong is not None:
             changed[key] = wrong
-            if key in ("points", "cameras") and len(wrong) == len(arrays[key]):
+            if key in ("points", "cameras") and len(wrong) == len(arrays[key]) and wrong.dtype.kind == "f":
                 changed[key] = np.full_like(wrong, np.nan)
         np.savez(tmp_path / "model.npz", **changed)  # pyright: ignore[reportArgumentType]
         if key == "observing" and wrong is not None and len(wrong) < len(arrays[key]):
