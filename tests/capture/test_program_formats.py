@@ -308,6 +308,7 @@ WRONG: dict[str, tuple[Callable[..., None], Callable[[dict[str, Any]], Any], str
         r"pixelRatio\): -1, expected a posit",
     ),
     "av_type": (alicevision, lambda t: t["intrinsics"][0].update(type="equidistant"), "unknown camera model"),
+    "av_type_list": (alicevision, lambda t: t["intrinsics"][0].update(type=[[]]), "unknown camera model"),
     "av_lens": (
         alicevision,
         lambda t: t["intrinsics"][0].update(type="radial3"),

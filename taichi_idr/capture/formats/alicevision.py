@@ -106,8 +106,9 @@ def _focals(told: Mapping[str, Any], version: tuple[int, ...], width: int, where
 def _lens(told: Mapping[str, Any], where: str) -> Lens:
     kind, other = told.get("type"), told.get("undistortionType", "none")
     kind = told.get("distortionType", kind) if kind == "pinhole" else kind
-    if kind not in _COUNTS or other != "none":
-        why = f"{kind if kind not in _COUNTS else other!r:.40}; expected one of {', '.join(_COUNTS)}"
+    known = isinstance(kind, str) and kind in _COUNTS
+    if not known or other != "none":
+        why = f"{other if known else kind!r:.40}; expected one of {', '.join(_COUNTS)}"
         raise BadInput("unknown camera model", where=where, why=why, todo="undistort the photos with AliceVision")
     count = _COUNTS[kind]
     k = numbers(told.get("distortionParams"), count, f"{where}.distortionParams", _TODO, text=True) if count else []
