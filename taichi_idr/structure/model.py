@@ -80,8 +80,12 @@ def read_structure(path: Path, photos: dict[str, Path], sizes: dict[str, tuple[i
         arrays = {key: _checked(found[key], shape, counts.get(key), path) for key, shape in SHAPES.items()}
     except KeyError as error:
         raise BadInput("damaged structure", where=path, why=f"it lacks {error}") from error
-    if len(arrays["observing"]) and (arrays["observing"].max() >= len(names) or not set(names) <= set(photos)):
-        raise BadInput("damaged structure", where=path, why="it names views that are not there")
+    there = all(
+        ((arrays[key] >= 0) & (arrays[key] < count)).all()
+        for key, count in (("observing", len(names)), ("observed", len(arrays["points"])))
+    )
+    if not there or not set(names) <= set(photos):
+        raise BadInput("damaged structure", where=path, why="it names views or points that are not there")
     order = sorted(range(len(names)), key=lambda view: list(photos).index(names[view]))
     place = np.argsort(order)
     views = []

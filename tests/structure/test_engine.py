@@ -92,6 +92,16 @@ def test_views_come_back_in_the_photos_order_and_size(scene, found, tmp_path):
         assert sorted(read.seen_by(view)) == sorted(found.seen_by(view))
 
 
+@pytest.mark.parametrize("key", ["observing", "observed"])
+@pytest.mark.parametrize("number", [-1, 10**9])
+def test_views_and_points_that_are_not_there_are_refused(scene, found, tmp_path, key, number):
+    arrays = saved(found, tmp_path / "model.npz")
+    photos = {f"{k:05d}.png": view.image for k, view in enumerate(scene.views)}
+    np.savez(tmp_path / "model.npz", **{**arrays, key: np.full_like(arrays[key], number)})  # pyright: ignore
+    with pytest.raises(BadInput, match="damaged structure"):
+        read_structure(tmp_path / "model.npz", photos, dict.fromkeys(photos, (160, 120)), 1.0)
+
+
 @pytest.mark.parametrize("key", ["points", "cameras", "names", "observing"])
 def test_damage_is_refused(scene, found, tmp_path, key):
     arrays = saved(found, tmp_path / "model.npz")
