@@ -25,6 +25,8 @@ from ..files.reading import opened, whole
 from ..files.writing import atomic_write, create_folder, remove
 from ..settings import shown
 
+MODEL = "model."
+"""What the names of a model's parameters begin with."""
 _MAGIC = b"TIDRCKP1"
 _HASH_END = len(_MAGIC) + hashlib.sha256().digest_size
 _LENGTH_END = _HASH_END + 8
@@ -103,6 +105,8 @@ def taken_apart(checkpoint: Checkpoint, todo: str = "fit again with --fresh") ->
 
 def refuse_not_finite(checkpoint: Checkpoint, parts: tuple[str, ...] = ("",)) -> None:
     """Raises Diverged where a tensor whose name begins like one of `parts` holds NaN or infinity."""
+    if checkpoint.step == 0:  # what is derived from the model has no values yet
+        parts = (MODEL,)
     for name, tensor in checkpoint.tensors.items():
         if name.startswith(parts) and tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             why, todo = f"{name} holds NaN or infinity", "fit again with --fresh and lower learning rates"

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..config import FitConfig
 from ..types import Cameras, Capture, CaptureReading
 from ..version import __version__
-from .checkpoint import Checkpoint
+from .checkpoint import MODEL, Checkpoint
 
 HISTORY = "history"
 """Part that holds the poses of the logged steps, where they were trained."""
@@ -23,7 +23,7 @@ COURSE = "course"
 """Part that holds the error over the fit's course."""
 EXPOSURES = "exposures"
 """Tensor (V, 3) of the photos' exposures, EV, where they were fitted."""
-MODEL_PARTS = ("model.", "lattice")
+MODEL_PARTS = (MODEL, "lattice")
 """What the names of a model's tensors begin with."""
 _CONFIG = "config"
 _T_WORLD = "T_world_normalised"
