@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..files.writing import open_in_place
+
 _running: dict[str, set[subprocess.Popen[bytes]]] = {}
 _stopped: set[str] = set()
 """Both by the batch that they are of: workers of a cluster that others have started outlive it."""
@@ -17,9 +19,10 @@ _stopped: set[str] = set()
 def run_child(batch: str, command: Sequence[str], *, folder: Path, log: Path, environment: Mapping[str, str]) -> int:
     """Run a command in `folder`, its output at the end of `log`; returns its code, 128 + the signal that killed it.
 
-    Its standard input stays open as long as this worker lives. Raises OSError where it cannot be started.
+    Its standard input stays open as long as this worker lives. Raises OSError where it cannot be started, or the log
+    is a link.
     """
-    with log.open("ab") as sink:
+    with os.fdopen(open_in_place(log, os.O_WRONLY | os.O_APPEND), "ab") as sink:
         process = subprocess.Popen(
             command,
             cwd=folder,

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import ExitCode
+from ..errors import ExitCode, TidrError
+from ..files.reading import text_of
 from ..files.writing import atomic_write
 from ..runs.folder import RunFolder
 from .children import is_stopped, run_child
@@ -24,6 +25,7 @@ STAGES = ("fit", "mesh", "eval", "report")
 StageName = Literal["fit", "mesh", "eval", "report"]
 PATIENCE = 150.0  # seconds for a run whose last worker was killed: its fit may still save
 LOOK_AGAIN = 2.0
+RECORD_BYTES = 1 << 20
 _PRODUCTS = {"mesh": "mesh/mesh.ply", "eval": "report/eval.json", "report": "report/index.html"}
 _SIGNALLED = (ExitCode.STOPPED_BY_SIGHUP, ExitCode.STOPPED_BY_SIGINT, ExitCode.STOPPED_BY_SIGTERM)
 _CHILD = Path(__file__).with_name("child.py")
@@ -115,10 +117,10 @@ class Notes:
     def read(cls, job: Job) -> Notes:
         """Empty where there are none, or they are of another capture or of another kind."""
         try:
-            found = json.loads(job.record.read_text(encoding="utf-8"))
+            found = json.loads(text_of(job.record, RECORD_BYTES))
             stages = {name: StageNote(**note) for name, note in found["stages"].items()}
             notes = cls(found["capture"], stages, str(found["verdict"]), tuple(map(str, found["warnings"])))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (TidrError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls(str(job.capture))
         return notes if notes.capture == str(job.capture) else cls(str(job.capture))
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import warn
+from ..errors import TidrError, warn
+from ..files.reading import text_of
 from ..files.writing import atomic_write, replacing
 from ..measures.catalogue import measured
 from ..report.inlining import inlined
 from ..report.page import STYLE, Row, cards, section, table
 from ..runs.folder import RunFolder
 from ..version import __version__
-from .jobs import Job, JobEnd
+from .jobs import RECORD_BYTES, Job, JobEnd
 
 PICTURE = 320  # pixels of a thumbnail's longer side
 SHOWN = ("psnr_db", "heldout_psnr_db", "mask_iou", "chamfer")
@@ -67,9 +68,9 @@ def entry_of(job: Job, end: JobEnd) -> Entry:
     """With what `tidr eval` has measured; without it, what the fit's last logged step did of its own rays."""
     run = RunFolder(job.run)
     try:
-        found = json.loads((run.report / "eval.json").read_text(encoding="utf-8"))
+        found = json.loads(text_of(run.report / "eval.json", RECORD_BYTES))
         numbers = {measure.key: value for measure, value in measured(found)}
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (TidrError, ValueError, AttributeError, RecursionError):
         last = (run.read_metrics() or [{}])[-1]
         numbers = {key: value for key in _OF_THE_LAST_STEP if isinstance(value := last.get(key), float)}
     return Entry(job, end, numbers)

@@ -106,9 +106,8 @@ def _focals(told: Mapping[str, Any], version: tuple[int, ...], width: int, where
 def _lens(told: Mapping[str, Any], where: str) -> Lens:
     kind, other = told.get("type"), told.get("undistortionType", "none")
     kind = told.get("distortionType", kind) if kind == "pinhole" else kind
-    known = isinstance(kind, str) and kind in _COUNTS
-    if not known or other != "none":
-        why = f"{other if known else kind!r:.40}; expected one of {', '.join(_COUNTS)}"
+    if not isinstance(kind, str) or kind not in _COUNTS or other != "none":
+        why = f"{kind!r:.40} and undistortionType {other!r:.40}; expected one of {', '.join(_COUNTS)} and 'none'"
         raise BadInput("unknown camera model", where=where, why=why, todo="undistort the photos with AliceVision")
     count = _COUNTS[kind]
     k = numbers(told.get("distortionParams"), count, f"{where}.distortionParams", _TODO, text=True) if count else []
