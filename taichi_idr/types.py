@@ -151,7 +151,7 @@ class CaptureReading:
             raise ValueError(f"version {version} of a capture's reading, expected {READING_VERSION}")
         reading = cls(**fields)
         for name, usual in asdict(cls()).items():
-            value, kinds = fields.get(name, usual), (bool,) if isinstance(usual, bool) else (str, type(None))
+            value, kinds = fields.get(name, usual), (str, type(None)) if usual is None else (type(usual),)
             if type(value) not in kinds or "\0" in str(value):
                 raise TypeError(f"{name} of a capture's reading is {type(value).__name__}")
         return reading

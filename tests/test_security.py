@@ -23,14 +23,16 @@ NEVER_IMPORTED = {
     "yaml",
     "ruamel",
     "requests",
-    "urllib",
+    "urllib.request",
     "urllib3",
 }
 NEVER_IMPORTED |= {"http", "httpx", "aiohttp", "ftplib", "smtplib", "telnetlib", "xmlrpc", "ssl", "dbm"}
 ALLOWED = {
     "pickle": {"files/pth.py"},  # its exceptions, in the process that reads .pth
-    "socket": {"runs/lock.py", "viewer/ports.py"},  # the machine's name; ports of 127.0.0.1
+    "socket": {"files/writers.py", "files/writing.py", "viewer/ports.py"},  # the machine's name; ports of 127.0.0.1
 }
+OWN_PIPE = ("meshes/quadrics.py", "np.load")
+"""What a process of the program sends to its parent."""
 NEVER_CALLED = {"eval", "exec", "compile", "os.system", "os.popen", "pickle.load", "pickle.loads", "pickle.Unpickler"}
 NEVER_CALLED |= {"np.load", "numpy.load", "torch.hub.load", "hub.load_state_dict_from_url"}
 
@@ -46,9 +48,9 @@ def imported(tree: ast.Module) -> set[str]:
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {name.name.partition(".")[0] for name in node.names}
+            found |= {part for name in node.names for part in (name.name, name.name.partition(".")[0])}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module.partition(".")[0])
+            found |= {node.module, node.module.partition(".")[0]}
     return found
 
 
@@ -70,7 +72,7 @@ def test_nothing_is_called_that_runs_data() -> None:
     for name, tree in sources():
         for called, node in calls(tree):
             words = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
-            assert called not in NEVER_CALLED, f"{name}: {called}"
+            assert called not in NEVER_CALLED or (name, called) == OWN_PIPE, f"{name}: {called}"
             assert words.get("shell", "False") == "False", f"{name}: {called} by a shell"
             assert words.get("allow_pickle", "False") == "False", f"{name}: {called}"
             if called == "torch.load":

@@ -27,7 +27,8 @@ def read_las(path: Path) -> Cloud:
         raise Unavailable("LAS files need laspy", where=path, todo=PIP) from error
     at_once = max(CHUNK_BYTES // _checked_record(path), 1)
     try:
-        with laspy.open(path) as file:
+        # In parallel, lazrs takes the memory that chunks ask for, and ends the process where there is none.
+        with laspy.open(path, laz_backend=laspy.LazBackend.Lazrs) as file:
             parts = [_part(records) for records in file.chunk_iterator(at_once)]
     except BaseException as error:  # a parser fed with arbitrary bytes may raise anything
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # of lazrs
