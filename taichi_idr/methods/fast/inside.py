@@ -31,8 +31,14 @@ def enclosed(distance: Tensor) -> Tensor:
     return torch.from_numpy(np.logical_not(near_air)).to(distance.device)
 
 
-def hollow_loss(sdf: Tensor, points: Tensor, deep: Tensor) -> Tensor:
-    """Mean over all points (N, 3), of the values sdf (N,) that are not below minus a cell at those in `deep` cells."""
-    cell = 2 / (len(deep) - 1)
-    x, y, z = ((points.detach() + 1) / cell).round().long().clamp(0, len(deep) - 1).unbind(dim=1)
-    return (relu(sdf + cell) * deep[x, y, z]).sum() / max(len(points), 1)
+def drawn_around(places: Tensor, cell: float, count: int, generator: torch.Generator) -> Tensor:
+    """`count` points (C, 3) in the cells around places (N, 3) of the lattice, drawn anew; none of none."""
+    if not len(places):
+        return places
+    drawn = places[torch.randint(len(places), (count,), generator=generator).to(places.device)]
+    return drawn + cell * (torch.rand(drawn.shape, generator=generator) - 0.5).to(drawn)
+
+
+def hollow_loss(sdf: Tensor, cell: float) -> Tensor:
+    """Mean of what the values sdf (N,) lack to a cell below the surface; 0 of none."""
+    return relu(sdf + cell).sum() / max(len(sdf), 1)

@@ -86,9 +86,9 @@ class FastModel(FieldModel):
         return self._possible
 
     def enclosed(self) -> Tensor:
-        """Points (M, M, M) bool of the training lattice deep below the surface."""
+        """Points (N, 3) of the training lattice deep below the surface."""
         if self._enclosed is None:
-            self._enclosed = enclosed(self.lattice.values)
+            self._enclosed = enclosed(self.lattice.values).nonzero() * self.lattice.cell - 1
         return self._enclosed
 
     def lattice_changed(self) -> None:

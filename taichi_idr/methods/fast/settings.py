@@ -56,7 +56,7 @@ class FastLossConfig(LossConfig):
 
     object_weight: float = Field(default=2.0, gt=0, description="of object pixels in the mask's term")
     alpha_doublings: int = Field(default=6, ge=0, le=64)
-    hollow_weight: float = Field(default=1.0, ge=0, description="of positive f deep below the surface")
+    hollow_weight: float = Field(default=1.0, ge=0, description="of what f lacks to a cell below, deep inside")
     adrift_weight: float = Field(default=0.3, ge=0, description="of bodies that no photo needs")
     unseen_weight: float = Field(default=0.1, ge=0, description="of the first shape where no photo shows the surface")
 

@@ -18,7 +18,7 @@ from ..trainer import StepReport
 from .adrift import adrift_loss
 from .exposures import PhotoExposures
 from .initial_shape import off_surface
-from .inside import hollow_loss
+from .inside import drawn_around, hollow_loss
 from .model import FastModel
 from .photo_consistency import PhotoConsistency
 from .schedules import doublings_at
@@ -30,6 +30,7 @@ Lemma = tuple[Tensor, Tensor, Tensor]
 """Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
 UNSEEN_PER_STEP = 128  # points
 ADRIFT_PER_STEP = 128
+INSIDE_PER_STEP = 64
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
@@ -66,10 +67,12 @@ class Terms:
         traced = surface_rays.at(depth).detach()
         count_traced, geometry = len(traced), self.model.geometry
         regular, held, adrift = self._regular_points(traced), self._held(progress), self._adrift_points(traced)
+        inside = drawn_around(self.model.enclosed(), self.model.lattice.cell, INSIDE_PER_STEP, self.generator)
         # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
-        encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held), adrift]))
+        encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held), adrift, inside]))
         sdf, gradient = geometry.value_and_gradient(encoded)
-        end, box = count_traced + len(regular), regular[: config.eikonal_points]
+        end = count_traced + len(regular)
+        adrift_sdf, inside_sdf = sdf[len(sdf) - len(adrift) - len(inside) :].split([len(adrift), len(inside)])
         normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points : end]
         lemma = (depth, sdf[:count_traced], normal)
         points, clamped = surface_points(surface_rays.origins, surface_rays.directions, *lemma, grazing=config.grazing)
@@ -88,8 +91,8 @@ class Terms:
             "eikonal": config.eikonal_weight * eikonal_loss(gradient[:end]),
             "smooth": config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside),
             **self._of_held(sdf[end:], gradient[end:], held),
-            "hollow": config.hollow_weight * hollow_loss(sdf[count_traced:][: len(box)], box, self.model.enclosed()),
-            "adrift": config.adrift_weight * adrift_loss(sdf[len(sdf) - len(adrift) :], self.model.lattice.cell),
+            "hollow": config.hollow_weight * hollow_loss(inside_sdf, self.model.lattice.cell),
+            "adrift": config.adrift_weight * adrift_loss(adrift_sdf, self.model.lattice.cell),
             "consistency": self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced], progress),
         }
         measured = {
@@ -131,12 +134,8 @@ class Terms:
 
     def _adrift_points(self, traced: Tensor) -> Tensor:
         """Points (A, 3) of a step in cells of bodies that no photo needs."""
-        if self.adrift is None:
-            return traced[:0]
-        drawn = torch.randint(len(self.adrift), (ADRIFT_PER_STEP,), generator=self.generator)
-        some = self.adrift[drawn.to(traced.device)]
-        shift = self.model.lattice.cell * (torch.rand(some.shape, generator=self.generator) - 0.5)
-        return some + shift.to(some)
+        places = traced[:0] if self.adrift is None else self.adrift
+        return drawn_around(places, self.model.lattice.cell, ADRIFT_PER_STEP, self.generator)
 
     def _of_held(self, sdf: Tensor, gradient: Tensor, held: list[Held]) -> dict[str, Tensor]:
         """Their terms; sdf (N,), gradient (N, 3): of f at all of them."""

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from taichi_idr.methods.fast.inside import DEPTH, enclosed, hollow_loss
+from taichi_idr.methods.fast.inside import DEPTH, drawn_around, enclosed, hollow_loss
 
 RESOLUTION, RADIUS = 32, 0.6
 CELL = 2 / (RESOLUTION - 1)
@@ -47,13 +47,19 @@ def test_nothing_and_everything():
     assert enclosed(-one).all()
 
 
-def test_what_is_positive_deep_inside_costs(radius):
-    """Two of four points lie in the ball; one of them is in a hollow, the other as deep as it should be."""
-    deep = enclosed(radius - RADIUS)
-    points = torch.tensor([[0.1, 0, 0], [0, -0.1, 0.1], [0.9, 0, 0], [0, 0, RADIUS]])
-    sdf = torch.tensor([0.2, -0.5, 0.3, 0.0], requires_grad=True)
-    loss = hollow_loss(sdf, points, deep)
-    assert float(loss.detach()) == pytest.approx((0.2 + CELL) / 4)
+def test_what_is_less_than_a_cell_below_costs():
+    sdf = torch.tensor([0.2, -0.5, 0.0, -CELL / 2], requires_grad=True)
+    loss = hollow_loss(sdf, CELL)
+    assert float(loss.detach()) == pytest.approx((0.2 + CELL + CELL + CELL / 2) / 4)
     loss.backward()
-    assert sdf.grad is not None and sdf.grad.tolist() == [0.25, 0, 0, 0]
-    assert hollow_loss(sdf[:0], points[:0], deep) == 0
+    assert sdf.grad is not None and sdf.grad.tolist() == [0.25, 0, 0.25, 0.25]
+    assert hollow_loss(sdf[:0], CELL) == 0
+
+
+def test_points_are_drawn_all_over_the_cells_around_places():
+    places = torch.tensor([[0.0, 0, 0], [0.5, 0, 0]])
+    points = drawn_around(places, CELL, 1000, torch.Generator().manual_seed(0))
+    away = (points[:, None] - places).abs().amax(dim=2).amin(dim=1)
+    assert points.shape == (1000, 3) and away.max() <= CELL / 2
+    assert (away > CELL / 4).any() and (points[:, 0] > 0.25).float().mean() == pytest.approx(0.5, abs=0.1)
+    assert len(drawn_around(places[:0], CELL, 1000, torch.Generator())) == 0
