@@ -2,6 +2,7 @@
 #   make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu    torch without CUDA: a much smaller download on Linux
 #   make test PYTEST_ARGS="-k march --arch vulkan" WORKERS=0      options for pytest, and all of it in one process
 #   make fuzz FUZZ_ARGS="mesh_obj photos --inputs 1000"          readers and options for tests/fuzzing
+#   make soak SOAK_ARGS="--steps 2000 --meshes 20"                less of it
 #   make bench BENCH_ARGS="hash --arch cpu --arch vulkan"         cases and options for tidr bench
 
 PYTHON ?= python3
@@ -25,7 +26,7 @@ PYTEST := $(RUN) -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loads
 SOURCES := taichi_idr kernels cli tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check fuzz bench clean
+.PHONY: help demo test test-slow check fuzz torture soak bench clean
 
 help:
 	@echo "make demo       render a capture, fit, mesh and evaluate it: $(DEMO)/report/index.html"
@@ -33,6 +34,8 @@ help:
 	@echo "make test-slow  the slow ones too: whole fits"
 	@echo "make check      style, types, import contracts"
 	@echo "make fuzz       10,000 damaged files for every reader: hours"
+	@echo "make torture    200 kills, 300 failing calls of the system: what is left is read"
+	@echo "make soak       memory over 20,000 steps, 200 meshes, 300 renderings"
 	@echo "make bench      every kernel beside its plain torch twin (benchmarks/README.md)"
 	@echo "make clean      remove caches and what was built; .venv and runs stay"
 
@@ -52,6 +55,12 @@ check: $(VENV)/.stamp-dev
 
 fuzz: $(VENV)/.stamp-dev
 	cd tests && ../$(RUN) -m fuzzing $(FUZZ_ARGS)
+
+torture: $(VENV)/.stamp-dev
+	cd tests && ../$(RUN) torture.py $(TORTURE_ARGS)
+
+soak: $(VENV)/.stamp-dev
+	$(RUN) benchmarks/soak.py $(SOAK_ARGS)
 
 bench: $(VENV)/.stamp-dev
 	$(RUN) -m taichi_idr bench $(BENCH_ARGS)
