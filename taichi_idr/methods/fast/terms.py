@@ -30,7 +30,7 @@ Lemma = tuple[Tensor, Tensor, Tensor]
 """Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
 UNSEEN_PER_STEP = 128  # points
 ADRIFT_PER_STEP = 128
-INSIDE_PER_STEP = 64
+INSIDE_PER_STEP = 128
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
