@@ -100,7 +100,6 @@ ROWS = {
 }
 REASONS = {
     54: "nothing maps a file (files/reading.py)",
-    71: "hours: not among the tests",
 }
 """Of rows that no test holds."""
 
