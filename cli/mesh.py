@@ -8,22 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from taichi_idr.errors import UsageError
+from taichi_idr.meshes.units import MarkerKind, Unit
 
 from .options import ArchOption, RunArgument, chosen_bodies, chosen_run
-
-UnitChoice = Literal["mm", "cm", "m", "in"]
-MarkerChoice = Literal[
-    "auto",
-    "aruco4x4",
-    "aruco5x5",
-    "aruco6x6",
-    "aruco7x7",
-    "aruco-original",
-    "apriltag16h5",
-    "apriltag25h9",
-    "apriltag36h10",
-    "apriltag36h11",
-]
 
 
 def mesh(
@@ -64,8 +51,8 @@ def mesh(
     up: Annotated[
         Literal["y", "z"] | None, typer.Option(help="Turn vertices so that up in the photos is this axis.")
     ] = None,
-    unit: Annotated[UnitChoice | None, typer.Option(help="Unit that lengths are written in.")] = None,
-    world_unit: Annotated[UnitChoice | None, typer.Option(help="What the capture's unit is.")] = None,
+    unit: Annotated[Unit | None, typer.Option(help="Unit that lengths are written in.")] = None,
+    world_unit: Annotated[Unit | None, typer.Option(help="What the capture's unit is.")] = None,
     scale_points: Annotated[
         list[str] | None,
         typer.Option(metavar='"X,Y,Z X,Y,Z 120mm"', help="A known distance, which tells the unit; repeatable."),
@@ -75,7 +62,7 @@ def mesh(
         typer.Option(metavar="SIZE", help="Side of the printed marker in the photos, such as 50mm; it tells the unit."),
     ] = None,
     marker_kind: Annotated[
-        MarkerChoice | None, typer.Option(help="What marker it is. [default: auto, the first kind that is found]")
+        MarkerKind | None, typer.Option(help="What marker it is. [default: auto, the first kind that is found]")
     ] = None,
     arch: ArchOption = "auto",
 ) -> None:

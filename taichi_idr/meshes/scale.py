@@ -5,27 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from ..errors import UsageError
+from .units import METRES, MarkerKind
 
-MarkerKind = Literal[
-    "auto",
-    "aruco4x4",
-    "aruco5x5",
-    "aruco6x6",
-    "aruco7x7",
-    "aruco-original",
-    "apriltag16h5",
-    "apriltag25h9",
-    "apriltag36h10",
-    "apriltag36h11",
-]
-"""What markers are printed; auto: the first of the others, in their order, that photos show."""
-MARKER_KINDS: tuple[MarkerKind, ...] = get_args(MarkerKind)[1:]
-METRES = {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "in": 0.0254}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,2})?"
 _POINT = rf"({_NUMBER}),({_NUMBER}),({_NUMBER})"
 _LENGTH = re.compile(rf"\s*({_NUMBER})\s*(mm|cm|m|in)\s*")

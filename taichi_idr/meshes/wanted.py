@@ -10,6 +10,7 @@ from typing import Literal
 
 from ..errors import UsageError
 from .scale import KnownDistance, PrintedMarker
+from .units import Unit
 
 LEAST_FACES, LEAST_TEXELS, MOST_TEXELS = 100, 64, 16384
 FORMATS = {"glb": ".glb", "obj": ".obj", "ply": ".ply", "stl": ".stl", "usd": ".usdz"}
@@ -17,7 +18,6 @@ TEXTURED = (".glb", ".obj", ".usdz")
 
 TextureSize = int | Literal["auto", "off"]
 TextureSource = Literal["field", "photos"]
-Unit = Literal["mm", "cm", "m", "in"]
 Box = tuple[float, float, float, float, float, float]
 """x, y, z of the least corner, then of the greatest."""
 HalfSpace = tuple[float, float, float, float]

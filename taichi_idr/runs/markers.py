@@ -8,7 +8,8 @@ import numpy as np
 
 from ..cameras.pinhole import projections
 from ..errors import BadInput
-from ..meshes.scale import MARKER_KINDS, KnownDistance, MarkerKind, PrintedMarker
+from ..meshes.scale import KnownDistance, PrintedMarker
+from ..meshes.units import MARKER_KINDS, MarkerKind
 from ..structure.markers import PlacedMarker, SeenMarker, placed_markers, seen_markers
 from .loading import LoadedRun
 from .views import stored_photos

@@ -10,7 +10,8 @@ from ..cameras.paths import mean_up
 from ..capture.support import read_support
 from ..errors import UsageError
 from ..meshes.mesh import Stance, upright
-from ..meshes.scale import METRES, Scale, found_scale
+from ..meshes.scale import Scale, found_scale
+from ..meshes.units import METRES
 from ..meshes.wanted import Placing
 from .loading import LoadedRun
 from .markers import Marked, marked

@@ -20,7 +20,7 @@ from scipy.ndimage import map_coordinates
 from ..capture.distortion import Straightening
 from ..capture.formats.source import FoundView
 from ..capture.images import MAX_PIXELS, decode_all, opened, sixteen_bit
-from ..meshes.scale import MarkerKind
+from ..meshes.units import MarkerKind
 from .features import opencv
 
 DICTIONARIES: dict[MarkerKind, str] = {
@@ -42,10 +42,8 @@ LOOKS = 3  # for the sides of one marker
 FEWEST_EDGES = 6  # places that a side is found by
 OFF_LINE = 3.0  # of the median distance from the line: places beyond it are left out
 NARROWEST = 2.0  # degrees between the rays that corners are placed by
-WORST, WORST_SHARE = (
-    3.0,
-    0.05,
-)  # pixels, or share of the marker's side: how far corners may lie from where they are shown
+WORST = 3.0  # pixels that a corner may lie from where it is shown
+WORST_SHARE = 0.05  # or as large a share of the marker's side
 MOST_PAIRS = 500  # of photos in which one code is looked for in the same place
 OFF_PLACE, CLEAR = 3.0, 0.3  # of the median residual, and pixels: photos beyond both are left out
 UNEVEN = 0.1  # of a side's length: how far those of one square may differ

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +12,8 @@ from marked_table import Printed, photograph, projections, views_of_table
 from PIL import Image
 
 from taichi_idr.capture.formats.source import Lens
-from taichi_idr.cli.mesh import MarkerChoice
 from taichi_idr.errors import Unavailable
-from taichi_idr.meshes.scale import MARKER_KINDS, MarkerKind
+from taichi_idr.meshes.units import MARKER_KINDS, MarkerKind
 from taichi_idr.structure.markers import DICTIONARIES, PlacedMarker, placed_markers, seen_markers
 
 cv2 = pytest.importorskip("cv2")
@@ -117,6 +116,6 @@ def test_without_opencv(three: Any, no_opencv: Any) -> None:
 
 
 def test_every_kind_can_be_asked_for() -> None:
-    assert get_args(MarkerChoice) == get_args(MarkerKind) and tuple(DICTIONARIES) == MARKER_KINDS
+    assert tuple(DICTIONARIES) == MARKER_KINDS
     for name in DICTIONARIES.values():
         assert cv2.aruco.getPredefinedDictionary(getattr(cv2.aruco, name)).markerSize >= 4
