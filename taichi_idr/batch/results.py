@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from ..errors import TidrError, warn
 from ..files.reading import text_of
-from ..files.writing import atomic_write, replacing
+from ..files.writing import atomic_write, write_filled
 from ..measures.catalogue import measured
 from ..report.inlining import inlined
 from ..report.page import STYLE, Row, cards, section, table
@@ -147,9 +147,10 @@ def _thumbnail(job: Job) -> Path | None:
         return None
     file = job.notes.with_name(f"{job.notes.name}.webp")
     try:
-        with Image.open(found[0]) as image, replacing(file) as temporary:
+        with Image.open(found[0]) as image:
             image.thumbnail((PICTURE, PICTURE))
-            image.convert("RGB").save(temporary, "WEBP", quality=88)
+            small = image.convert("RGB")
+            write_filled(file, lambda data: small.save(data, "WEBP", quality=88))
     except (OSError, ValueError) as error:  # Pillow raises both
         warn(f"no thumbnail of {job.name}: {error}")
         return None

@@ -6,11 +6,11 @@ Three frames: *object* (kernels/ewer.py, z up), *world* (millimetres, y up, off 
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from trimesh.exchange.ply import export_ply
 from .. import runtime
 from ..cameras.rotations import facing
 from ..errors import UsageError
-from ..files.writing import atomic_write, create_folder
+from ..files.writing import atomic_write, create_folder, write_filled
 from ..kernels import ewer, path_tracer
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -277,18 +277,14 @@ def _write_views(folder: Path, photos: list[Photo]) -> None:
             old.unlink()
     for index, photo in enumerate(photos):
         for kind, picture in (("image", photo.colour), ("mask", photo.mask.astype(np.uint8) * 255)):
-            data = io.BytesIO()
-            Image.fromarray(picture).save(data, "PNG")
-            atomic_write(folder / kind / f"{index:03d}.png", data.getvalue())
+            write_filled(folder / kind / f"{index:03d}.png", partial(Image.fromarray(picture).save, format="PNG"))
     _write_cameras(folder / "cameras.npz", [photo.world_mat for photo in photos])
 
 
 def _write_cameras(file: Path, world_mats: list[np.ndarray]) -> None:
     named: dict[str, Any] = {f"world_mat_{index}": matrix for index, matrix in enumerate(world_mats)}
     named |= {f"scale_mat_{index}": scale_mat() for index in range(len(world_mats))}
-    data = io.BytesIO()
-    np.savez(data, **named)
-    atomic_write(file, data.getvalue())
+    write_filled(file, lambda data: np.savez(data, **named))
 
 
 def _lattice(half: float, resolution: int) -> np.ndarray:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files.writing import atomic_write, create_folder
+from ..files.writing import create_folder, write_filled
 
 if TYPE_CHECKING:
     from ..meshes.mesh import Mesh
@@ -78,9 +77,7 @@ def mesh_cloud(capture: Path, out: Path, *, quick: bool, arch: Arch) -> Path:
     radius = np.linalg.norm(points - middle, axis=1).max()
     points += CLOUD_NOISE * radius * generator.standard_normal(points.shape)
     stray = middle + radius * generator.uniform(-1, 1, (round(CLOUD_STRAY * len(points)), 3))
-    data = io.BytesIO()
-    np.save(data, np.concatenate([points, stray]))
-    atomic_write(out / "cloud.npy", data.getvalue())
+    write_filled(out / "cloud.npy", lambda data: np.save(data, np.concatenate([points, stray])))
     mesh_points(out / "cloud.npy", out=out / "meshed", steps=100 if quick else None, arch=arch)
     mesh = out / "meshed" / "mesh.ply"
     found = mesh_distance(read_mesh(mesh), shape)

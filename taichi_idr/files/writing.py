@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import CannotCreate, TidrError, WriteFailed, warn
 from .writers import Writer
@@ -74,6 +76,13 @@ def atomic_write(path: Path, data: bytes | str) -> None:
     """Replace `path` by `data` (text as UTF-8). Raises WriteFailed and leaves the old file as it was."""
     with replacing(path) as temporary, temporary.open("xb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
+
+
+def write_filled(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """`atomic_write` of what `fill` writes into a stream: libraries that save to a path would follow links."""
+    data = io.BytesIO()
+    fill(data)
+    atomic_write(path, data.getvalue())
 
 
 def append(path: Path, data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from PIL import Image
 
 from ..cameras.pinhole import shrunk
 from ..cameras.rotations import rotation_matrices
-from ..files.writing import atomic_write
+from ..files.writing import write_filled
 from ..types import Cameras
 from .rendering import RenderedView
 
@@ -57,9 +56,8 @@ def depth_colours(rendered: RenderedView) -> np.ndarray:
 
 def write_png(path: Path, picture: np.ndarray) -> None:
     """Write (H, W, 3), uint8 or in [0, 1], whole or not at all. Raises WriteFailed."""
-    data = io.BytesIO()
-    Image.fromarray(eight_bit(picture)).save(data, "PNG", compress_level=4)
-    atomic_write(path, data.getvalue())
+    image = Image.fromarray(eight_bit(picture))
+    write_filled(path, lambda data: image.save(data, "PNG", compress_level=4))
 
 
 def eight_bit(picture: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..files.npz import read_npz
-from ..files.writing import atomic_write
+from ..files.writing import write_filled
 from ..types import Cameras
 
 HISTORY_FILE = "history.npz"
@@ -61,6 +60,4 @@ def read_history(file: Path) -> PoseHistory | None:
 def write_history(file: Path, history: PoseHistory) -> None:
     """What `read_history` reads, float64. Raises WriteFailed."""
     arrays = {"steps": history.steps, "quaternions": history.quaternions.numpy(), "centres": history.centres.numpy()}
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # pyright: ignore[reportArgumentType]
-    atomic_write(file, data.getvalue())
+    write_filled(file, lambda data: np.savez(data, **arrays))  # pyright: ignore[reportArgumentType]

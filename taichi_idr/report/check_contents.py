@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from ..cameras.rotations import rotation_matrices
 from ..capture.coverage import UPRIGHT
 from ..capture.inspection import Inspection, Picture
 from ..capture.quality import ViewQuality
-from ..files.writing import atomic_write, create_folder
+from ..files.writing import atomic_write, create_folder, write_filled
 from .check_page import CheckPage, PhotoCard, check_page_html, coverage_map, outlined
 from .page import Row
 from .scene import scene_html
@@ -114,6 +113,4 @@ def _picture_file(folder: Path, number: int, picture: Picture) -> str:
 
 
 def _write_image(path: Path, image: Image.Image) -> None:
-    data = io.BytesIO()
-    image.save(data, "JPEG" if path.suffix == ".jpg" else "PNG", quality=88)
-    atomic_write(path, data.getvalue())
+    write_filled(path, lambda data: image.save(data, "JPEG" if path.suffix == ".jpg" else "PNG", quality=88))

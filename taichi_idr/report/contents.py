@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..capture.formats.catalogue import find_capture
 from ..capture.inspection import inspected
 from ..errors import TidrError, warn
 from ..files.reading import whole
-from ..files.writing import atomic_write, create_folder
+from ..files.writing import atomic_write, create_folder, write_filled
 from ..machine import PACKAGES, version
 from ..measures.catalogue import measured
 from ..measures.images import psnr_masked
@@ -319,9 +318,7 @@ def picture_file(file: Path, picture: np.ndarray) -> Path:
 
 
 def _write_webp(file: Path, image: Image.Image, **options: Any) -> None:
-    data = io.BytesIO()
-    image.save(data, "WEBP", **options)
-    atomic_write(file, data.getvalue())
+    write_filled(file, lambda data: image.save(data, "WEBP", **options))
 
 
 def _image(picture: np.ndarray) -> Image.Image:

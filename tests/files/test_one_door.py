@@ -23,8 +23,6 @@ ELSEWHERE = {
     "taichi_idr/commands/mask.py": {"save"},
     "taichi_idr/commands/prepare.py": {"link", "copyfile"},
     "taichi_idr/batch/clusters.py": {"write_text"},
-    # To the temporary path that the door gives.
-    "taichi_idr/batch/results.py": {"save"},
     # Into bytes.
     "taichi_idr/meshes/quadrics.py": {"save"},
     "taichi_idr/meshes/texture.py": {"save"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from ...cameras.pinhole import cameras_from_projections, projections, transform_cameras
 from ...errors import BadInput
 from ...files.npz import read_npz
-from ...files.writing import atomic_write
+from ...files.writing import write_filled
 from ...types import Cameras
 from .pairing import numbers_of
 from .source import CameraFile, Layout
@@ -95,9 +94,7 @@ def write_idr_cameras(path: Path, cameras: Cameras, T_world_normalised: np.ndarr
     for index, P in enumerate(in_world):
         arrays[f"world_mat_{index}"] = np.vstack([P, [0.0, 0.0, 0.0, 1.0]])
         arrays[f"scale_mat_{index}"] = np.asarray(T_world_normalised, dtype=np.float64)
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # pyright: ignore[reportArgumentType]
-    atomic_write(path, data.getvalue())
+    write_filled(path, lambda data: np.savez(data, **arrays))  # pyright: ignore[reportArgumentType]
 
 
 def _cameras(world_mats: np.ndarray) -> Cameras:
