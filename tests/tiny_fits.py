@@ -33,6 +33,16 @@ SMALL = [
     "log.checkpoint_interval=10",
     "log.judge_seconds=0",
 ]
+SMALL_IDR = [
+    "geometry.width=48",
+    "geometry.hidden_layers=3",
+    "geometry.skip_layer=2",
+    "geometry.features=8",
+    "radiance.width=16",
+    "radiance.hidden_layers=2",
+    "loss.eikonal_points=64",
+]
+"""Of preset idr."""
 STEPS = 30
 GENTLE = ("schedule.network_rate=1e-3", "schedule.table_rate=5e-3")
 """Rates at which the few steps of a tiny fit, too few to warm up in, keep the shape that it has started with."""

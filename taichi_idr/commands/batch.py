@@ -68,14 +68,15 @@ def batch_captures(
     create_folder(out / NOTES)
     with hold(out / NOTES / "batch.lock"), Interrupts() as interrupts:
         remove_stale_temporaries(out / NOTES)
-        ends = {job.name: Notes.read(job).end(job, "done") for job in jobs if not stages_left(job, Notes.read(job))}
+        known = [(job, Notes.read(job)) for job in jobs]
+        ends = {job.name: notes.end(job, "done") for job, notes in known if not stages_left(job, notes)}
         left = [job for job in jobs if job.name not in ends]
         print(f"captures  {len(jobs)}, {len(left)} of them to do", flush=True)
         words = "nothing was left to do"
         if left:
             with _cluster(place, len(left), out / NOTES, arch) as (client, environment, words):
                 print(f"workers   {words}", flush=True)
-                ends |= _done(client, [_limited(job, environment) for job in left], interrupts)
+                ends |= _done(client, [replace(job, environment=environment) for job in left], interrupts)
         batch = Batch([entry_of(job, ends[job.name]) for job in jobs], time.monotonic() - began, words)
         page = write_results(batch, out.absolute())
         _print_table(batch.entries)
@@ -142,10 +143,6 @@ def _gpus(arch: Arch) -> tuple[str, ...]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     named = visible.split(",") if visible else [str(number) for number in range(torch.cuda.device_count())]
     return tuple(named) if torch.cuda.is_available() else ()
-
-
-def _limited(job: Job, environment: dict[str, str]) -> Job:
-    return replace(job, environment=environment)
 
 
 def _done(client: Client, jobs: Sequence[Job], interrupts: Interrupts) -> dict[str, JobEnd]:

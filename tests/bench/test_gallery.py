@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from benchmark_modules import benchmark
 from painted_balls import ball_mesh
 from PIL import Image
 from places import ROOT
@@ -29,10 +29,7 @@ ROW = {
 def gallery() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "benchmarks")
-        spec = importlib.util.spec_from_file_location("gallery", ROOT / "benchmarks" / "gallery.py")
-        assert spec and spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = benchmark("gallery")
         yield module
     sys.modules.pop("methods_table", None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from benchmark_modules import benchmark
 from captures import make_capture
 from painted_balls import ball_mesh
 from PIL import Image
@@ -41,12 +41,8 @@ ROW = {
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ModuleType]:
     """The benchmark, its rows made in this process, at resolutions that suit a tiny capture."""
-    spec = importlib.util.spec_from_file_location("methods_table", FILE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
-        spec.loader.exec_module(module)
+        module = benchmark("methods_table", patch)
         patch.setattr(measuring, "MESH_RESOLUTION", 32)
         patch.setattr(measuring, "mesh_distance", partial(mesh_distance, samples=2_000))
         patch.setattr(extract, "ROUGH_RESOLUTION", 32)

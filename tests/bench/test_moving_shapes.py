@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
-from places import ROOT
+from benchmark_modules import benchmark
 
 SMALL = ["occupancy.width=16", "velocity.width=16", "velocity.blocks=1", "samples.per_frame=200", "schedule.steps=2"]
 
 
 def test_each_motion_is_measured_told_and_untold(tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location("moving_shapes", ROOT / "benchmarks" / "moving_shapes.py")
-    assert spec and spec.loader
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
+    bench = benchmark("moving_shapes")
     words = [f"--set={text}" for text in SMALL]
     bench.main(["--motions", "turning", "--seeds", "3", "--json", str(tmp_path / "found.json"), *words])
     untold, told = json.loads((tmp_path / "found.json").read_text())["rows"]

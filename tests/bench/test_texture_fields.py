@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from benchmark_modules import benchmark
 from captures import make_capture
 from painted_balls import ball_mesh
 from PIL import Image
-from places import ROOT
 
 from taichi_idr.meshes.writing import write_mesh
 from taichi_idr.painting.networks import Sight
@@ -22,11 +21,7 @@ SMALL = ["table.levels=4", "table.finest=64", "table.log2_rows=10", "schedule.pi
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("texture_fields", ROOT / "benchmarks" / "texture_fields.py")
-    assert spec and spec.loader
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
-    return bench
+    return benchmark("texture_fields")
 
 
 def test_both_learn_and_have_the_same_memory(bench, tmp_path, capsys):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from places import ROOT
+from benchmark_modules import benchmark
 
 from taichi_idr.capture.synthetic import make_capture
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.meshes import extraction as extract
 from taichi_idr.methods.fast import model
 
-FILE = ROOT / "benchmarks" / "time_to_quality.py"
 SMALL = [
     "geometry.levels=4", "geometry.log2_rows=10", "geometry.finest=32", "geometry.width=16", "radiance.width=16",
     "proxy.resolution=24", "schedule.rays=128", "schedule.hull_resolution=24", "schedule.hull_steps=100",
@@ -34,13 +31,9 @@ SURFACE = {"accuracy", "completeness", "chamfer", "fscore", "normal_error_deg"}
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ModuleType]:
     """The benchmark, at resolutions that suit a tiny capture."""
-    spec = importlib.util.spec_from_file_location("time_to_quality", FILE)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    coarse = {(module, "MESH_RESOLUTION"): 32, (extract, "ROUGH_RESOLUTION"): 32, (model, "VIEWING_RESOLUTION"): 32}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, spec.name, module)  # dataclasses look it up
-        spec.loader.exec_module(module)
+        module = benchmark("time_to_quality", patch)
+        coarse = {(module, "MESH_RESOLUTION"): 32, (extract, "ROUGH_RESOLUTION"): 32, (model, "VIEWING_RESOLUTION"): 32}
         patch.setattr(module, "SAMPLES", 2_000)
         for (where, name), value in coarse.items():
             patch.setattr(where, name, value)

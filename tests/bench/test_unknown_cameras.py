@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +10,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from benchmark_modules import benchmark
 from PIL import Image
-from places import ROOT
 from table_scene import TableScene, make_scene
 from tiny_fits import SMALL
 
@@ -26,11 +25,7 @@ SHIFT, WRONG = 3.0, 0.05  # of the frame that is found, and of one camera in it
 
 @pytest.fixture(scope="module")
 def bench() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("unknown_cameras", ROOT / "benchmarks" / "unknown_cameras.py")
-    assert spec and spec.loader
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
-    return bench
+    return benchmark("unknown_cameras")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from captures import make_capture
-from tiny_fits import assert_same_run, stopped_after
+from tiny_fits import SMALL_IDR, assert_same_run, stopped_after
 
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.commands.mesh import mesh_run
@@ -17,15 +17,9 @@ from taichi_idr.runs.folder import RunFolder
 from taichi_idr.runs.loading import load_run
 
 SMALL = [
-    "geometry.width=48",
-    "geometry.hidden_layers=3",
-    "geometry.skip_layer=2",
-    "geometry.features=8",
-    "radiance.width=16",
-    "radiance.hidden_layers=2",
+    *SMALL_IDR,
     "schedule.rays=128",
     "schedule.rate=1e-3",
-    "loss.eikonal_points=64",
     "cameras.train=true",
     "log.metrics_interval=2",
     "log.checkpoint_interval=10",

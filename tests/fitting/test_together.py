@@ -13,7 +13,7 @@ from pathlib import Path
 
 import captures
 import pytest
-from tiny_fits import SMALL
+from tiny_fits import SMALL, SMALL_IDR
 
 from taichi_idr.commands.fit import fit_capture
 from taichi_idr.errors import UsageError
@@ -21,14 +21,8 @@ from taichi_idr.fitting.place import Place
 from taichi_idr.runs.folder import RunFolder
 
 IDR = [
-    "geometry.width=48",
-    "geometry.hidden_layers=3",
-    "geometry.skip_layer=2",
-    "geometry.features=8",
-    "radiance.width=16",
-    "radiance.hidden_layers=2",
+    *SMALL_IDR,
     "schedule.rays=200",
-    "loss.eikonal_points=64",
     "log.metrics_interval=2",
     "log.checkpoint_interval=10",
     "log.judge_seconds=0",

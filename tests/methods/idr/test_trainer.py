@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from captures import make_capture
+from tiny_fits import SMALL_IDR
 
 from taichi_idr import runtime
 from taichi_idr.capture.reading import read_capture
@@ -18,14 +19,8 @@ from taichi_idr.methods.losses import alpha_at
 from taichi_idr.types import Capture
 
 SMALL = [
-    "geometry.width=48",
-    "geometry.hidden_layers=3",
-    "geometry.skip_layer=2",
-    "geometry.features=8",
-    "radiance.width=16",
-    "radiance.hidden_layers=2",
+    *SMALL_IDR,
     "schedule.rays=200",
-    "loss.eikonal_points=64",
 ]
 VIEWS = 5
 ROUNDING = 1e-12
