@@ -66,7 +66,7 @@ class Ranks:
         if self.world == 1:
             return
         trained = [parameter for parameter in parameters if parameter.requires_grad]
-        for dtype in {parameter.dtype for parameter in trained}:
+        for dtype in dict.fromkeys(parameter.dtype for parameter in trained):  # a set's order is each process's own
             self._average([parameter for parameter in trained if parameter.dtype == dtype])
 
     def totals(self, numbers: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -111,3 +111,13 @@ class TestParts:
         parameter = torch.nn.Parameter(torch.ones(2))
         ALONE.average_gradients([parameter])
         assert parameter.grad is None
+
+    @pytest.mark.parametrize("dtypes", [(torch.float32, torch.float64), (torch.float64, torch.float32)])
+    def test_kinds_of_numbers_come_in_the_order_of_the_parameters(
+        self, dtypes: tuple[torch.dtype, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Not in that of a set, which each process has of its own: then ranks would add up unlike things."""
+        summed: list[torch.dtype] = []
+        monkeypatch.setattr("taichi_idr.methods.ranks.dist.all_reduce", lambda flat: summed.append(flat.dtype))
+        Ranks(0, 2).average_gradients([torch.nn.Parameter(torch.ones(3, dtype=dtype)) for dtype in dtypes])
+        assert tuple(summed) == dtypes
