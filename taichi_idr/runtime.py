@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from .machine import available_cores
+from .machine import available_cores, keep_apart, native_threads
 
 os.environ.setdefault("ENABLE_TAICHI_HEADER_PRINT", "0")
 if "HOME" not in os.environ:  # Taichi 1.7.4 aborts then
@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from .errors import Unavailable, UsageError
-from .launcher import Launcher
+from .launcher import WRITTEN_FOR, Launcher
 
 Backend = Literal["cpu", "cuda", "vulkan"]
 Arch = Literal["auto", "cpu", "cuda", "vulkan"]
@@ -157,6 +157,7 @@ def _start_taichi(arch: Backend, precision: Precision, cores: int) -> None:
     options: dict[str, Any] = {"offline_cache": cache is not None}
     if cache is not None:
         options["offline_cache_file_path"] = str(cache)
+    before = native_threads()
     with _quiet_stdout():
         ti.init(
             arch=getattr(ti, arch),
@@ -165,6 +166,8 @@ def _start_taichi(arch: Backend, precision: Precision, cores: int) -> None:
             log_level=ti.ERROR,
             **options,
         )
+    if ti.__version__ == WRITTEN_FOR and arch == "cpu":  # its pool comes last, after the threads that compile
+        keep_apart([thread for thread in native_threads() if thread not in before][-cores:])
     started = ti.lang.impl.current_cfg().arch  # pyright: ignore[reportOptionalMemberAccess]
     expected = (ti.x64, ti.arm64) if arch == "cpu" else (getattr(ti, arch),)
     if started not in expected:
