@@ -11,7 +11,6 @@ import logging
 import shlex
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unavailable, UsageError
+from ..files.writing import scratch_folder
 from ..machine import SHARED_CORES, SHARED_MEMORY
 
 if TYPE_CHECKING:
@@ -171,9 +171,9 @@ def slurm_script(options: SlurmOptions, folder: Path) -> str:
 def _slurm(options: SlurmOptions, folder: Path) -> Iterator[SLURMCluster]:
     from dask_jobqueue.slurm import SLURMCluster
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix="keys-") as keys:
+    with scratch_folder(folder) as keys:
         arguments = {"processes": 1, "cores": 1, "job_cpu": options.cores, "log_directory": str(folder)}
-        arguments |= {"security": _keys_in(Path(keys)), "job_name": "tidr-batch", **options.arguments}
+        arguments |= {"security": _keys_in(keys), "job_name": "tidr-batch", **options.arguments}
         try:
             cluster = SLURMCluster(
                 scheduler_options={"dashboard": False, "dashboard_address": f"{HERE}:0"}, **arguments
@@ -191,7 +191,7 @@ def _keys_in(folder: Path) -> Security:
     new: Any = Security.temporary()
     names = [f"tls_{role}_{kind}" for role in ("scheduler", "worker", "client") for kind in ("key", "cert")]
     for name in (*names, "tls_ca_file"):
-        file = folder / name  # in a folder of TemporaryDirectory, which is for this user alone
+        file = folder / name  # in a folder for this user alone
         file.write_text(getattr(new, name))
         setattr(new, name, str(file))
     return new

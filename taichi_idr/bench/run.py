@@ -7,13 +7,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from .. import machine
 from ..errors import TidrError, Unavailable
+from ..files.writing import scratch_folder
 from .backend import MARK, Request
 from .catalogue import chosen
 from .results import RAN, Backend, End, Results, Row, Start
@@ -95,8 +95,8 @@ def _event(fields: dict[str, Any]) -> Start | Row | End | str:
 def _child(request: Request) -> Iterator[subprocess.Popen[str]]:
     """The process of one backend; ended with the block, however that ends."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    with tempfile.TemporaryDirectory() as empty:
-        environment = {**os.environ, **({"TI_OFFLINE_CACHE_FILE_PATH": empty} if request.cold else {})}
+    with scratch_folder() as empty:
+        environment = {**os.environ, **({"TI_OFFLINE_CACHE_FILE_PATH": str(empty)} if request.cold else {})}
         child = subprocess.Popen(_command(request), cwd=machine.HOME, env=environment, **pipes)
         try:
             yield child

@@ -82,8 +82,11 @@ def decode_all(read: Callable[[Path], _T], files: Sequence[Path]) -> list[_T]:
 
 
 @contextmanager
-def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """A decoded image of one of MODES. Raises BadInput, naming the file: no image, damaged, too large, too small."""
+def opened(path: Path, max_pixels: int | None = None) -> Iterator[Image.Image]:
+    """A decoded image of one of MODES. Raises BadInput, naming the file: no image, damaged, too large, too small.
+
+    max_pixels: None where whoever asks lets nobody choose: MAX_PIXELS.
+    """
     with decoded(path, max_pixels) as image:
         if image.mode not in MODES:
             why = f"pixels of mode {image.mode} are not supported"
@@ -164,8 +167,8 @@ def _read_photo(path: Path, downscale: int, max_pixels: int, lens: Straightening
         return Photo(place, small, image.size, remarks)
 
 
-def decoded(path: Path, max_pixels: int) -> Image.Image:
-    """An image of any mode. Raises BadInput, naming the file: no image, damaged, too large, too small."""
+def decoded(path: Path, max_pixels: int | None) -> Image.Image:
+    """As `opened`, of any mode. Raises BadInput, naming the file: no image, damaged, too large, too small."""
     try:
         with ExitStack() as until_whole:
             image = until_whole.enter_context(Image.open(path, formats=_FORMATS))
@@ -208,11 +211,13 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
-    shape, pixels = f"{size[0]}x{size[1]} pixels", size[0] * size[1]
-    if pixels > max_pixels:
-        todo = "shrink the photos (and the first two rows of the camera matrices), or use a larger --max-pixels"
-        raise BadInput("image too large", where=path, why=f"{shape}, at most {max_pixels}", todo=todo)
+def _check_size(path: Path, size: tuple[int, int], max_pixels: int | None) -> None:
+    shape, pixels, most = f"{size[0]}x{size[1]} pixels", size[0] * size[1], max_pixels or MAX_PIXELS
+    if pixels > most:
+        todo = "shrink the photos"
+        if max_pixels:
+            todo += " (and the first two rows of the camera matrices), or use a larger --max-pixels"
+        raise BadInput("image too large", where=path, why=f"{shape}, at most {most}", todo=todo)
     if min(size) < MIN_SIDE:
         todo = "use larger photos"
         raise BadInput("image too small", where=path, why=f"{shape}, at least {MIN_SIDE} a side", todo=todo)

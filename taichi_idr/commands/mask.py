@@ -74,7 +74,6 @@ def write_cutouts(capture: Path, reading: CaptureReading | None = None) -> Path:
     from PIL import Image
 
     from ..capture.images import on_white, opened
-    from ..types import MAX_PIXELS
 
     layout, masks = _with_masks(capture, reading)
     folder = capture / CUTOUTS
@@ -83,7 +82,7 @@ def write_cutouts(capture: Path, reading: CaptureReading | None = None) -> Path:
         raise CannotCreate("the folder is there", where=folder, todo=todo)
     with replacing_folder(folder) as new:
         for image, mask in zip(layout.images, masks, strict=True):
-            with opened(image, MAX_PIXELS) as file:
+            with opened(image) as file:
                 colour, _ = on_white(file)
             picture = np.dstack([np.asarray(colour), np.where(mask, 255, 0).astype(np.uint8)])
             place = new / _within(layout, image)
@@ -145,9 +144,8 @@ def _alpha(cutout: Path, shape: tuple[int, ...]) -> np.ndarray:
     import numpy as np
 
     from ..capture.images import opened
-    from ..types import MAX_PIXELS
 
-    with opened(cutout, MAX_PIXELS) as picture:
+    with opened(cutout) as picture:
         alpha = np.asarray(picture.convert("RGBA").getchannel("A")) >= OPAQUE
     if alpha.shape != shape:
         why = f"it has {alpha.shape[1]}x{alpha.shape[0]} pixels, its photo {shape[1]}x{shape[0]}"

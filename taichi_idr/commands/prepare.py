@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotCreate, InputMissing, UsageError
-from ..files.writing import atomic_write, create_folder, gone_if_refused, replacing_folder
+from ..files.writing import atomic_write, create_folder, gone_if_refused, replacing_folder, scratch_folder
 from .silhouettes import MASKS, SEED, cut_masks, write_known_exposures
 
 if TYPE_CHECKING:
@@ -77,13 +76,13 @@ def prepare_capture(photos: Path, out: Path, knowledge: Knowledge | None = None,
     if out.is_dir() and any(out.iterdir()):
         raise CannotCreate("the folder is not empty", where=out, todo="name a new one, or remove it")
     network = None if knowledge.mask_model is None else MaskNetwork(knowledge.mask_model, threads)
-    with gone_if_refused(out), replacing_folder(out) as new, tempfile.TemporaryDirectory(prefix="tidr-") as frames:
+    with gone_if_refused(out), replacing_folder(out) as new, scratch_folder() as frames:
         from .. import runtime
 
         if is_video(photos):
             from ..structure.video import write_frames
 
-            files, where = write_frames(photos, Path(frames)), f"sharp frames of {photos}"
+            files, where = write_frames(photos, frames), f"sharp frames of {photos}"
         else:
             where = f"in {folder_of_photos(photos)}"
         print(f"photos    {len(files)} {where}", flush=True)
@@ -153,10 +152,10 @@ def _placed(
     from ..structure.engine import SfmOptions, find_structure
     from ..structure.region import find_region, region_of_ball, upright
 
-    with tempfile.TemporaryDirectory(prefix="tidr-sfm-") as folder:
+    with scratch_folder() as folder:
         options = SfmOptions(knowledge.focal, knowledge.quick, threads, knowledge.sfm)
         structure = find_structure(
-            files, Path(folder) / "work", options, lambda stage: print(f"cameras   {stage} ...", flush=True)
+            files, folder / "work", options, lambda stage: print(f"cameras   {stage} ...", flush=True)
         )
     points = np.bincount(structure.observing, minlength=len(structure))
     lengths = sorted({round(view.pinhole.fx) for view in structure.views})

@@ -153,8 +153,28 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """A new folder that nobody else may enter, in `parent` or where the system keeps such, which is gone afterwards.
+
+    What a killed command left there goes with the next one's. Raises CannotCreate.
+    """
+    parent = parent or Path(tempfile.gettempdir())
+    _tidy_once(parent)
+    folder = parent / _temporary_name()
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        todo = "free space there, or choose another place by TMPDIR"
+        raise CannotCreate("cannot create folder", where=folder, why=_reason(error), todo=todo) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def remove_stale_temporaries(folder: Path) -> None:
-    """Delete what `replacing` and `replacing_folder` left below `folder` when their process was killed; living
+    """Delete what `replacing` and the like left below `folder` when their process was killed; living
     processes, and those of other hosts, keep theirs."""
     for path in list(folder.rglob(".tidr-*")):
         _remove_stale(path)

@@ -16,7 +16,7 @@ from ..capture.formats.conventions import view_cameras
 from ..capture.formats.source import FoundView, Pinhole
 from ..capture.images import decode_all, on_white, opened
 from ..structure.model import Structure
-from ..types import MAX_PIXELS, Cameras
+from ..types import Cameras
 
 LONGER_SIDE = 480
 
@@ -84,7 +84,7 @@ def cameras_of(photos: Sequence[SmallPhoto], T_region_world: np.ndarray) -> Came
 
 def _small(view: FoundView, longer_side: int) -> SmallPhoto:
     full = view.pinhole
-    with opened(view.image, MAX_PIXELS) as image:
+    with opened(view.image) as image:
         colour, _ = on_white(image)
     factor = min(1.0, longer_side / max(full.width, full.height))
     size = round(full.width * factor), round(full.height * factor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Unavailable
+from ..files.writing import scratch_folder
 from .glb import placement
 from .mesh import Mesh, Stance
 from .texture import jpeg_bytes, png_bytes
@@ -22,12 +22,12 @@ def usdz_bytes(mesh: Mesh, stance: Stance | None = None) -> bytes:
     except ImportError as error:
         todo = "pip install 'taichi-idr[usd]'"
         raise Unavailable("usd-core is not installed", where="usdz", todo=todo) from error
-    with tempfile.TemporaryDirectory() as folder:
-        stage = Usd.Stage.CreateNew(str(Path(folder) / "mesh.usdc"))
-        _fill(stage, mesh, stance, Path(folder))
+    with scratch_folder() as folder:
+        stage = Usd.Stage.CreateNew(str(folder / "mesh.usdc"))
+        _fill(stage, mesh, stance, folder)
         stage.GetRootLayer().Save()
-        packed = Path(folder) / "mesh.usdz"
-        UsdUtils.CreateNewUsdzPackage(str(Path(folder) / "mesh.usdc"), str(packed))
+        packed = folder / "mesh.usdz"
+        UsdUtils.CreateNewUsdzPackage(str(folder / "mesh.usdc"), str(packed))
         return packed.read_bytes()
 
 

@@ -14,7 +14,6 @@ from ..capture.masks import THRESHOLD
 from ..files.writing import create_folder
 from ..machine import available_cores
 from ..pictures.colours import write_png
-from ..types import MAX_PIXELS
 
 
 def write_refined(folder: Path, names: Sequence[str], masks: Sequence[np.ndarray]) -> None:
@@ -41,7 +40,7 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray:
-    with opened(file, MAX_PIXELS) as image:
+    with opened(file) as image:
         grey, (height, width) = image.convert("L"), shape
         if grey.size != (width, height):
             grey = grey.resize((width, height), Image.Resampling.BILINEAR)

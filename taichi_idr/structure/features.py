@@ -15,7 +15,6 @@ from PIL import Image
 
 from ..capture.images import decode_all, on_white, opened
 from ..errors import Unavailable
-from ..types import MAX_PIXELS
 
 LONGER_SIDE, MOST = 1600, 4000  # of the photos they are looked for in, pixels; of one photo
 TILES = 12  # along the longer side: strong places of one part leave room for faint ones of another
@@ -67,7 +66,7 @@ def matched(one: Features, other: Features) -> np.ndarray:
 
 def _features(path: Path) -> Features:
     cv2 = opencv()
-    with opened(path, MAX_PIXELS) as image:
+    with opened(path) as image:
         colour, _ = on_white(image)
     factor = max(1.0, max(colour.size) / LONGER_SIDE)
     size = round(colour.width / factor), round(colour.height / factor)

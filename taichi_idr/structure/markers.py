@@ -19,7 +19,7 @@ from scipy.ndimage import map_coordinates
 
 from ..capture.distortion import Straightening
 from ..capture.formats.source import FoundView
-from ..capture.images import MAX_PIXELS, decode_all, opened, sixteen_bit
+from ..capture.images import decode_all, opened, sixteen_bit
 from ..meshes.units import MarkerKind
 from .features import opencv
 
@@ -124,7 +124,7 @@ def _found(dictionary: Any, path: Path) -> list[tuple[int, list[np.ndarray]]]:
 
 def _grey(path: Path) -> np.ndarray:
     """(H, W) uint8, whatever is transparent."""
-    with opened(path, MAX_PIXELS) as image:
+    with opened(path) as image:
         wide = sixteen_bit(image)
         return np.asarray(image.convert("RGB").convert("L")) if wide is None else (wide // 257).astype(np.uint8)
 

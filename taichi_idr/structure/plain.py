@@ -12,7 +12,6 @@ from scipy import ndimage
 
 from ..capture.formats.source import listed, size_of
 from ..capture.images import decode_all, on_white, opened
-from ..types import MAX_PIXELS
 
 LONGER_SIDE = 1600  # of the copies
 INNER, FINE, COARSE = 0.6, 1.0, 2.5
@@ -56,7 +55,7 @@ def shrinking(sizes: Sequence[tuple[int, int]]) -> float:
 
 
 def _copied(path: Path, copy: Path, factor: float) -> tuple[PlainPhoto, float]:
-    with opened(path, MAX_PIXELS) as image:
+    with opened(path) as image:
         camera, focal = _taken_by(image)
         colour, _ = on_white(image)
         if factor > 1:

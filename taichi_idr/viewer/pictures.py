@@ -11,7 +11,6 @@ from PIL import Image
 
 from ..capture.images import opened
 from ..meshes.mesh import Mesh
-from ..types import MAX_PIXELS
 
 PHOTO_PIXELS = 240  # longer side
 JPEG_QUALITY = 80
@@ -19,7 +18,7 @@ JPEG_QUALITY = 80
 
 def small_photo(file: Path, pixels: int = PHOTO_PIXELS) -> np.ndarray:
     """(H, W, 3) uint8, its longer side at most that many pixels. Raises BadInput."""
-    with opened(file, MAX_PIXELS) as image:
+    with opened(file) as image:
         return np.asarray(shrunk_picture(image.convert("RGB"), pixels))
 
 

@@ -26,6 +26,7 @@ from captures import (
 )
 from PIL import Image
 
+from taichi_idr.capture import images
 from taichi_idr.capture.images import MOST_TOGETHER, read_photos
 from taichi_idr.capture.masks import check_masks
 from taichi_idr.capture.reading import read_capture
@@ -274,6 +275,17 @@ def test_masks_that_are_inverted_by_mistake(folder):
 def test_a_limit_on_pixels_may_be_chosen(folder):
     with pytest.raises(BadInput, match="48x40 pixels, at most 1000"):
         read_capture(folder, CaptureReading(max_pixels=1000))
+
+
+@pytest.mark.fault(7)
+def test_what_nobody_can_choose_is_not_advised(folder, monkeypatch):
+    """`tidr prepare` has no --max-pixels."""
+    monkeypatch.setattr(images, "MAX_PIXELS", 1000)
+    with (
+        pytest.raises(BadInput, match=r"at most 1000; shrink the photos$"),
+        images.opened(folder / "image" / "000.png"),
+    ):
+        pass
 
 
 @pytest.mark.fault(7)

@@ -6,8 +6,10 @@ import errno
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,13 +121,17 @@ if sys.argv[2] == "folder":
     with writing.replacing_folder(path) as new:
         (new / "part").write_text("half")
         os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "scratch":
+    with writing.scratch_folder(path.parent) as new:
+        (new / "part").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
 with writing.replacing(path) as temporary:
     temporary.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("kind", ["file", "folder", "scratch"])
 def test_what_a_killed_command_left_goes_with_the_next_write(tmp_path: Path, kind: str) -> None:
     """Whoever writes to that folder next, and whatever: `tidr mesh` and `tidr render` hold no lock."""
     command = [sys.executable, "-c", KILLED, str(tmp_path / "mesh.ply"), kind]
@@ -133,6 +139,20 @@ def test_what_a_killed_command_left_goes_with_the_next_write(tmp_path: Path, kin
     assert any(path.name.startswith(".tidr-") for path in tmp_path.iterdir())
     files.atomic_write(tmp_path / "other.png", b"whole")
     assert not any(path.name.startswith(".tidr-") for path in tmp_path.iterdir())
+
+
+def test_a_folder_for_oneself_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dead_pid: int) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / temporary_name(dead_pid)).mkdir()
+    with pytest.raises(KeyError), files.scratch_folder() as folder:
+        assert [*tmp_path.iterdir()] == [folder]
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "part").write_text("something")
+        raise KeyError
+    assert not any(tmp_path.iterdir())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(CannotCreate, match=r"choose another place by TMPDIR$"), files.scratch_folder():
+        pass
 
 
 def test_an_old_file_that_may_not_be_removed_is_a_warning(
