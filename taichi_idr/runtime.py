@@ -158,14 +158,14 @@ def _start_taichi(arch: Backend, precision: Precision, cores: int) -> None:
     if cache is not None:
         options["offline_cache_file_path"] = str(cache)
     before = native_threads()
+    options |= {"arch": getattr(ti, arch), "log_level": ti.ERROR, "cpu_max_num_threads": cores}
+    options["default_fp"] = getattr(ti, {"float32": "f32", "float64": "f64"}[precision])
     with _quiet_stdout():
-        ti.init(
-            arch=getattr(ti, arch),
-            default_fp=getattr(ti, {"float32": "f32", "float64": "f64"}[precision]),
-            cpu_max_num_threads=cores,
-            log_level=ti.ERROR,
-            **options,
-        )
+        try:
+            ti.init(**options)
+        except RuntimeError:
+            Path(os.devnull).open().close()  # raises the true reason where no more files can be opened
+            raise
     if ti.__version__ == WRITTEN_FOR and arch == "cpu":  # its pool comes last, after the threads that compile
         keep_apart([thread for thread in native_threads() if thread not in before][-cores:])
     started = ti.lang.impl.current_cfg().arch  # pyright: ignore[reportOptionalMemberAccess]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,6 +13,17 @@ import pytest
 
 from taichi_idr import machine
 
+FEW_FILES = """
+import resource, sys, taichi, torch
+from taichi_idr import runtime
+with open("/dev/null") as highest:
+    most = highest.fileno() + 2
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+try:
+    runtime.init("cpu")
+except OSError as error:
+    sys.exit(error.errno)
+"""
 POOL = """
 import json, os, torch
 os.sched_setaffinity(0, range(os.cpu_count()))
@@ -72,3 +84,10 @@ def test_threads_of_a_share_are_left_alone() -> None:
     machine.keep_apart([os.getpid()] * ((os.cpu_count() or 1) + 1))
     machine.keep_apart([os.getpid()])
     assert before is None or os.sched_getaffinity(0) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files as Linux does")
+def test_taichi_without_files_to_open() -> None:
+    """It would say that parts of it are missing."""
+    done = subprocess.run([sys.executable, "-c", FEW_FILES], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == errno.EMFILE, done.stderr
