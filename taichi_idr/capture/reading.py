@@ -28,6 +28,7 @@ from .intrinsics import check_intrinsics
 from .known_exposures import read_exposures
 from .looked_at import frame_looked_at, in_words
 from .masks import MaskReading, bright_mask, check_masks, read_masks, threshold_mask
+from .outlines import moved_to_edges
 from .placing import settle_frame
 from .support import read_support
 
@@ -93,6 +94,12 @@ def _read(
     take_out(ignored, masks, layout.images)
     warnings += odd
     warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
+    beside = folder / (reading.silhouettes or "")
+    cut = read_cut(beside, layout.masks)
+    if masked and not any(cut):  # those have been cut along edges, and are cut anew in the fit
+        moved = moved_to_edges([photo.colour for photo in photos], masks, ignored)
+        masks = moved.masks
+        warnings += moved.lines
     in_world = shrunk(file.cameras, downscale)
     warnings += check_intrinsics(names, in_world, [mask.shape for mask in masks])
     warnings += check_rounding(in_world, single=file.single)
@@ -111,11 +118,10 @@ def _read(
     depths = _depths(layout, folder, photos, how, bent, in_world)
     depths = along_rays(depths, masks, cameras, T, names, warnings)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
-    beside = folder / (reading.silhouettes or "")
     support = read_support(beside)
     if support is not None:
         support = support.moved(np.linalg.inv(T))
-    known = read_cut(beside, layout.masks), read_exposures(beside, layout.images), depths
+    known = cut, read_exposures(beside, layout.images), depths
     return Capture(folder, names, colours, masks, cameras, T, tuple(warnings), files, ignored, support, *known)
 
 
