@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from .errors import Unavailable, UsageError
-from .launcher import WRITTEN_FOR, Launcher
+from .launcher import WRITTEN_FOR, Launcher, say_places_briefly
 
 Backend = Literal["cpu", "cuda", "vulkan"]
 Arch = Literal["auto", "cpu", "cuda", "vulkan"]
@@ -153,6 +153,7 @@ def _refuse(tensor: Tensor, runtime: Runtime, kernel: Callable[..., Any]) -> NoR
 def _start_taichi(arch: Backend, precision: Precision, cores: int) -> None:
     import taichi as ti
 
+    say_places_briefly()
     cache = _writable_cache_folder()
     options: dict[str, Any] = {"offline_cache": cache is not None}
     if cache is not None:
