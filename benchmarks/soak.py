@@ -11,10 +11,12 @@ meshes or renderings. One row of JSON for each goes to FOLDER/soak.json.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 
@@ -84,6 +86,10 @@ def _row(counts: list[int], megabytes: list[float]) -> dict[str, float]:
 
 
 def _memory() -> float:
+    """What is in use: freed memory that the C library keeps for later goes up and down by tens of megabytes."""
+    gc.collect()
+    with suppress(OSError, AttributeError):  # glibc alone
+        ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss / MB
 
 
