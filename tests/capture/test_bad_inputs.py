@@ -333,6 +333,16 @@ def test_photos_cut_anywhere_are_refused_or_whole(folder):
         assert "002.png" in str(error)
 
 
+@pytest.mark.filterwarnings("error")
+def test_numbers_beside_the_matrices_that_are_used(folder):
+    """Found by fuzzing: dates where another view's scale_mat should be, and numbers beyond single precision."""
+    edit_cameras(folder, scale_mat_2=scale_mat().astype("datetime64[s]"))
+    assert any("scale_mats differ" in text for text in read_capture(folder).warnings)
+    edit_cameras(folder, **{f"scale_mat_{view}": None for view in range(VIEWS)})
+    edit_cameras(folder, world_mat_1=viewpoints()[1].world_mat * 1e60)
+    assert len(read_capture(folder)) == VIEWS
+
+
 class Canary:
     """Unpickling it makes a file."""
 

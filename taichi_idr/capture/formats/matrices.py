@@ -21,6 +21,8 @@ SINGULAR = 1e-9
 """Ratio of the least to the largest singular value below which a matrix counts as singular."""
 MOST = 1e90
 """Size of numbers up to which, and down to whose inverse, volumes can be computed."""
+NUMBERS = "fiu"
+"""Kinds of arrays that a matrix may be."""
 NOT_SIMILAR = 1e-3
 """Largest deviation of A^T A / s^2 from the unit matrix in a scale_mat."""
 _NORMALIZE = "correct it, or use --normalize to find the object from the masks"
@@ -36,7 +38,9 @@ def read_cameras(layout: Layout, normalize: bool) -> CameraFile:
         usual = world_cameras(layout.intrinsics, _order(layout.intrinsics, layout.images))
         cameras = Cameras(cameras.quaternions, cameras.centres, usual.intrinsics)
     reflected = bool((np.linalg.det(world_mats[:, :3, :3]) < 0).all())
-    return CameraFile(cameras, T, warnings, reflected, single=np.array_equal(world_mats, world_mats.astype(np.float32)))
+    with np.errstate(over="ignore"):
+        single = np.array_equal(world_mats, world_mats.astype(np.float32))
+    return CameraFile(cameras, T, warnings, reflected, single=single)
 
 
 def world_cameras(path: Path, order: Sequence[int] | None = None) -> Cameras:
@@ -128,7 +132,7 @@ def _check_numbers(path: Path, arrays: dict[str, np.ndarray], order: Sequence[in
 
 def _matrix(array: np.ndarray, where: str, todo: str = "correct it") -> np.ndarray:
     """A finite 4 x 4 matrix whose last row is 0 0 0 1; 3 x 4 gets that row."""
-    if array.dtype.kind not in "fiu" or array.shape not in ((4, 4), (3, 4)):
+    if array.dtype.kind not in NUMBERS or array.shape not in ((4, 4), (3, 4)):
         why = f"expected 4x4 numbers, got shape {array.shape} of {array.dtype}"
         raise BadInput("bad matrix", where=where, why=why, todo=todo)
     matrix = np.vstack([array, [0, 0, 0, 1]])[:4].astype(np.float64)
@@ -153,7 +157,8 @@ def _refuse_singular(block: np.ndarray, where: str, todo: str = "correct it") ->
 
 
 def _same(matrix: np.ndarray, T: np.ndarray) -> bool:
-    return matrix.shape == T.shape and np.allclose(matrix, T, rtol=1e-5, atol=1e-6 * abs(T).max())
+    numbers = matrix.dtype.kind in NUMBERS and matrix.shape == T.shape
+    return numbers and np.allclose(matrix, T, rtol=1e-5, atol=1e-6 * abs(T).max())
 
 
 def _check_similarity(T: np.ndarray, where: str) -> None:
