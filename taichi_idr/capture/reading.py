@@ -95,8 +95,8 @@ def _read(
     warnings += odd
     warnings += check_masks(names, masks, inverted=reading.invert_masks) if masked else []
     beside = folder / (reading.silhouettes or "")
-    cut = read_cut(beside, layout.masks)
-    if masked and not any(cut):  # those have been cut along edges, and are cut anew in the fit
+    cut, support = read_cut(beside, layout.masks), read_support(beside)
+    if masked and not any(cut) and support is None:  # else they have been cut, perhaps with a piece of what is below
         moved = moved_to_edges([photo.colour for photo in photos], masks, ignored)
         masks = moved.masks
         warnings += moved.lines
@@ -118,7 +118,6 @@ def _read(
     depths = _depths(layout, folder, photos, how, bent, in_world)
     depths = along_rays(depths, masks, cameras, T, names, warnings)
     colours, files = [photo.colour for photo in photos], _photo_files(layout.images, photos)
-    support = read_support(beside)
     if support is not None:
         support = support.moved(np.linalg.inv(T))
     known = cut, read_exposures(beside, layout.images), depths
