@@ -118,5 +118,8 @@ def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:
 
 def _grown(mask: np.ndarray, offset: float) -> np.ndarray:
     """With its outline moved outwards by so many pixels, or inwards."""
-    away = np.asarray(ndimage.distance_transform_edt(~mask if offset > 0 else mask))
-    return away <= offset + 0.5 if offset > 0 else away > 0.5 - offset
+    part = _surroundings(mask)
+    before, grown = mask[part], np.zeros_like(mask)
+    away = np.asarray(ndimage.distance_transform_edt(~before if offset > 0 else before))
+    grown[part] = away <= offset + 0.5 if offset > 0 else away > 0.5 - offset
+    return grown
