@@ -50,6 +50,16 @@ class HashGeometryConfig(Group):
     softplus_beta: float = Field(default=100.0, gt=0)
 
 
+class HashTableConfig(Group):
+    """A hash table that tells of colours: of points on a mesh in `tidr paint`, of the renderer in preset `fast`."""
+
+    levels: int = Field(default=12, ge=1, le=32)
+    coarsest: int = Field(default=16, ge=2, le=1200, description="cells along [-1, 1] of the first level")
+    finest: int = Field(default=1024, ge=2, le=1200, description="and of the last")
+    log2_rows: int = Field(default=18, ge=8, le=24, description="rows of a hashed level")
+    scale: float = Field(default=1e-4, gt=0, description="features start uniform in +- this")
+
+
 class MlpGeometryConfig(Group):
     """SDF field of preset `idr`: positional encoding and a deep Softplus network (NET-1 to NET-5)."""
 

@@ -17,16 +17,17 @@ class TableAdam:
     """Moves the rows that a step touched, those of finer levels more slowly: these learn what many points say and not
     the noise of each.
 
-    table, gradient (R, 2): moved, and zeroed, by `step`. moments: two of the table's shape.
+    table, gradient (R, 2): moved, and zeroed, by `step`. rate: of the coarsest level; fine_rate: power of a level's
+    cell, over the coarsest one's, that scales it. moments: two of the table's shape.
     """
 
-    def __init__(self, table: Tensor, gradient: Tensor, layout: HashLayout, fine_rate: float) -> None:
-        self.table, self.gradient = table, gradient
+    def __init__(self, table: Tensor, gradient: Tensor, layout: HashLayout, rate: float, fine_rate: float) -> None:
+        self.table, self.gradient, self.rate = table, gradient, rate
         self.moments = [torch.zeros_like(table), torch.zeros_like(table)]
         self.shares = level_shares(layout, fine_rate).to(table.dtype)
 
-    def step(self, rate: float, count: int) -> None:
-        """The step of this number, from 1, at the coarsest level's rate."""
+    def step(self, factor: float, count: int) -> None:
+        """The step of this number, from 1, at `factor` times the rate."""
         corrections = (1 - BETAS[0] ** count, 1 - BETAS[1] ** count)
         arguments = (self.shares, self.gradient, *self.moments, self.table)
-        runtime.launch(sparse_adam, rate, *BETAS, *corrections, EPSILON, *arguments)
+        runtime.launch(sparse_adam, factor * self.rate, *BETAS, *corrections, EPSILON, *arguments)

@@ -38,13 +38,16 @@ def make_config(preset: str, assignments: list[str], **settings: Any) -> FitConf
 
 
 def config_from_toml(text: str, path: Path) -> FitConfig:
-    """The settings in `text`, read from `path`; what it does not name is as its preset has it.
+    """The settings in `text`, read from `path`; what it does not name is as its preset has it, or as runs had it that
+    are older than the group.
 
     Raises BadInput: no TOML, unknown key (nearest name), bad value.
     """
     tree = toml_tree(text, path)
     started = presets().get(str(tree.get("preset", DEFAULT)))
-    return _validated(merged(started.model_dump(), tree) if started else tree, BadInput, f"{path}: {{}}")
+    if started:
+        tree = merged(started.model_dump(), {**method_of(started).before, **tree})
+    return _validated(tree, BadInput, f"{path}: {{}}")
 
 
 def _validated(tree: dict[str, Any], error_class: type[TidrError], place: str) -> FitConfig:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -15,16 +16,24 @@ from ..state import alike
 
 
 class Optimiser:
-    """One step over all parameters of a model, its geometry's table among them.
+    """One step over all parameters of a model, its geometry's table among them, and further tables by name.
 
     The networks' Adam is written out: torch's imports its compiler, which takes seconds and 70 MB.
     """
 
-    def __init__(self, geometry: HashGeometry, parameters: Iterable[torch.nn.Parameter], schedule: RatesConfig) -> None:
+    def __init__(
+        self,
+        geometry: HashGeometry,
+        parameters: Iterable[torch.nn.Parameter],
+        schedule: RatesConfig,
+        tables: Mapping[str, TableAdam] = MappingProxyType({}),
+    ) -> None:
         self.schedule = schedule
-        table = geometry.table
-        self.table_adam = TableAdam(table, geometry.table_gradient, geometry.layout, schedule.fine_rate)
-        self.networks = [p for p in parameters if p is not table]
+        rates = schedule.table_rate, schedule.fine_rate
+        self.table_adam = TableAdam(geometry.table, geometry.table_gradient, geometry.layout, *rates)
+        self.tables = {"table": self.table_adam, **tables}
+        owned = {id(adam.table) for adam in self.tables.values()}
+        self.networks = [p for p in parameters if id(p) not in owned]
         self.network_moments = [[torch.zeros_like(p) for p in self.networks] for _ in BETAS]
         self.count = 0
         self.rate_scale = 1.0
@@ -37,12 +46,13 @@ class Optimiser:
     def discard(self) -> None:
         """Drop this step's gradients without moving a parameter."""
         self.zero_gradients()
-        self.table_adam.gradient.zero_()
+        for adam in self.tables.values():
+            adam.gradient.zero_()
 
     def step(self, progress: float, others: Sequence[Tensor] = ()) -> bool:
         """Move every parameter; `progress` in [0, 1] is the share of the run that is done.
 
-        False, and nothing moves, where a network's gradient (the table's cotangents run through it) or one of `others`,
+        False, and nothing moves, where a network's gradient (the tables' cotangents run through it) or one of `others`,
         of what else the step is to move, is not finite.
         """
         if not self._finite(others):
@@ -52,7 +62,8 @@ class Optimiser:
         factor = self.rate_scale * rate_factor(self.schedule, progress)
         corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
         self._move_networks(self.schedule.network_rate * factor, *corrections)
-        self.table_adam.step(self.schedule.table_rate * factor, self.count)
+        for adam in self.tables.values():
+            adam.step(factor, self.count)
         return True
 
     @torch.no_grad()
@@ -73,21 +84,24 @@ class Optimiser:
     def state(self) -> dict[str, Tensor]:
         """Moments and counters as named tensors."""
         tensors = {"count": torch.tensor(self.count), "rate_scale": torch.tensor(self.rate_scale, dtype=torch.float64)}
-        tensors["table.first"], tensors["table.second"] = self.table_adam.moments
-        return tensors | self._network_state()
+        return tensors | self._moments()
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Continue from `state()`."""
         self.count, self.rate_scale = int(tensors["count"]), float(tensors["rate_scale"])
-        for moment, name in zip(self.table_adam.moments, ("first", "second"), strict=True):
-            moment.copy_(alike(tensors[f"table.{name}"], moment))
-        for name, moment in self._network_state().items():
+        for name, moment in self._moments().items():
             moment.copy_(alike(tensors[name], moment))
-        self.table_adam.gradient.zero_()
+        for adam in self.tables.values():
+            adam.gradient.zero_()
 
-    def _network_state(self) -> dict[str, Tensor]:
-        """By the numbers of the parameters, and torch's names of the moments."""
-        return {
+    def _moments(self) -> dict[str, Tensor]:
+        """By the names of the tables, and by the numbers of the other parameters with torch's names of the moments."""
+        of_tables = {
+            f"{name}.{order}": moment
+            for name, adam in self.tables.items()
+            for order, moment in zip(("first", "second"), adam.moments, strict=True)
+        }
+        return of_tables | {
             f"network.{number}.{name}": moment
             for name, moments in zip(("exp_avg", "exp_avg_sq"), self.network_moments, strict=True)
             for number, moment in enumerate(moments)

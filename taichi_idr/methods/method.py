@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ class Method:
     settings: the class of all presets; presets: by name, none of them another method's. needs: of the capture.
     trains_cameras: whether `--cameras train` is for it. cuts_masks: whether silhouettes are cut of the photos before it
     begins, whatever masks the capture has.
+    before: groups of settings as runs have them whose file does not name the group: they are older than it.
     model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
     pixel_bytes: what a fit with these settings keeps of each pixel, beside colour and mask.
     depth: what is to be read of known depth, with these settings.
@@ -47,3 +48,4 @@ class Method:
     depth: Callable[[Any], DepthSource] = lambda _: "off"
     trains_cameras: bool = True
     cuts_masks: bool = False
+    before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])

@@ -7,19 +7,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ..config import RadianceConfig
+from ..config import HashTableConfig, RadianceConfig
 from ..errors import UsageError
 from ..settings import Group, chosen
-
-
-class HashTableConfig(Group):
-    """The hash encoding of points, of presets `texture` and `light_field`."""
-
-    levels: int = Field(default=12, ge=1, le=32)
-    coarsest: int = Field(default=16, ge=2, le=1200, description="cells along [-1, 1] of the first level")
-    finest: int = Field(default=1024, ge=2, le=1200, description="and of the last")
-    log2_rows: int = Field(default=18, ge=8, le=24, description="rows of a hashed level")
-    scale: float = Field(default=1e-4, gt=0, description="features start uniform in +- this")
 
 
 class TextureConfig(Group):

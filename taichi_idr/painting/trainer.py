@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..capture.exposure import LIFT, gains_of
+from ..fields.hash_table import HashTable
 from ..fields.table_adam import BETAS, TableAdam
 from ..tracing.triangles import Surface
-from .networks import ColourNetwork, HashTable, Sight
+from .networks import ColourNetwork, Sight
 from .seen import Samples
 from .settings import PaintScheduleConfig
 
@@ -43,7 +44,7 @@ class Painter:
         self.lights = lights.to(samples.points.device)
         self.gains = None if stops is None else gains_of(torch.from_numpy(stops).to(samples.points))
         tables = [part for part in network.modules() if isinstance(part, HashTable)]
-        self.tables = [TableAdam(x.table, x.gradient, x.layout, config.fine_rate) for x in tables]
+        self.tables = [TableAdam(x.table, x.gradient, x.layout, config.table_rate, config.fine_rate) for x in tables]
         owned = {id(table.table) for table in tables}
         others = [parameter for parameter in network.parameters() if id(parameter) not in owned]
         self.adam = torch.optim.Adam(others, lr=self.config.rate, betas=BETAS, fused=True)
@@ -59,7 +60,7 @@ class Painter:
                 group["lr"] = self.config.rate * factor
             self.adam.step()
             for table in self.tables:
-                table.step(self.config.table_rate * factor, number + 1)
+                table.step(factor, number + 1)
             yield float(loss.detach())
 
     def loss(self, index: Tensor) -> Tensor:

@@ -52,5 +52,6 @@ METHOD = Method(
     terms=("colour", "mask", "eikonal", "smooth", "stereo", "unseen", "hollow", "adrift", "consistency"),
     pixel_bytes=_pixel_bytes,
     depth=_depth,
+    before={"colours": {"levels": 0}},
 )
 MASKLESS_METHOD = replace(METHOD, name="maskless", presets={"maskless": MASKLESS}, cuts_masks=True)

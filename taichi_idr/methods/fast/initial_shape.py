@@ -72,7 +72,7 @@ def teach_distance(
     better than from a lattice, and what its gradient is there.
     """
     device = model.device
-    optimiser = Optimiser(model.geometry, model.parameters(), schedule)
+    optimiser = Optimiser(model.geometry, model.geometry.parameters(), schedule)
     cell = 2 / (distance.shape[0] - 1)
     surface = (distance.abs() < 1.5 * cell).nonzero() * cell - 1
     error = torch.zeros(())

@@ -16,6 +16,7 @@ from ...state import alike
 from ...tracing.lattice import ProxyLattice, interpolate
 from ...tracing.proxy import trace_proxy
 from ...types import Hits, Rays
+from .colours import TabledRadiance
 from .inside import enclosed
 from .settings import FastConfig
 
@@ -39,7 +40,12 @@ class FastModel(FieldModel):
         self.config = config
         self.geometry = HashGeometry(config.geometry, device, generator)
         z_and_encoding = config.geometry.features + self.geometry.encoding_width
-        self.radiance = Radiance(config.radiance, z_and_encoding, device, generator)
+        inputs = z_and_encoding, device, generator
+        self.radiance = (
+            TabledRadiance(config.radiance, config.colours, *inputs)
+            if config.colours.levels
+            else Radiance(config.radiance, *inputs)
+        )
         self.lattice = ProxyLattice(config.proxy.resolution, device)
         hull = torch.full((config.schedule.hull_resolution,) * 3, NO_HULL, device=device)
         self.register_buffer("hull", hull)

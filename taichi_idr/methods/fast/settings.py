@@ -11,6 +11,7 @@ from ...config import (
     FastCamerasConfig,
     FitConfig,
     HashGeometryConfig,
+    HashTableConfig,
     LossConfig,
     ProxyConfig,
     RadianceConfig,
@@ -80,6 +81,23 @@ class ConsistencyConfig(Group):
     least_contrast: float = Field(default=0.01, ge=0, lt=1, description="deviation of a patch, of 1, that tells")
 
 
+class ColoursConfig(HashTableConfig):
+    """The renderer's own hash table (docs/decisions/0041)."""
+
+    levels: int = Field(default=8, ge=0, le=32, description="0: the renderer has none")
+    log2_rows: int = Field(default=16, ge=8, le=24, description="rows of a hashed level")
+    rate: float = Field(default=0.04, gt=0, description="of the coarsest level")
+    fine_rate: float = Field(
+        default=0.5, ge=0, description="power of a level's cell size, over the coarsest one's, that scales its rate"
+    )
+    pull: float = Field(
+        default=0.25,
+        ge=0,
+        le=1,
+        description="share with which its colours, where they change along a ray, move the surface",
+    )
+
+
 class ExposureConfig(Group):
     """Exposure and white balance of each photo, fitted beside the object (docs/decisions/0023)."""
 
@@ -103,6 +121,7 @@ class FastConfig(FitConfig):
     preset: Literal["fast", "quality", "maskless"] = "fast"
     geometry: HashGeometryConfig = HashGeometryConfig()
     radiance: RadianceConfig = RadianceConfig(view_frequencies=2)
+    colours: ColoursConfig = ColoursConfig()
     tracer: TracerConfig = TracerConfig()
     loss: FastLossConfig = FastLossConfig()
     cameras: FastCamerasConfig = FastCamerasConfig()
@@ -116,7 +135,10 @@ class FastConfig(FitConfig):
 
 FAST = FastConfig()
 QUALITY = FastConfig(
-    preset="quality", schedule=ScheduleConfig(steps=12000), consistency=ConsistencyConfig(start=0.4, points=512)
+    preset="quality",
+    colours=ColoursConfig(log2_rows=17),
+    schedule=ScheduleConfig(steps=12000),
+    consistency=ConsistencyConfig(start=0.4, points=512),
 )
 """`fast` with photos compared along the surface, and the time that takes."""
 MASKLESS = FastConfig(preset="maskless")

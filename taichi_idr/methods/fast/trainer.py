@@ -22,6 +22,7 @@ from ..hash_optimiser import Optimiser
 from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
 from .adrift import adrift_points
+from .colours import TabledRadiance
 from .initial_shape import above_support, hull_distance, teach_distance
 from .model import FastModel
 from .pixels import PixelTable
@@ -51,7 +52,9 @@ class FastTrainer(Trainer):
         self.model = FastModel(config, device)
         self.pixels = PixelTable(capture, config.schedule, device)
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
-        self.optimiser = Optimiser(self.model.geometry, self.model.parameters(), config.schedule)
+        colours = self.model.radiance
+        tables = {"colours": colours.adam()} if isinstance(colours, TabledRadiance) else {}
+        self.optimiser = Optimiser(self.model.geometry, self.model.parameters(), config.schedule, tables)
         self.pose_steps = PoseSteps(self.poses, config.cameras)
         self.capture = capture
         self.generator = torch.Generator().manual_seed(config.seed)
