@@ -27,6 +27,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")
 WHOLE_MODES = ("I;16", "I;16B", "I;16L", "I")
 """Of grey pixels of more than 8 bits."""
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", *WHOLE_MODES)
+_DEFLATE = 1032  # most bytes that one of a PNG becomes: 258 by two bits (RFC 1951, 3.2.5)
 _WORKERS = 4
 _ORIENTATION = 0x0112
 _T = TypeVar("_T")
@@ -173,6 +174,7 @@ def decoded(path: Path, max_pixels: int | None) -> Image.Image:
         with ExitStack() as until_whole:
             image = until_whole.enter_context(Image.open(path, formats=_FORMATS))
             _check_size(path, image.size, max_pixels)
+            _check_content(path, image)
             image.load()
             until_whole.pop_all()
             return image
@@ -221,6 +223,14 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: int | None) -> No
     if min(size) < MIN_SIDE:
         todo = "use larger photos"
         raise BadInput("image too small", where=path, why=f"{shape}, at least {MIN_SIDE} a side", todo=todo)
+
+
+def _check_content(path: Path, image: Image.Image) -> None:
+    """Before memory is taken for pixels, one bit each at least, that a file so short cannot hold."""
+    size = path.stat().st_size
+    if image.format == "PNG" and image.width * image.height > 8 * _DEFLATE * size:
+        why = f"damaged or cut short ({size} bytes for {image.width}x{image.height} pixels)"
+        raise BadInput("unreadable image", where=path, why=why, todo="replace the file")
 
 
 @contextmanager

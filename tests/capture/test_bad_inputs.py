@@ -153,6 +153,7 @@ def fifo_camera_file(folder: Path) -> None:
 
 DOT = png_bytes(1, 1, 8, zlib.compress(b"\0abc"))
 BOMB = png_bytes(60000, 60000, 8, zlib.compress(b"\0" * 1000))
+HOLLOW = png_bytes(9000, 9000, 8, zlib.compress(b"\0" * 1000))
 NAN, ZERO = changed(world(3), r1c2=np.nan), np.zeros((4, 4))
 SINGULAR = np.vstack([world(3)[0], world(3)[1], world(3)[1], world(3)[3]])
 
@@ -172,6 +173,11 @@ CASES: dict[str, tuple[Fault, type[TidrError], str]] = {
     "text as image": (written("image/002.png", b"hello\n" * 99), BadInput, r"image \(.*002.png\): not an image"),
     "bomb": (written("image/002.png", BOMB), BadInput, r"^image too large \(.*002.png\): 60000x60000 pixels"),
     "unsupported image": (written("image/009.heic", b"x"), BadInput, r"^unsupported image \(.*009.heic\)"),
+    "pixels without bytes": (
+        written("image/002.png", HOLLOW),
+        BadInput,
+        r"^unreadable image \(.*002.png\): damaged or cut short \(\d+ bytes for 9000x9000 pixels\)",
+    ),
     "tiny image": (written("image/002.png", DOT), BadInput, r"^image too small \(.*002.png\): 1x1 pixels"),
     "mask missing": (removed("mask/004.png"), BadInput, r"^masks and images do not pair .*: 7 masks .*for 004.png"),
     "mask of another size": (
