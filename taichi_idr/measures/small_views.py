@@ -39,10 +39,11 @@ TINY = 1e-6
 class SmallView:
     """One view, `factor` times smaller than its photo.
 
-    photo, rendered: (h, w, 3) uint8. mask, hit: (h, w) bool, silhouette and rendering; used: (h, w) bool, False where
-    the photo is ignored, and mask and hit are False there. inner: (h, w) bool, pixels that show nothing but the object.
-    sharpness: see `sharpness`. stops_seen: how much brighter the photo is than what other cameras see of the surface,
-    one number for each of them, as `stops`.
+    photo, rendered: (h, w, 3) uint8, of rays through the middle of `factor` x `factor` pixels: beside the mean of
+    these a sharp rendering would seem worse than a dull one. mask, hit: (h, w) bool, silhouette and rendering; used:
+    (h, w) bool, False where the photo is ignored, and mask and hit are False there. inner: (h, w) bool, pixels that
+    show nothing but the object. sharpness: see `sharpness`. stops_seen: how much brighter the photo is than what other
+    cameras see of the surface, one number for each of them, as `stops`.
     """
 
     photo: np.ndarray
@@ -134,7 +135,7 @@ def small_view(
     small_camera = shrunk(camera, factor)
     rendered = render_view(model, small_camera, *share.shape, between=between)
     view = SmallView(
-        photo=eight_bit(_blocks(photo, factor) / 255),
+        photo=eight_bit(_middles(photo, factor) / 255),
         rendered=eight_bit(rendered.as_exposed(stops)),
         mask=(share >= 0.5) & small_used,
         hit=rendered.hit & small_used,
@@ -278,6 +279,14 @@ def _blocks(picture: np.ndarray, factor: int) -> np.ndarray:
     height, width = (n // factor for n in picture.shape[:2])
     cut = picture[: height * factor, : width * factor]
     return cut.reshape(height, factor, width, factor, *picture.shape[2:]).mean(axis=(1, 3), dtype=np.float32)
+
+
+def _middles(picture: np.ndarray, factor: int) -> np.ndarray:
+    """Means (h, w, C) over the pixel in the middle of those blocks, or the four around it."""
+    height, width = (n // factor for n in picture.shape[:2])
+    first, last = (factor - 1) // 2, factor // 2
+    four = [picture[row::factor, column::factor] for row in (first, last) for column in (first, last)]
+    return np.mean([part[:height, :width] for part in four], axis=0, dtype=np.float32)
 
 
 def _middle(mask: np.ndarray) -> tuple[slice, slice]:
