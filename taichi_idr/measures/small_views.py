@@ -286,7 +286,7 @@ def _middles(picture: np.ndarray, factor: int) -> np.ndarray:
     height, width = (n // factor for n in picture.shape[:2])
     first, last = (factor - 1) // 2, factor // 2
     four = [picture[row::factor, column::factor] for row in (first, last) for column in (first, last)]
-    return np.mean([part[:height, :width] for part in four], axis=0, dtype=np.float32)
+    return np.stack([part[:height, :width] for part in four]).mean(axis=0, dtype=np.float32)
 
 
 def _middle(mask: np.ndarray) -> tuple[slice, slice]:
