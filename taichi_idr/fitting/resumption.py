@@ -8,7 +8,7 @@ from typing import Any
 from ..capture.formats.source import listed
 from ..config import FitConfig
 from ..errors import BadInput
-from ..methods.catalogue import presets
+from ..methods.catalogue import as_before, presets
 from ..runs.checkpoint import Checkpoint, taken_apart
 from ..runs.contents import Origin, read_contents, settings_of
 from ..settings import flattened
@@ -20,12 +20,12 @@ RESUMABLE = ("time_limit", "until", "log", "schedule.steps", "reading.allow_outs
 def check_same(run: Path, checkpoint: Checkpoint, origin: Origin, config: FitConfig) -> None:
     """Raises BadInput where the checkpoint of `run` is of another capture or other settings, naming them.
 
-    A setting that an older version did not know counts as it is by default.
+    A setting that an older version did not know counts as it is by default, or was before.
     """
     with taken_apart(checkpoint):
         before, settings = read_contents(checkpoint)[1], settings_of(checkpoint.metadata)
     now = flattened({**_without_files(origin), **config.model_dump(mode="json")})
-    usual = flattened(presets()[config.preset].model_dump(mode="json"))
+    usual = flattened(as_before(presets()[config.preset]).model_dump(mode="json"))
     then = {**usual, **flattened({**_without_files(before), **settings})}
     differing = [key for key in {*now, *then} if now.get(key) != then.get(key) and not key.startswith(RESUMABLE)]
     differing += before.changed(origin)

@@ -37,16 +37,20 @@ def make_config(preset: str, assignments: list[str], **settings: Any) -> FitConf
     return chosen(known[preset], assignments, settings)
 
 
+def as_before(preset: FitConfig) -> FitConfig:
+    """A preset as runs have it that are older than some of its settings."""
+    return chosen(preset, [], method_of(preset).before)
+
+
 def config_from_toml(text: str, path: Path) -> FitConfig:
-    """The settings in `text`, read from `path`; what it does not name is as its preset has it, or as runs had it that
-    are older than the group.
+    """The settings in `text`, read from `path`; what it does not name is as its preset has it, `as_before`.
 
     Raises BadInput: no TOML, unknown key (nearest name), bad value.
     """
     tree = toml_tree(text, path)
     started = presets().get(str(tree.get("preset", DEFAULT)))
     if started:
-        tree = merged(started.model_dump(), {**method_of(started).before, **tree})
+        tree = merged(as_before(started).model_dump(), tree)
     return _validated(tree, BadInput, f"{path}: {{}}")
 
 

@@ -30,7 +30,7 @@ class Method:
     settings: the class of all presets; presets: by name, none of them another method's. needs: of the capture.
     trains_cameras: whether `--cameras train` is for it. cuts_masks: whether silhouettes are cut of the photos before it
     begins, whatever masks the capture has.
-    before: groups of settings as runs have them whose file does not name the group: they are older than it.
+    before: by group, settings as runs have them that are older than these, where that is not as by default.
     model: the untrained model on a device; trainer: of a capture, on a device. Both import their work when called.
     pixel_bytes: what a fit with these settings keeps of each pixel, beside colour and mask.
     depth: what is to be read of known depth, with these settings.

@@ -118,6 +118,19 @@ def test_a_run_from_before_poses_were_trained_goes_on(capture, tmp_path):
         fit(capture, tmp_path / "run", cameras="train")
 
 
+def test_a_run_from_before_the_renderer_had_a_table_goes_on_without(capture, tmp_path):
+    """Its settings do not name the group: they are not the default's."""
+    without = ("colours.levels=0",)
+    fit(capture, tmp_path / "run", steps=6, more=without)
+    folder = RunFolder(tmp_path / "run").checkpoints
+    checkpoint = load_newest(folder, pytest.fail)
+    config = {key: value for key, value in checkpoint.metadata["config"].items() if key != "colours"}
+    save_checkpoint(folder, checkpoint.step, checkpoint.tensors, {**checkpoint.metadata, "config": config})
+    with pytest.raises(BadInput, match=r"another colours\.levels;"):
+        fit(capture, tmp_path / "run", steps=8)
+    assert fit(capture, tmp_path / "run", steps=8, more=without).steps == 8
+
+
 @pytest.mark.fault(56)
 def test_a_run_from_before_links_were_refused_goes_on(capture, tmp_path):
     linked = Path(shutil.copytree(capture, tmp_path / "ewer"))
