@@ -9,7 +9,7 @@ from scipy.ndimage import binary_dilation
 from ..cameras.pinhole import transform_cameras
 from ..errors import BadInput
 from ..types import Cameras
-from .hulls import COARSE, ObjectRays, Silhouettes, looked_at, object_rays
+from .hulls import COARSE, ObjectRays, Silhouettes, enlarged, object_rays, pixels_meet
 
 WIDER, MOST, FEW = 2.0, 0.75, 3
 """An object outside the unit sphere is looked for in a box of this half width, where at least this share of the views
@@ -22,6 +22,7 @@ OUTSIDE = 0.005
 LOST = 0.25
 """Share of the object's pixels that may be lost with what is outside the sphere: DTU scan 24 loses 0.004."""
 WIDTH = 160  # pixels across a photo at which it is found out which of them look past the object in the sphere
+FINE = 96  # lattice points along each axis of the hull that they look past
 SAME_PLACE, ROUNDING = 1e-3, 1e-9
 """Extent of the camera centres below which no depth can be seen: in distances to the object, in distances to the
 world's origin."""
@@ -106,8 +107,7 @@ def _hull_outside(views: Silhouettes, cameras: Cameras) -> float:
     """Share of the hull outside the unit sphere: rays may meet the sphere that do not meet the object in it."""
     if len(views) < FEW:
         return 0.0
-    in_box = transform_cameras(np.diag([1 / WIDER, 1 / WIDER, 1 / WIDER, 1.0]), cameras)
-    hull = views.hull(in_box, COARSE, min_fraction=0.0, min_inside=MOST).cpu().numpy()
+    hull = views.hull(_in_box(cameras), COARSE, min_fraction=0.0, min_inside=MOST).cpu().numpy()
     if not hull.any():
         return 0.0
     points, cell = WIDER * lattice_points(hull), 2 * WIDER / (COARSE - 1)
@@ -115,15 +115,32 @@ def _hull_outside(views: Silhouettes, cameras: Cameras) -> float:
 
 
 def _looking_past(views: Silhouettes, cameras: Cameras) -> list[np.ndarray]:
-    """Object pixels (H, W) of each view whose rays do not meet the part of the hull that is in the unit sphere."""
-    hull = views.hull(cameras, COARSE).cpu().numpy()
-    inside = torch.from_numpy(binary_dilation(hull))  # a lattice misses parts thinner than its cells
+    """Object pixels (H, W) of each view whose rays do not meet the hull in the unit sphere, but beyond it.
+
+    To a cell: if rays that pass close by were not among them, a fit would fill the place for them, which other photos
+    show to be air.
+    """
+    inside, in_box = views.hull(cameras, FINE), _in_box(cameras)
+    beyond = _beyond_sphere(views.hull(in_box, COARSE).cpu().numpy())
     found = []
     for view, mask in enumerate(views.masks):
         step = max(1, -(-max(mask.shape) // WIDTH))
         row, column = (np.minimum(np.arange(step // 2, side + step // 2, step), side - 1) for side in mask.shape)
-        places = np.stack(np.meshgrid(column, row), axis=-1).reshape(1, -1, 2)
-        meets = looked_at(inside, cameras[[view]], places, radius=1.0).reshape(len(row), len(column))
-        enlarged = meets.repeat(step, axis=0).repeat(step, axis=1)[: mask.shape[0], : mask.shape[1]]
-        found.append(mask & ~enlarged)
+        places, past = np.stack(np.meshgrid(column, row), axis=-1), mask[np.ix_(row, column)]
+        for hull, there, radius, meets in ((inside, cameras, 1 - 1 / (FINE - 1), False), (beyond, in_box, 2.0, True)):
+            some = places[past]
+            past[past] = pixels_meet(hull, there, np.full(len(some), view), some, radius=radius) == meets
+        found.append(mask & enlarged(past, step, mask.shape))
     return found
+
+
+def _in_box(cameras: Cameras) -> Cameras:
+    """Of which [-1, 1]^3 is WIDER than the sphere."""
+    return transform_cameras(np.diag([1 / WIDER, 1 / WIDER, 1 / WIDER, 1.0]), cameras)
+
+
+def _beyond_sphere(hull: np.ndarray) -> torch.Tensor:
+    """What of a hull (M, M, M) in the box is not in the unit sphere, and a cell more: a lattice misses thin parts."""
+    axis = np.linspace(-WIDER, WIDER, len(hull))
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    return torch.from_numpy(np.logical_and(binary_dilation(hull), distance > 1 - 2 * WIDER / (len(hull) - 1)))

@@ -93,11 +93,11 @@ def teach_distance(
     return float(error.detach())
 
 
-def off_surface(sdf: Tensor, gradient: Tensor, known: SurfacePoints) -> Tensor:
+def off_surface(sdf: Tensor, gradient: Tensor, known: SurfacePoints, normal_weight: float = NORMAL_WEIGHT) -> Tensor:
     """How far known surface points are from it, f (N,) there, and grad f (N, 3) from their normals; mean, weighted by
     confidence."""
     turned = (gradient - known.normals).square().sum(dim=1)
-    return (known.confidence * (sdf.abs() + NORMAL_WEIGHT * turned)).mean()
+    return (known.confidence * (sdf.abs() + normal_weight * turned)).mean()
 
 
 def _draw(surface: Tensor, generator: torch.Generator) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,15 +18,26 @@ from ..losses import alpha_at, colour_loss, eikonal_loss, mask_loss, smoothness_
 from ..trainer import StepReport
 from .adrift import adrift_loss
 from .exposures import PhotoExposures
-from .initial_shape import off_surface
+from .initial_shape import NORMAL_WEIGHT, off_surface
 from .inside import drawn_around, hollow_loss
 from .model import FastModel
 from .photo_consistency import PhotoConsistency
 from .schedules import doublings_at
 from .settings import FastConfig
+from .unseen import UNSEEN_NORMAL_WEIGHT, drawn_beside
 
-Held = tuple[str, SurfacePoints, float]
-"""A term's name, points that hold the surface, and the term's weight."""
+
+class Held(NamedTuple):
+    """A term that holds f: at points, where it has these values (N,) and their normals for a gradient; the weights of
+    the term, and in it of the gradient."""
+
+    name: str
+    at: SurfacePoints
+    values: Tensor
+    weight: float
+    normal_weight: float
+
+
 Lemma = tuple[Tensor, Tensor, Tensor]
 """Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
 UNSEEN_PER_STEP = 128  # points
@@ -69,7 +81,7 @@ class Terms:
         regular, held, adrift = self._regular_points(traced), self._held(progress), self._adrift_points(traced)
         inside = drawn_around(self.model.enclosed(), self.model.lattice.cell, INSIDE_PER_STEP, self.generator)
         # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
-        encoded = geometry.encode(torch.cat([traced, regular, *(some.points for _, some, _ in held), adrift, inside]))
+        encoded = geometry.encode(torch.cat([traced, regular, *(some.at.points for some in held), adrift, inside]))
         sdf, gradient = geometry.value_and_gradient(encoded)
         end = count_traced + len(regular)
         adrift_sdf, inside_sdf = sdf[len(sdf) - len(adrift) - len(inside) :].split([len(adrift), len(inside)])
@@ -126,10 +138,12 @@ class Terms:
         held, config = list[Held](), self.config.stereo
         if self.known and progress < config.until:
             some = self.known.drawn(config.points_per_step, self.generator)
-            held.append(("stereo", some, config.weight * (1 - progress / config.until)))
+            weight = config.weight * (1 - progress / config.until)
+            held.append(Held("stereo", some, torch.zeros_like(some.confidence), weight, NORMAL_WEIGHT))
         if self.unseen:
             some = self.unseen.drawn(UNSEEN_PER_STEP, self.generator)
-            held.append(("unseen", some, self.config.loss.unseen_weight))
+            beside, values = drawn_beside(some, self.model.lattice.cell, self.generator)
+            held.append(Held("unseen", beside, values, self.config.loss.unseen_weight, UNSEEN_NORMAL_WEIGHT))
         return held
 
     def _adrift_points(self, traced: Tensor) -> Tensor:
@@ -140,9 +154,10 @@ class Terms:
     def _of_held(self, sdf: Tensor, gradient: Tensor, held: list[Held]) -> dict[str, Tensor]:
         """Their terms; sdf (N,), gradient (N, 3): of f at all of them."""
         terms, begin = {"stereo": sdf.new_zeros(()), "unseen": sdf.new_zeros(())}, 0
-        for name, points, weight in held:
-            end = begin + len(points)
-            terms[name] = weight * off_surface(sdf[begin:end], gradient[begin:end], points)
+        for name, at, values, weight, normal_weight in held:
+            end = begin + len(at)
+            off = sdf[begin:end] - values
+            terms[name] = weight * off_surface(off, gradient[begin:end], at, normal_weight)
             begin = end
         return terms
 

@@ -6,6 +6,8 @@ elsewhere moves them: they sank in by millimetres (docs/decisions/0025-silhouett
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import max_pool3d, normalize
@@ -20,6 +22,7 @@ from .inside import solid
 LEAST_FACING = 0.2  # cosine between normal and view, below which a photo says little about a point
 FEWEST = 2  # photos that show a point well enough that the loss can place it
 MOST = 10_000  # lattice points looked at
+UNSEEN_NORMAL_WEIGHT = 0.2  # of the gradient, in the term: nothing else keeps its length where no photo looks
 MANY = 500  # unseen ones of these, a twentieth of the surface, that have the term's whole weight
 
 
@@ -45,6 +48,16 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
         return None
     confidence = torch.full_like(shown[unseen], min(1.0, float(unseen.sum()) / MANY))
     return SurfacePoints(points[unseen], normals[unseen], confidence)
+
+
+def drawn_beside(points: SurfacePoints, cell: float, generator: torch.Generator) -> tuple[SurfacePoints, Tensor]:
+    """The same number of points about a cell of the lattice away, and what f (N,) is there by the nearest one's plane.
+
+    Points held on the surface alone leave f free a little beside: it grew flat there, and what fine levels learn
+    elsewhere crumbled it (docs/decisions/0042).
+    """
+    shift = cell * torch.randn(points.points.shape, generator=generator).to(points.points)
+    return replace(points, points=points.points + shift), (shift * points.normals).sum(dim=1)
 
 
 def _surface(distance: Tensor, hull: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,8 @@ from ball_run import HEIGHT, WIDTH, around
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
-from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, MANY, unseen_points
+from taichi_idr.methods.fast.initial_shape import off_surface
+from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, MANY, drawn_beside, unseen_points
 from taichi_idr.stereo.surface_points import SurfacePoints
 from taichi_idr.types import Cameras
 
@@ -80,3 +81,23 @@ def test_what_photos_cut_off_is_unseen():
     cameras = around(6, elevation=BESIDE)
     whole, cut = (unseen(distance_of_ball(), cameras, height) for height in (HEIGHT, HEIGHT // 2))
     assert (whole.points[:, 2] < -0.1).sum() < 0.5 * (cut.points[:, 2] < -0.1).sum()
+
+
+def test_points_beside_know_how_far_off_they_are():
+    """About a cell away to all sides, in a plane's distance, which is a ball's but for its curvature."""
+    cell = 2 / 63
+    found = unseen(distance_of_ball(), around(6, elevation=BESIDE))
+    beside, values = drawn_beside(found, cell, torch.Generator().manual_seed(0))
+    moved = (beside.points - found.points) / cell
+    torch.testing.assert_close(moved.std(dim=0), torch.ones(3).to(moved), atol=0.1, rtol=0)
+    bent = beside.points.norm(dim=1) - RADIUS - values
+    assert bent.min() > -SLACK * cell and (bent < (cell * moved).square().sum(dim=1) / RADIUS + SLACK * cell).all()
+    assert values.min() < -cell and values.max() > cell
+
+
+def test_a_flat_field_costs_something_beside_the_surface():
+    """On the surface alone it would be right where it is zero."""
+    found = unseen(distance_of_ball(), around(6, elevation=BESIDE))
+    beside, values = drawn_beside(found, 2 / 63, torch.Generator().manual_seed(0))
+    costs = [off_surface(share * values - values, share * beside.normals, beside, 0.2) for share in (1.0, 0.5)]
+    assert float(costs[0]) == 0 and float(costs[1]) > 0.2 * 0.25
