@@ -125,13 +125,20 @@ def _looking_past(views: Silhouettes, cameras: Cameras) -> list[np.ndarray]:
     found = []
     for view, mask in enumerate(views.masks):
         step = max(1, -(-max(mask.shape) // WIDTH))
-        row, column = (np.minimum(np.arange(step // 2, side + step // 2, step), side - 1) for side in mask.shape)
-        places, past = np.stack(np.meshgrid(column, row), axis=-1), mask[np.ix_(row, column)]
+        row, column = (np.minimum(np.arange(0, side, step) + step // 2, side - 1) for side in mask.shape)
+        places, past = np.stack(np.meshgrid(column, row), axis=-1), _any_of_squares(mask, step)
         for hull, there, radius, meets in ((inside, cameras, 1 - 1 / (FINE - 1), False), (beyond, in_box, 2.0, True)):
             some = places[past]
             past[past] = pixels_meet(hull, there, np.full(len(some), view), some, radius=radius) == meets
         found.append(mask & enlarged(past, step, mask.shape))
     return found
+
+
+def _any_of_squares(mask: np.ndarray, side: int) -> np.ndarray:
+    """Of squares of so many pixels, those with an object pixel."""
+    for axis in range(2):
+        mask = np.logical_or.reduceat(mask, np.arange(0, mask.shape[axis], side), axis=axis)
+    return mask
 
 
 def _in_box(cameras: Cameras) -> Cameras:

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from captures import ORIGIN, SCALE, View, edit_cameras, make_capture, scale_mat, viewpoints
+from captures import BALLS, ORIGIN, SCALE, View, edit_cameras, make_capture, scale_mat, viewpoints
 
+from taichi_idr.cameras.rotations import rotation_matrices
 from taichi_idr.capture import order
 from taichi_idr.capture.hulls import Silhouettes
 from taichi_idr.capture.reading import read_capture
@@ -171,9 +172,7 @@ def test_what_leaves_the_file_s_sphere_is_ignored(tmp_path: Path, shift: float) 
     """As NeuS's captures have it (DTU scan 24): the frame is the file's, no loss can explain what is outside of it."""
     folder = make_capture(tmp_path / "capture", views=VIEWS)
     whole = read_capture(folder)
-    T = scale_mat()
-    T[0, 3] = ORIGIN[0] - shift * SCALE
-    edit_cameras(folder, **{f"scale_mat_{index}": T for index in range(VIEWS)})
+    T = moved_frame(folder, shift, VIEWS)
     capture = read_capture(folder)
     assert np.array_equal(capture.T_world_normalised, T)
     assert len(capture.warnings) == 1 and "of scale_mat_0, and are ignored" in capture.warnings[0]
@@ -183,3 +182,45 @@ def test_what_leaves_the_file_s_sphere_is_ignored(tmp_path: Path, shift: float) 
         assert not (unused & ~theirs).any()
     lost = 1 - sum(mask.sum() for mask in capture.masks) / sum(mask.sum() for mask in whole.masks)
     assert 0.02 < lost < 0.25
+
+
+def test_what_passes_close_by_is_ignored_as_well(tmp_path: Path) -> None:
+    """Else a fit would fill the place for it, which other photos show to be air; what meets the object stays."""
+    views, shift = 24, 0.7
+    folder = make_capture(tmp_path / "capture", views=views, size=(192, 160))
+    masks = read_capture(folder).masks
+    moved_frame(folder, shift, views)
+    capture = read_capture(folder)
+    for view, (mask, ignored) in enumerate(zip(masks, capture.ignored, strict=True)):
+        rows, columns = np.nonzero(mask)
+        pixels = np.stack([columns, rows, np.ones_like(rows)])
+        camera = capture.cameras[[view]]
+        directions = (rotation_matrices(camera.quaternions)[0] @ torch.inverse(camera.intrinsics[0])).numpy() @ pixels
+        directions = (directions / np.linalg.norm(directions, axis=0)).T
+        unused = np.zeros(len(rows), bool) if ignored is None else ignored[mask]
+        assert unused[~meets_object(camera.centres[0].numpy(), directions, shift, grown=0.05)].all()
+        assert not unused[meets_object(camera.centres[0].numpy(), directions, shift, grown=-0.03)].any()
+
+
+def moved_frame(folder: Path, shift: float, views: int) -> np.ndarray:
+    """The new normalised -> world (4, 4), in which the object is moved by as much along x."""
+    T = scale_mat()
+    T[0, 3] = ORIGIN[0] - shift * SCALE
+    edit_cameras(folder, **{f"scale_mat_{index}": T for index in range(views)})
+    return T
+
+
+def meets_object(origin: np.ndarray, directions: np.ndarray, shift: float, grown: float) -> np.ndarray:
+    """Whether rays (R, 3) from a point meet a ball of the capture's in the unit sphere, both grown by as much."""
+
+    def span(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+        middle = directions @ (centre - origin)
+        half = np.sqrt(radius**2 - ((centre - origin) ** 2).sum() + middle**2 + 0j)
+        return np.where(half.imag == 0, middle - half.real, np.inf), middle + half.real
+
+    enters, leaves = span(np.zeros(3), 1 + grown)
+    meets = np.zeros(len(directions), bool)
+    for offset, radius in BALLS:
+        first, last = span(np.array([shift, 0, 0]) + offset / SCALE, radius / SCALE + grown)
+        meets |= np.maximum(first, enters) < np.minimum(last, leaves)
+    return meets
