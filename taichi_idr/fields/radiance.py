@@ -50,7 +50,7 @@ class Radiance(nn.Module):
             parts.append(geometry.gradient)  # NET-8: raw
         hidden = torch.cat([*parts, geometry.feature, geometry.encoding], dim=1)
         for layer in self.layers[:-1]:
-            hidden = torch.relu(layer(hidden))
+            hidden = layer(hidden).relu_()
         return torch.tanh(self.layers[-1](hidden))
 
 

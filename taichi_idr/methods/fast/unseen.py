@@ -51,12 +51,12 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
 
 
 def drawn_beside(points: SurfacePoints, cell: float, generator: torch.Generator) -> tuple[SurfacePoints, Tensor]:
-    """The same number of points about a cell of the lattice away, and what f (N,) is there by the nearest one's plane.
+    """The same number of points about half a cell of the lattice away, and what f (N,) is there by the planes' distance.
 
     Points held on the surface alone leave f free a little beside: it grew flat there, and what fine levels learn
     elsewhere crumbled it (docs/decisions/0042).
     """
-    shift = cell * torch.randn(points.points.shape, generator=generator).to(points.points)
+    shift = 0.5 * cell * torch.randn(points.points.shape, generator=generator).to(points.points)
     return replace(points, points=points.points + shift), (shift * points.normals).sum(dim=1)
 
 
