@@ -86,15 +86,15 @@ def mesh_run(
 
 def _as_stored(report: MeshReport, mesh: Mesh, files: list[Path]) -> MeshReport:
     """The report of what `files` hold: of the one in which most vertices fall together."""
-    from ..meshes.mesh import topology_by_position
+    from ..meshes.mesh import joined_by_position, topology
 
     for file in files:
         stored = stored_positions(file, mesh.vertices)
         if stored is mesh.vertices:
             continue
-        distinct, topology = topology_by_position(stored, mesh.faces)
+        distinct, faces = joined_by_position(stored, mesh.faces)
         if report.vertices - distinct > report.coincident:
-            report = replace(report, coincident=report.vertices - distinct, topology=topology)
+            report = replace(report, coincident=report.vertices - distinct, topology=topology(faces, distinct))
     return report
 
 

@@ -27,8 +27,9 @@ def decimated(mesh: Mesh, faces: int) -> Mesh:
     low, extent = mesh.vertices.min(axis=0), float(np.ptp(mesh.vertices, axis=0).max())
     unit = make_mesh((mesh.vertices - low) / extent, mesh.faces)
     light = make_mesh(*by_quadrics(unit.vertices, unit.faces, faces))
-    if not _is_whole(light, unit):
-        light = _within_distance(unit, faces)
+    bodies = topology(unit.faces, len(unit.vertices)).bodies
+    if not _is_whole(light, bodies):
+        light = _within_distance(unit, faces, bodies)
     return make_mesh(light.vertices * extent + low, light.faces)
 
 
@@ -41,22 +42,20 @@ def distance_added(light: Mesh, mesh: Mesh) -> tuple[float, float]:
     return float(distance.double().mean()), float(distance.max())
 
 
-def _is_whole(light: Mesh, mesh: Mesh) -> bool:
-    """Closed, with as many parts, no faces without area, and none with another on its back."""
+def _is_whole(light: Mesh, bodies: int) -> bool:
+    """Closed, with so many parts, no faces without area, and none with another on its back."""
     areas = np.linalg.norm(face_vectors(light.vertices, light.faces), axis=1)
-    there, here = topology(mesh.faces, len(mesh.vertices)), topology(light.faces, len(light.vertices))
-    return bool(
-        here.closed and here.bodies == there.bodies and (areas > FLAT).all() and light.normals.any(axis=1).all()
-    )
+    found = topology(light.faces, len(light.vertices))
+    return bool(found.closed and found.bodies == bodies and (areas > FLAT).all() and light.normals.any(axis=1).all())
 
 
-def _within_distance(mesh: Mesh, faces: int) -> Mesh:
-    """Faces taken away within a distance of the surface, which grows until few enough are left."""
+def _within_distance(mesh: Mesh, faces: int, bodies: int) -> Mesh:
+    """Faces of a mesh of so many parts taken away within a distance of the surface, which grows until few enough are
+    left."""
     import manifold3d
 
     solid = manifold3d.Manifold(manifold3d.Mesh(mesh.vertices.astype(np.float32), mesh.faces.astype(np.uint32)))
     distance = FIRST_TRY * (2 * area(mesh.vertices, mesh.faces) / faces) ** 0.5
-    bodies = topology(mesh.faces, len(mesh.vertices)).bodies
     light, enclosed = mesh, volume(mesh.vertices, mesh.faces)
     while solid.num_tri() > faces and distance < WIDEST:
         solid = solid.simplify(distance)

@@ -112,15 +112,21 @@ def topology_by_position(vertices: np.ndarray, faces: np.ndarray) -> tuple[int, 
 
     It differs from `topology` where a precision is too small for the mesh: faces whose corners fall together are gone.
     """
+    distinct, corners = joined_by_position(vertices, faces)
+    return distinct, topology(corners, distinct)
+
+
+def joined_by_position(vertices: np.ndarray, faces: np.ndarray) -> tuple[int, np.ndarray]:
+    """Distinct positions among vertices (V, 3), and the faces that are left with one vertex at each: `faces` itself
+    where all are distinct."""
     order = np.lexsort(vertices.T)
     differs = (vertices[order[1:]] != vertices[order[:-1]]).any(axis=1)
     if differs.all():
-        return len(vertices), topology(faces, len(vertices))
+        return len(vertices), faces
     number = np.zeros(len(vertices), np.int32)
     number[order[1:]] = np.cumsum(differs)
-    corners, distinct = number[faces], int(differs.sum()) + 1
-    corners = corners[(corners != np.roll(corners, 1, axis=1)).all(axis=1)]
-    return distinct, topology(corners, distinct)
+    corners = number[faces]
+    return int(differs.sum()) + 1, corners[(corners != np.roll(corners, 1, axis=1)).all(axis=1)]
 
 
 def area(vertices: np.ndarray, faces: np.ndarray) -> float:

@@ -7,6 +7,7 @@ of the fine one.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -45,7 +46,10 @@ def baked(
     for texels in grid:
         points, corners = field.on_surface(texels.points, texels.normals), surface.faces[texels.face]
         along = normalize((texels.shares[..., None] * directions[corners]).sum(dim=1), dim=1)
-        colour = usual.corrected(field.colour(points, along).clamp(0, 1), corners, texels.shares)
+        colour = torch.zeros_like(points)
+        known = usual.seen[corners].any(dim=1)  # others are guessed from these
+        colour[known] = field.colour(points[known], along[known]).clamp(0, 1)
+        colour = usual.corrected(colour, corners, texels.shares)
         colours.append(_eight_bit(colour if detail is None else colour + detail.at(texels, corners)))
         if tangents is not None:
             found = in_tangent_space(field.normals(points), texels, tangents, atlas)

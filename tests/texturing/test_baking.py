@@ -119,6 +119,23 @@ def test_where_no_camera_looks_colours_are_those_of_the_border(runtime) -> None:
     )
 
 
+def test_the_field_is_not_asked_for_colours_that_are_guessed(runtime) -> None:
+    cameras, mesh = around(6, elevation=0.9), rough_ball(3)
+    surface, lowest, model = Surface(mesh), 0.0, BallModel(RADIUS)
+
+    def noted(points: Tensor, directions: Tensor) -> Tensor:
+        nonlocal lowest
+        if len(points) != len(mesh.vertices):  # all vertices are asked for, to begin with
+            lowest = min(lowest, float(points[:, 2].min()))
+        return model.colour(points, directions)
+
+    texture = baked(surface, unwrapped(mesh, 128), field(cameras, noted), cameras)
+    seen = usual_colours(surface, field(cameras), cameras).seen.cpu().numpy()
+    border = mesh.vertices[mesh.faces[seen[mesh.faces].any(axis=1)].ravel()][:, 2].min()
+    assert -RADIUS < border - 0.01 < lowest < 0
+    assert texture.colours.min() > 0
+
+
 @pytest.mark.parametrize(
     ("area", "footprint", "size"), [(1.0, 1e-3, 2048), (1.0, 1e-6, LARGEST), (1e-4, 1e-2, SMALLEST)]
 )

@@ -51,7 +51,7 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
 
 
 def drawn_beside(points: SurfacePoints, cell: float, generator: torch.Generator) -> tuple[SurfacePoints, Tensor]:
-    """The same number of points about half a cell of the lattice away, and what f (N,) is there by the planes' distance.
+    """As many points, about half a cell of the lattice away, and what f (N,) is there by the planes' distance.
 
     Points held on the surface alone leave f free a little beside: it grew flat there, and what fine levels learn
     elsewhere crumbled it (docs/decisions/0042).
