@@ -110,6 +110,13 @@ def without_specks(mask: np.ndarray, least: float) -> np.ndarray:
     return found
 
 
+def object_box(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that the object lies in; empty ones where there is none."""
+    sides = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (slice(int(side[0]), int(side[-1]) + 1) if len(side) else slice(0, 0) for side in sides)
+    return rows, columns
+
+
 def has_silhouettes(masks: Sequence[np.ndarray]) -> bool:
     """Whether any photo of a capture has background: a capture without masks is all object."""
     return not all(mask.all() for mask in masks)

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..machine import available_cores
+from .masks import object_box
 
 REACH, STEP = 10, 0.5  # pixels to both sides of an outline, and between two places
 FARTHEST = 4.5  # pixels: what is farther away is another line
@@ -111,8 +112,8 @@ def _offset(photo: np.ndarray, mask: np.ndarray, unused: np.ndarray | None) -> f
 def _surroundings(mask: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns that an outline's places can lie in, and the photo's borders where these are near."""
     most = 2 * REACH + 2
-    sides = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    rows, columns = (slice(max(s[0] - most, 0), s[-1] + most + 1) if len(s) else slice(0) for s in sides)
+    sides = object_box(mask)
+    rows, columns = (slice(max(s.start - most, 0), s.stop + most) if s.stop else s for s in sides)
     return rows, columns
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import normalize
 
 from ..cameras.pinhole import shrunk
 from ..capture.exposure import exposed
+from ..capture.masks import object_box
 from ..fields.model import Model
 from ..pictures.colours import eight_bit
 from ..pictures.rendering import camera_rays, render_view
@@ -292,9 +293,7 @@ def _middles(picture: np.ndarray, factor: int) -> np.ndarray:
 def _middle(mask: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of the object's box, at most SHARP_WINDOW each, from the middle."""
     parts = []
-    for axis in (1, 0):
-        found = np.flatnonzero(mask.any(axis=axis)).tolist()
-        first, last = found[0], found[-1] + 1
-        start = max(first, (first + last - SHARP_WINDOW) // 2)
-        parts.append(slice(start, min(last, start + SHARP_WINDOW)))
+    for side in object_box(mask):
+        start = max(side.start, (side.start + side.stop - SHARP_WINDOW) // 2)
+        parts.append(slice(start, min(side.stop, start + SHARP_WINDOW)))
     return parts[0], parts[1]

@@ -11,6 +11,7 @@ from torch import Tensor
 from .. import runtime
 from ..cameras.pinhole import shrunk
 from ..capture.depths import middles
+from ..capture.masks import object_box
 from ..capture.pixels import Photos
 from ..ops.patch_consistency import CENTRE, TO_FRAME, PosedPhotos, posed_photos
 from ..poses.corners import telling_shades
@@ -81,7 +82,7 @@ class SmallPhotos:
 
 def small_photos(capture: Capture, side: int) -> SmallPhotos:
     """Photos averaged over blocks, so that the longer side of each object's box has about `side` pixels, or fewer."""
-    sides = [_object_side(mask) for mask in capture.masks]
+    sides = [max(span.stop - span.start for span in object_box(mask)) for mask in capture.masks]
     return _posed(_shrunk(capture, [max(1, -(-own // side)) for own in sides]))
 
 
@@ -99,12 +100,6 @@ def _posed(capture: Capture) -> SmallPhotos:
     view, row, column = index // (height * width), index // width % height, index % width
     known = None if photos.depths is None else photos.depths[index].to(posed.cameras)
     return SmallPhotos(capture, posed, view.int(), torch.stack([column, row], dim=1).int(), index, known)
-
-
-def _object_side(mask: np.ndarray) -> int:
-    """Longer side of the object's box, pixels; 0 without one."""
-    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1)]
-    return max(int(np.ptp(span)) + 1 if len(span) else 0 for span in spans)
 
 
 def _shrunk(capture: Capture, factors: list[int]) -> Capture:

@@ -9,6 +9,7 @@ import pytest
 from captures import edit_images, make_capture
 from scipy.ndimage import binary_dilation, binary_erosion, gaussian_filter
 
+from taichi_idr.capture.masks import object_box
 from taichi_idr.capture.outlines import moved_to_edges
 from taichi_idr.capture.reading import read_capture
 
@@ -118,3 +119,13 @@ def test_a_capture_is_read_with_its_masks_mended(tmp_path: Path, change, word: s
     assert any(f"8 of 8 photos: they are {word}" in text for text in read.warnings)
     for mended, true, wrong in zip(read.masks, right.masks, given, strict=True):
         assert (mended ^ true).sum() < 0.35 * (wrong ^ true).sum()
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(slice(3, 7), slice(2, 3)), (slice(0, 9), slice(0, 12)), (slice(0, 0), slice(0, 0))]
+)
+def test_the_object_s_box_holds_its_pixels_and_no_more(rows: slice, columns: slice) -> None:
+    mask = np.zeros((9, 12), bool)
+    mask[rows.start : rows.stop : 2, columns] = True
+    mask[rows.stop - 1 : rows.stop, columns] = rows.stop > 0
+    assert object_box(mask) == (rows, columns)

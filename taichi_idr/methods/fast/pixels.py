@@ -7,6 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ...capture.masks import object_box
 from ...capture.pixels import Photos, PixelBatch
 from ...types import Capture
 from .settings import ScheduleConfig
@@ -96,10 +97,10 @@ def _outline(mask: np.ndarray, ignored: np.ndarray | None) -> np.ndarray:
 def _surroundings(mask: np.ndarray, reach: float, least: int = 1) -> tuple[int, int, int, int]:
     """First row, first column, rows and columns of the object's box grown by `reach` of its larger side and some pixels
     more."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if len(rows) == 0:
+    rows, columns = object_box(mask)
+    if rows.stop == 0:
         return 0, 0, *mask.shape
-    grow = int(np.ceil(reach * max(np.ptp(rows), np.ptp(columns)))) + least
-    top, left = max(rows[0] - grow, 0), max(columns[0] - grow, 0)
-    bottom, right = min(rows[-1] + grow + 1, mask.shape[0]), min(columns[-1] + grow + 1, mask.shape[1])
-    return int(top), int(left), int(bottom - top), int(right - left)
+    grow = int(np.ceil(reach * (max(rows.stop - rows.start, columns.stop - columns.start) - 1))) + least
+    top, left = max(rows.start - grow, 0), max(columns.start - grow, 0)
+    bottom, right = min(rows.stop + grow, mask.shape[0]), min(columns.stop + grow, mask.shape[1])
+    return top, left, bottom - top, right - left
