@@ -180,6 +180,9 @@ class FastCamerasConfig(CamerasConfig):
     hull_slack: float = Field(default=4.0, ge=0, description="cells by which that hull is grown further")
     hull_rough: float = Field(default=0.6, ge=0, le=1, description="share of the steps with such a hull")
     hull_interval: int = Field(default=500, ge=1, le=10**9, description="steps between hulls carved anew")
+    colours_from: float = Field(
+        default=0.5, ge=0, le=1, description="share of the steps before which the renderer's own table does not learn"
+    )
 
 
 class StereoConfig(Group):

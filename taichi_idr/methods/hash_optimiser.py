@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -49,8 +49,8 @@ class Optimiser:
         for adam in self.tables.values():
             adam.gradient.zero_()
 
-    def step(self, progress: float, others: Sequence[Tensor] = ()) -> bool:
-        """Move every parameter; `progress` in [0, 1] is the share of the run that is done.
+    def step(self, progress: float, others: Sequence[Tensor] = (), resting: Collection[str] = ()) -> bool:
+        """Move every parameter, but for `resting` tables; `progress` in [0, 1] is the share of the run that is done.
 
         False, and nothing moves, where a network's gradient (the tables' cotangents run through it) or one of `others`,
         of what else the step is to move, is not finite.
@@ -62,8 +62,11 @@ class Optimiser:
         factor = self.rate_scale * rate_factor(self.schedule, progress)
         corrections = (1 - BETAS[0] ** self.count, 1 - BETAS[1] ** self.count)
         self._move_networks(self.schedule.network_rate * factor, *corrections)
-        for adam in self.tables.values():
-            adam.step(factor, self.count)
+        for name, adam in self.tables.items():
+            if name in resting:
+                adam.gradient.zero_()
+            else:
+                adam.step(factor, self.count)
         return True
 
     @torch.no_grad()

@@ -34,6 +34,7 @@ from .stereo_start import StereoStart, stereo_start
 from .terms import Terms
 from .unseen import unseen_points
 
+COLOURS = "colours"  # the renderer's own table, to the optimiser
 KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface points
 UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3)  # shares of the steps at which unseen points are found anew
 CUT_ANEW = "cut_anew"  # the state's refined masks, all pixels, eight in a byte
@@ -53,7 +54,7 @@ class FastTrainer(Trainer):
         self.pixels = PixelTable(capture, config.schedule, device)
         self.poses = Poses(capture.cameras, config.cameras, device, torch.float32)
         colours = self.model.radiance
-        tables = {"colours": colours.adam()} if isinstance(colours, TabledRadiance) else {}
+        tables = {COLOURS: colours.adam()} if isinstance(colours, TabledRadiance) else {}
         self.optimiser = Optimiser(self.model.geometry, self.model.parameters(), config.schedule, tables)
         self.pose_steps = PoseSteps(self.poses, config.cameras)
         self.capture = capture
@@ -102,7 +103,7 @@ class FastTrainer(Trainer):
         self.applied = bool(torch.isfinite(report.loss))
         if self.applied:
             report.loss.backward()
-            self.applied = self.optimiser.step(self.progress, self.pose_steps.gradients(rays))
+            self.applied = self.optimiser.step(self.progress, self.pose_steps.gradients(rays), self._resting())
         if self.applied:
             self.pose_steps.move(batch, rays, self.progress, self.optimiser.rate_scale)
         self.model.field_changed()
@@ -255,6 +256,11 @@ class FastTrainer(Trainer):
     def _remask(self, masks: list[np.ndarray]) -> None:
         self.capture, self.refined = replace(self.capture, masks=masks), True
         self.pixels = PixelTable(self.capture, self.config.schedule, self.pixels.device)
+
+    def _resting(self) -> tuple[str, ...]:
+        """Tables that do not learn yet."""
+        cameras = self.config.cameras
+        return (COLOURS,) if cameras.train and self.progress < cameras.colours_from else ()
 
     def _losses(self, batch: PixelBatch, rays: Rays) -> StepReport:
         report, contradicted = self.terms.of(batch, rays, self.progress)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from captures import make_capture
+from tiny_fits import SMALL
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
+from taichi_idr.capture.reading import read_capture
 from taichi_idr.fields.radiance import Radiance
 from taichi_idr.fields.sample import GeometrySample
 from taichi_idr.fields.table_adam import TableAdam
@@ -16,6 +19,7 @@ from taichi_idr.methods.catalogue import config_from_toml, make_config
 from taichi_idr.methods.fast.colours import TabledRadiance
 from taichi_idr.methods.fast.model import FastModel
 from taichi_idr.methods.fast.settings import FAST, MASKLESS, QUALITY, ColoursConfig, FastConfig, ScheduleConfig
+from taichi_idr.methods.fast.trainer import FastTrainer
 from taichi_idr.methods.hash_optimiser import Optimiser
 from taichi_idr.settings import to_toml
 
@@ -51,6 +55,22 @@ def test_the_table_moves_the_surface_by_its_share():
     torch.testing.assert_close(half, (none + whole) / 2, rtol=1e-4, atol=1e-6)
     seen = [renderer(pull)(*surface_data(torch.Generator().manual_seed(1))) for pull in (0.0, 1.0)]
     torch.testing.assert_close(*seen, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_the_table_waits_for_trained_cameras(tmp_path: Path, train: bool) -> None:
+    """Textures half learned drag them along."""
+    photos = read_capture(make_capture(tmp_path / "balls", views=6))
+    short = [*SMALL, "schedule.hull_steps=40", "schedule.steps=4", "schedule.warmup=0", "cameras.colours_from=0.5"]
+    fit = FastTrainer(make_config("fast", [*short, f"cameras.train={train}"]), photos, taichi_runtime.current().device)
+    fit.start(photos, lambda: None)
+    assert isinstance(fit.model.radiance, TabledRadiance)
+    table, moved = fit.model.radiance.colour_table.table, list[bool]()
+    for _ in range(4):
+        before = table.detach().clone()
+        fit.step()
+        moved.append(not torch.equal(before, table))
+    assert moved == [not train, not train, True, True]
 
 
 def error_on_checks(model: Radiance, tables: list[TableAdam]) -> float:
