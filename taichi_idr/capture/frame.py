@@ -22,7 +22,7 @@ OUTSIDE = 0.005
 LOST = 0.25
 """Share of the object's pixels that may be lost with what is outside the sphere: DTU scan 24 loses 0.004."""
 WIDTH = 160  # pixels across a photo at which it is found out which of them look past the object in the sphere
-FINE = 96  # lattice points along each axis of the hull that they look past
+FINE, CLOSE = 96, 2  # lattice points along each axis of the hull that they look past; cells that are close to it
 SAME_PLACE, ROUNDING = 1e-3, 1e-9
 """Extent of the camera centres below which no depth can be seen: in distances to the object, in distances to the
 world's origin."""
@@ -115,23 +115,29 @@ def _hull_outside(views: Silhouettes, cameras: Cameras) -> float:
 
 
 def _looking_past(views: Silhouettes, cameras: Cameras) -> list[np.ndarray]:
-    """Object pixels (H, W) of each view whose rays do not meet the hull in the unit sphere, but beyond it.
+    """Object pixels (H, W) of each view whose rays do not meet the hull in the unit sphere.
 
-    To a cell: if rays that pass close by were not among them, a fit would fill the place for them, which other photos
-    show to be air.
+    Those that pass close by are among them where the hull beyond the sphere explains them: a fit would fill the place
+    for them, which other photos show to be air. Others stay: a lattice misses thin parts.
     """
     inside, in_box = views.hull(cameras, FINE), _in_box(cameras)
+    around = torch.from_numpy(binary_dilation(inside.cpu().numpy(), iterations=CLOSE))
     beyond = _beyond_sphere(views.hull(in_box, COARSE).cpu().numpy())
     found = []
     for view, mask in enumerate(views.masks):
         step = max(1, -(-max(mask.shape) // WIDTH))
         row, column = (np.minimum(np.arange(0, side, step) + step // 2, side - 1) for side in mask.shape)
-        places, past = np.stack(np.meshgrid(column, row), axis=-1), _any_of_squares(mask, step)
-        for hull, there, radius, meets in ((inside, cameras, 1 - 1 / (FINE - 1), False), (beyond, in_box, 2.0, True)):
-            some = places[past]
-            past[past] = pixels_meet(hull, there, np.full(len(some), view), some, radius=radius) == meets
+        past = _any_of_squares(mask, step)
+        places = np.stack(np.meshgrid(column, row), axis=-1)
+        past[past] = ~_meets(inside, cameras, view, places[past], 1 - 1 / (FINE - 1))
+        some = places[past]
+        past[past] = _meets(beyond, in_box, view, some, 2.0) | ~_meets(around, cameras, view, some, 1.0)
         found.append(mask & enlarged(past, step, mask.shape))
     return found
+
+
+def _meets(hull: torch.Tensor, cameras: Cameras, view: int, places: np.ndarray, radius: float) -> np.ndarray:
+    return pixels_meet(hull, cameras, np.full(len(places), view), places, radius=radius)
 
 
 def _any_of_squares(mask: np.ndarray, side: int) -> np.ndarray:
