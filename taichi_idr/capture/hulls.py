@@ -188,4 +188,5 @@ def _directions(cameras: Cameras, view: np.ndarray, places: np.ndarray) -> np.nd
     through = (rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)).numpy()
     pixels = np.column_stack([places, np.ones(len(places))])
     directions = np.einsum("rij,rj->ri", through[view], pixels)
+    directions /= np.abs(directions).max(axis=1, keepdims=True)  # squares of those of a tiny focal length overflow
     return directions / np.linalg.norm(directions, axis=1, keepdims=True)

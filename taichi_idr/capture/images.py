@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -226,11 +227,33 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: int | None) -> No
 
 
 def _check_content(path: Path, image: Image.Image) -> None:
-    """Before memory is taken for pixels, one bit each at least, that a file so short cannot hold."""
+    """Before memory is taken for what a PNG says that it has and so short a file cannot hold: pixels, one bit each at
+    least, or a chunk, which Pillow reads in one go."""
+    if image.format != "PNG":
+        return
     size = path.stat().st_size
-    if image.format == "PNG" and image.width * image.height > 8 * _DEFLATE * size:
-        why = f"damaged or cut short ({size} bytes for {image.width}x{image.height} pixels)"
-        raise BadInput("unreadable image", where=path, why=why, todo="replace the file")
+    why = ""
+    if image.width * image.height > 8 * _DEFLATE * size:
+        why = f"{size} bytes for {image.width}x{image.height} pixels"
+    elif longest := _chunk_past_end(path, size):
+        why = f"{size} bytes, one chunk has {longest}"
+    if why:
+        raise BadInput("unreadable image", where=path, why=f"damaged or cut short ({why})", todo="replace the file")
+
+
+def _chunk_past_end(path: Path, size: int) -> int:
+    """Bytes of a PNG's first chunk that is longer than what is left of the file; 0 where none is."""
+    at = 8  # behind the signature
+    with path.open("rb") as file:
+        while at + 8 <= size:
+            file.seek(at)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if at + 8 + length > size:
+                return length
+            if kind == b"IEND":
+                return 0
+            at += 12 + length  # and its checksum
+    return 0
 
 
 @contextmanager

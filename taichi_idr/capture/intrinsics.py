@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import BadInput
@@ -24,7 +25,7 @@ def check_intrinsics(names: Sequence[str], cameras: Cameras, shapes: Sequence[tu
     _refuse_other_sizes(names, cameras, shapes)
     oddities: dict[str, list[str]] = {}
     for name, K, shape in zip(names, cameras.intrinsics, shapes, strict=True):
-        focal = float(max(K[0, 0], K[1, 1]))
+        focal = float(torch.minimum(K[0, 0].abs(), K[1, 1].abs()))
         if focal < SHORTEST * max(shape[:2]):
             why = f"its focal length is {focal:.3g} pixels: K is missing, or not in pixels of this photo"
             todo = "matrices are K [R | t], with K in pixels"

@@ -11,6 +11,7 @@ from ..cameras.rotations import rotation_matrices
 from ..types import Cameras
 
 FRUSTUM = 0.35  # depth of a camera's drawing, normalised units
+FAR = 1e6  # no corner is drawn farther away: a tiny focal length has them anywhere
 MOST_POINTS = 4000
 
 _SCRIPT = """
@@ -66,7 +67,7 @@ def scene_html(
     """
     turn = _with_z_up(up)
     thinned = points[:: max(1, -(-len(points) // MOST_POINTS))] @ turn.T
-    frusta = _frusta(cameras, shapes) @ turn.T
+    frusta = _frusta(cameras, shapes).clip(-FAR, FAR) @ turn.T
     drawn = [
         {"name": name, "bad": name in bad, "tip": corners[0].round(4).tolist(), "rim": corners[1:].round(4).tolist()}
         for name, corners in zip(names, frusta, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import struct
 import time
 import zlib
 from collections.abc import Callable
@@ -154,6 +155,10 @@ def fifo_camera_file(folder: Path) -> None:
 DOT = png_bytes(1, 1, 8, zlib.compress(b"\0abc"))
 BOMB = png_bytes(60000, 60000, 8, zlib.compress(b"\0" * 1000))
 HOLLOW = png_bytes(9000, 9000, 8, zlib.compress(b"\0" * 1000))
+LINES = zlib.compress((b"\0" + b"abc" * 48) * 40)
+BOASTING = png_bytes(48, 40, 8, LINES).replace(
+    struct.pack(">I", len(LINES)) + b"IDAT", struct.pack(">I", 4286513195) + b"IDAT"
+)
 NAN, ZERO = changed(world(3), r1c2=np.nan), np.zeros((4, 4))
 SINGULAR = np.vstack([world(3)[0], world(3)[1], world(3)[1], world(3)[3]])
 
@@ -177,6 +182,11 @@ CASES: dict[str, tuple[Fault, type[TidrError], str]] = {
         written("image/002.png", HOLLOW),
         BadInput,
         r"^unreadable image \(.*002.png\): damaged or cut short \(\d+ bytes for 9000x9000 pixels\)",
+    ),
+    "chunk without bytes": (
+        written("image/002.png", BOASTING),
+        BadInput,
+        r"^unreadable image \(.*002.png\): damaged or cut short \(\d+ bytes, one chunk has 4286513195\)",
     ),
     "tiny image": (written("image/002.png", DOT), BadInput, r"^image too small \(.*002.png\): 1x1 pixels"),
     "mask missing": (removed("mask/004.png"), BadInput, r"^masks and images do not pair .*: 7 masks .*for 004.png"),

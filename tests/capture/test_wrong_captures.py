@@ -79,9 +79,13 @@ CASES: dict[str, tuple[Damage, str]] = {
     "camera to world": (with_matrices(lambda view: view.K @ pose(view)), "inverse poses .*camera to world:"),
     "OpenGL's camera to world": (with_matrices(lambda view: view.K @ pose(view, FLIP)), "inverse poses .*OpenGL's"),
     "no K": (with_matrices(extrinsic), r"does not fit its photo \(view 000\): its focal length is 1 pixels"),
+    "a focal length of nothing": (
+        with_matrices(lambda view: np.diag([1e-3, 1, 1]) @ view.K @ extrinsic(view)),
+        r"does not fit its photo \(view 000\): its focal length is 0\.\d+ pixels",
+    ),
     "K in photo sides": (
         with_matrices(lambda view: np.diag([1 / 48, 1 / 40, 1]) @ view.K @ extrinsic(view)),
-        r"focal length is 1\.56 pixels: K is missing, or not in pixels",
+        r"focal length is 1\.35 pixels: K is missing, or not in pixels",
     ),
     "mirrored in x": (mirrored(-1, 1, 1), "mirrored cameras .*negative in x"),
     "mirrored in y": (mirrored(1, -1, 1), "mirrored cameras .*negative in y"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -160,12 +161,12 @@ def _limit_memory() -> None:
 
 def _keep(reader: Reader, failure: Failure, options: argparse.Namespace) -> None:
     if options.keep is not None and failure.number >= 0:
+        options.keep.mkdir(parents=True, exist_ok=True)
         with _copy(reader) as folder:
             damage(reader, failure.number, options.seed, folder)
             to = options.keep / f"{reader.name}-{failure.number}"
             if not to.exists():
-                folder.rename(to) if to.parent.is_dir() else None
-                folder.mkdir(exist_ok=True)
+                shutil.copytree(folder, to)
 
 
 if __name__ == "__main__":
