@@ -32,7 +32,7 @@ from .schedules import doublings_at, levels_at
 from .settings import FastConfig
 from .stereo_start import StereoStart, stereo_start
 from .terms import Terms
-from .unseen import unseen_points
+from .unseen import onto_silhouettes, unseen_points
 
 COLOURS = "colours"  # the renderer's own table, to the optimiser
 KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface points
@@ -214,7 +214,11 @@ class FastTrainer(Trainer):
         """What the loss has to hold."""
         if not self.config.loss.unseen_weight:
             return None
-        return unseen_points(distance, self.poses.cameras(), self.pixels.sizes)
+        cameras = self.poses.cameras()
+        found = unseen_points(distance, cameras, self.pixels.sizes)
+        if found is None or self.config.cameras.train:
+            return found
+        return onto_silhouettes(found, cameras, self.pixels, 2 / (len(distance) - 1))
 
     def _unlock_levels(self) -> None:
         """The levels of this step, whether the one before was done in this session or not."""

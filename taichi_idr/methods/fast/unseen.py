@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool3d, normalize
 
 from ...cameras.pinhole import projections
+from ...capture.pixels import Photos
 from ...capture.shared_points import CLEARANCE, in_photo, in_sight
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
@@ -24,6 +25,8 @@ FEWEST = 2  # photos that show a point well enough that the loss can place it
 MOST = 10_000  # lattice points looked at
 UNSEEN_NORMAL_WEIGHT = 0.2  # of the gradient, in the term: nothing else keeps its length where no photo looks
 MANY = 500  # unseen ones of these, a twentieth of the surface, that have the term's whole weight
+OUTWARD, INWARD, STOPS = 0.5, 1.5, 33  # cells in which silhouettes are looked for along the normal, and places there
+AGAINST = 0.025  # share of the photos that may show background where silhouettes have the surface
 
 
 def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfacePoints | None:
@@ -58,6 +61,42 @@ def drawn_beside(points: SurfacePoints, cell: float, generator: torch.Generator)
     """
     shift = 0.5 * cell * torch.randn(points.points.shape, generator=generator).to(points.points)
     return replace(points, points=points.points + shift), (shift * points.normals).sum(dim=1)
+
+
+def onto_silhouettes(points: SurfacePoints, cameras: Cameras, photos: Photos, cell: float) -> SurfacePoints:
+    """Points moved along their normals to where masks end, to a part of a pixel; left where none does nearby.
+
+    A lattice's hull lies outside of the true one: it wants fewer photos to agree, and rounds by a part of its cell.
+    """
+    shifts = cell * torch.linspace(OUTWARD, -INWARD, STOPS, device=points.points.device)
+    along = points.points[:, None] + shifts[:, None] * points.normals[:, None]
+    against = torch.zeros_like(along[..., 0])
+    P = projections(cameras.to(torch.float64)).to(along)
+    for view in range(len(cameras)):
+        against += (_background(along.reshape(-1, 3), P[view], photos, view) > 0.5).view_as(against)
+    on_object = against <= AGAINST * len(cameras)
+    moved = on_object.any(dim=1) & ~on_object[:, 0]
+    first = along[torch.arange(len(along)), on_object.int().argmax(dim=1)]
+    return replace(points, points=torch.where(moved[:, None], first, points.points))
+
+
+def _background(points: Tensor, P: Tensor, photos: Photos, view: int) -> Tensor:
+    """Share (N,) of background in the four pixels around points (N, 3) in a photo; none beside it or where ignored."""
+    rows, columns = photos.sizes[view].tolist()
+    place = points @ P[:, :3].T + P[:, 3]
+    at = place[:, :2] / place[:, 2:]
+    within = (place[:, 2] > 0) & (at >= 0).all(dim=1) & (at[:, 0] <= columns - 1) & (at[:, 1] <= rows - 1)
+    at = at.where(within[:, None], 0)
+    low, share = at.long(), torch.zeros_like(at[:, 0])
+    for right, down in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        step = torch.tensor([right, down], device=at.device)
+        column, row = (low + step).unbind(dim=1)
+        index = photos.offsets[view] + row.clamp(max=rows - 1) * columns + column.clamp(max=columns - 1)
+        is_background = ~photos.objects[index]
+        if photos.ignored is not None:
+            is_background &= ~photos.ignored[index]
+        share += (1 - (at - low - step).abs()).prod(dim=1) * is_background
+    return share * within
 
 
 def _surface(distance: Tensor, hull: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from ball_run import HEIGHT, WIDTH, around
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
+from taichi_idr.cameras.pinhole import inverse_intrinsics
+from taichi_idr.cameras.rotations import rotation_matrices
+from taichi_idr.capture.pixels import Photos
 from taichi_idr.methods.fast.initial_shape import off_surface
-from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, MANY, drawn_beside, unseen_points
+from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, MANY, drawn_beside, onto_silhouettes, unseen_points
 from taichi_idr.stereo.surface_points import SurfacePoints
-from taichi_idr.types import Cameras
+from taichi_idr.types import Cameras, Capture
 
 RADIUS = 0.5
 ABOVE, BESIDE = 1.2, 0.1  # elevations of cameras, radians
@@ -101,3 +108,53 @@ def test_a_flat_field_costs_something_beside_the_surface():
     beside, values = drawn_beside(found, 2 / 63, torch.Generator().manual_seed(0))
     costs = [off_surface(share * values - values, share * beside.normals, beside, 0.2) for share in (1.0, 0.5)]
     assert float(costs[0]) == 0 and float(costs[1]) > 0.2 * 0.25
+
+
+CELL = 2 / 31
+VIEWS = 48
+
+
+def photographed(cameras: Cameras) -> Capture:
+    """The ball's exact masks."""
+    row, column = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+    pixels = torch.stack([column, row, torch.ones_like(row)], dim=-1).to(torch.float64)
+    through = rotation_matrices(cameras.quaternions) @ inverse_intrinsics(cameras)
+    directions = torch.nn.functional.normalize(torch.einsum("vij,hwj->vhwi", through, pixels), dim=-1)
+    nearest = torch.linalg.cross(directions, cameras.centres[:, None, None].expand_as(directions)).norm(dim=-1)
+    masks = list((nearest < RADIUS).numpy())
+    images = [np.zeros((HEIGHT, WIDTH, 3), np.uint8) for _ in masks]
+    return Capture(Path(), [str(view) for view in range(len(masks))], images, masks, cameras, np.eye(4))
+
+
+def moved(capture: Capture, off: float) -> tuple[Tensor, Tensor]:
+    """Radii (N,) of points at the ball's upper pole that were `off` outside of it, and their moves (N, 3)."""
+    found = unseen(distance_of_ball(), capture.cameras)
+    found = found[found.points[:, 2] > 0]
+    begun = replace(found, points=found.points + off * found.normals)
+    photos = Photos(capture, begun.points.device)
+    points = onto_silhouettes(begun, capture.cameras, photos, CELL).points
+    return points.norm(dim=1), points - begun.points
+
+
+@pytest.mark.parametrize("off", [-0.4 * CELL, 0.5 * CELL, CELL])
+def test_silhouettes_say_where_unseen_points_lie(off):
+    """To a third of a pixel, which is half a cell here."""
+    radius, _ = moved(photographed(around(VIEWS, elevation=BESIDE)), off)
+    assert (radius - RADIUS).abs().mean() < 0.012 < abs(off) / 2
+
+
+def test_one_wrong_silhouette_does_not_say_it():
+    capture = photographed(around(VIEWS, elevation=BESIDE))
+    right, _ = moved(capture, CELL)
+    capture.masks[5][: HEIGHT // 2] = False
+    wrong, _ = moved(capture, CELL)
+    assert (wrong - right).abs().max() < 0.01
+
+
+def test_what_silhouettes_do_not_end_at_stays():
+    """Deep inside; or where all pixels beside the object are ignored."""
+    capture = photographed(around(VIEWS, elevation=BESIDE))
+    _, inside = moved(capture, -3 * CELL)
+    capture = replace(capture, ignored=tuple(~mask for mask in capture.masks))
+    _, unsaid = moved(capture, CELL)
+    assert not inside.any() and not unsaid.any()
