@@ -326,7 +326,7 @@ def _pictures(painted: PaintedMesh, job: Job, shown: int | None, count: int, fol
         for light in (own,) if shown is None else (own, shown):
             painted.light = light
             stops = None if photos.stops is None else photos.stops[view]
-            strip.append(render_view(painted, camera, *shape).as_exposed(stops))
+            strip.append(render_view(painted, camera, *shape, smooth=True).as_exposed(stops))
         files.append(folder / f"{photos.names[view]}.png")
         write_png(files[-1], np.concatenate(strip, axis=1))
     return files

@@ -55,7 +55,7 @@ def render_run(
     written: list[Path] = []
     wanted = wanted_pictures(loaded, views, frames=frames, size=size, downscale=downscale)
     for name, camera, (height, width) in wanted:
-        pictures = view_pictures(render_view(loaded.model, camera, height, width), camera)
+        pictures = view_pictures(render_view(loaded.model, camera, height, width, smooth=True), camera)
         for kind, picture in pictures.items():
             written.append(folder / f"{name}_{kind}.png")
             write_png(written[-1], picture)

@@ -66,7 +66,9 @@ def swap_runs(
     model = _wearing(shape, look, renderer)
     height, width = picture_shape(shape.cameras, size, downscale)
     cameras = _along(path, shape, frames, (height, width))
-    pictures = [eight_bit(render_view(model, cameras[[i]], height, width).colour) for i in range(len(cameras))]
+    pictures = [
+        eight_bit(render_view(model, cameras[[i]], height, width, smooth=True).colour) for i in range(len(cameras))
+    ]
     if out.suffix:
         files = [out]
         write_film(out, pictures, frames_per_second=FRAMES_PER_SECOND)

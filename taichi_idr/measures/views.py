@@ -56,7 +56,7 @@ def scores_of_views(
     rows = []
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
         photo = image.astype(np.float32) / 255
-        rendered = render_view(model, cameras[[index]], *mask.shape)
+        rendered = render_view(model, cameras[[index]], *mask.shape, smooth=True)
         hit = rendered.hit
         unused = ignored[index] if ignored else None
         if unused is not None:

@@ -40,7 +40,7 @@ def watching(places: np.ndarray, size: int) -> Cameras:
 
 def side_by_side(meshes: Sequence[Mesh], camera: Cameras, size: int) -> np.ndarray:
     """Picture (size, M size, 3) uint8 of M meshes, each seen by the camera; those without colours are grey."""
-    pictures = [render_view(_coloured(mesh), camera, size, size).colour for mesh in meshes]
+    pictures = [render_view(_coloured(mesh), camera, size, size, smooth=True).colour for mesh in meshes]
     return eight_bit(np.concatenate(pictures, axis=1))
 
 

@@ -15,6 +15,8 @@ from ..ops.raygen import generate_rays
 from ..types import Cameras, Rays
 
 RAYS_PER_CHUNK = 32768  # bounds memory whatever the picture's size
+EDGE_CONTRAST = 0.1  # of colours in [0, 1]: a pixel that differs more from one beside it is asked again
+EDGE_RAYS = ((-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125))  # from a pixel's middle
 
 
 @dataclass(frozen=True)
@@ -39,34 +41,76 @@ def render_view(
     width: int,
     *,
     within: np.ndarray | None = None,
+    smooth: bool = False,
     preview: bool = False,
     between: Callable[[], None] | None = None,
 ) -> RenderedView:
     """Render one camera (a `Cameras` of length 1).
 
-    within (H, W) bool: only these pixels, the others count as missed. preview: on the coarser training lattice.
-    between: called before each part of the picture, and may raise.
+    within (H, W) bool: only these pixels, the others count as missed. smooth: where colours change from pixel to pixel
+    several rays of each that is hit are averaged, as a photo's pixel averages what falls on it; normals, depth and hit
+    are of its middle. preview: on the coarser training lattice. between: called before each part of the picture, and
+    may raise.
 
     >>> view = render_view(loaded.model, loaded.cameras[[0]], height=24, width=32)
     >>> view.colour.shape, view.normals.shape, view.depth.shape
     ((24, 32, 3), (24, 32, 3), (24, 32))
     """
-    wanted = np.ones((height, width), bool) if within is None else within
-    index = torch.from_numpy(np.flatnonzero(wanted))
+
+    def seen(pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+        return _seen(model, camera, pixels, preview, between)
+
+    index = np.arange(height * width) if within is None else np.flatnonzero(within)
     colour = np.ones((height * width, 3), np.float32)
     normals = np.zeros((height * width, 3), np.float32)
     depth = np.full(height * width, np.inf, np.float32)
-    for part in index.split(min(RAYS_PER_CHUNK, model.chunk)):
-        if between:
-            between()
-        rays = camera_rays(model, camera, torch.stack([part % width, part // width], dim=1))
-        look = model.look(rays, preview=preview)
-        here = part.numpy()
-        colour[here], normals[here] = look.colour.cpu().numpy(), look.normal.cpu().numpy()
-        depth[here] = look.depth.cpu().numpy()
+    colour[index], normals[index], depth[index] = seen(np.stack([index % width, index // width], axis=1))
     shape = (height, width)
     hit = np.isfinite(depth).reshape(shape)
-    return RenderedView(colour.reshape(*shape, 3), normals.reshape(*shape, 3), depth.reshape(shape), hit)
+    view = RenderedView(colour.reshape(*shape, 3), normals.reshape(*shape, 3), depth.reshape(shape), hit)
+    if smooth:
+        _smooth_edges(view, seen)
+    return view
+
+
+def _seen(
+    model: Looks, camera: Cameras, pixels: np.ndarray, preview: bool, between: Callable[[], None] | None
+) -> tuple[np.ndarray, ...]:
+    """Colours (N, 3), normals (N, 3) and depths (N,) at places (N, 2) u, v of a photo, as RenderedView has them."""
+    places = torch.from_numpy(pixels)
+    colour, normals, depth = np.ones((len(places), 3)), np.zeros((len(places), 3)), np.full(len(places), np.inf)
+    for part in torch.arange(len(places)).split(min(RAYS_PER_CHUNK, model.chunk)):
+        if between:
+            between()
+        look, here = model.look(camera_rays(model, camera, places[part]), preview=preview), part.numpy()
+        colour[here], normals[here] = look.colour.cpu().numpy(), look.normal.cpu().numpy()
+        depth[here] = look.depth.cpu().numpy()
+    return colour, normals, depth
+
+
+def _smooth_edges(view: RenderedView, seen: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> None:
+    """Where a picture's neighbours differ, the mean of what several rays of the pixel meet in place of its colour."""
+    row, column = np.nonzero(view.hit & (_contrast(view) > EDGE_CONTRAST))
+    total, count = np.zeros((len(row), 3)), np.zeros((len(row), 1))
+    for right, down in EDGE_RAYS:
+        colour, _normals, depth = seen(np.stack([column + right, row + down], axis=1))
+        met = np.isfinite(depth)[:, None]
+        total += colour * met
+        count += met
+    view.colour[row, column] = np.where(count > 0, total / np.maximum(count, 1), view.colour[row, column])
+
+
+def _contrast(view: RenderedView) -> np.ndarray:
+    """Largest difference (H, W) of a pixel from those beside, above and below it; 1 between hit and missed ones."""
+    found = np.zeros(view.hit.shape)
+    for axis in (0, 1):
+        differs = np.abs(np.diff(view.colour, axis=axis)).max(axis=-1)
+        differs[np.diff(view.hit, axis=axis)] = 1.0
+        for before, behind in ((1, 0), (0, 1)):
+            pad = [(0, 0), (0, 0)]
+            pad[axis] = (before, behind)
+            np.maximum(found, np.pad(differs, pad), out=found)
+    return found
 
 
 @torch.no_grad()

@@ -145,7 +145,7 @@ def _pictures(compared: list[Compared], folder: Path) -> str:
     for view in evenly(len(views[0]), VIEWS):
         photo = np.where(views[0].capture.masks[view][..., None], views[0].capture.images[view] / 255.0, 1.0)
         rendered = [
-            render_view(run.loaded.model, own.cameras[[view]], *photo.shape[:2])
+            render_view(run.loaded.model, own.cameras[[view]], *photo.shape[:2], smooth=True)
             for run, own in zip(same, views, strict=True)
         ]
         normals = [normal_colours(r, own.cameras[[view]]) for r, own in zip(rendered, views, strict=True)]

@@ -275,7 +275,7 @@ def _views(loaded: LoadedRun, folder: Path) -> tuple[list[ViewPictures], tuple[i
 def _view(loaded: LoadedRun, views: RunViews, view: int, folder: Path, kind: str) -> ViewPictures:
     """Render one view, write its four pictures."""
     photo, mask, camera = views.capture.images[view], views.capture.masks[view], views.cameras[[view]]
-    rendered = render_view(loaded.model, camera, *mask.shape)
+    rendered = render_view(loaded.model, camera, *mask.shape, smooth=True)
     shown = np.where(mask[..., None], photo / 255.0, 1.0)
     own = loaded.stops[view] if loaded.stops is not None and kind == "training" else None
     compared = rendered.as_exposed(own)
@@ -303,7 +303,7 @@ def _film(loaded: LoadedRun, folder: Path, frames: int) -> str:
     pictures = []
     for index in range(frames):
         camera = cameras[[index]]
-        rendered = render_view(loaded.model, camera, FILM_PIXELS, FILM_PIXELS)
+        rendered = render_view(loaded.model, camera, FILM_PIXELS, FILM_PIXELS, smooth=True)
         pictures.append(_image(np.hstack([rendered.colour, normal_colours(rendered, camera)])))
     pause = round(1000 * FILM_SECONDS / frames)
     more = {"append_images": pictures[1:], "duration": pause, "loop": 0}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ball_run import HEIGHT, RADIUS, WIDTH, BallModel, BallRun, around, make_ball_run
 from PIL import Image
+from torch import Tensor
 
 from taichi_idr.commands.render import render_run
 from taichi_idr.errors import CannotCreate, InputMissing
 from taichi_idr.pictures import colours as pictures
 from taichi_idr.pictures.rendering import RenderedView, render_view
+from taichi_idr.types import Cameras
 
 EIGHT_BIT = 1 / 255
 
@@ -57,6 +61,36 @@ def test_a_view_without_a_hit_has_pictures() -> None:
     view = render_view(BallModel(0.01), away, 4, 4, within=np.zeros((4, 4), bool))  # pyright: ignore
     for picture in pictures.view_pictures(view, away).values():
         assert picture.shape == (4, 4, 3) and np.isfinite(picture).all()
+
+
+class StripedBall(BallModel):
+    def colour(self, points: Tensor, directions: Tensor) -> Tensor:
+        return 0.5 + 0.4 * torch.sin(25 * points[:, 2:]).sign().expand(-1, 3)
+
+
+def finely(model: BallModel, camera: Cameras, times: int) -> np.ndarray:
+    """Colours (H, W, 3), mean of so many rays along each side of a pixel that hit."""
+    K = camera.intrinsics.clone()
+    K[:, :2] *= times
+    K[:, :2, 2] += (times - 1) / 2
+    fine = render_view(model, replace(camera, intrinsics=K), times * HEIGHT, times * WIDTH)  # pyright: ignore
+    hit = fine.hit.reshape(HEIGHT, times, WIDTH, times, 1)
+    colour = fine.colour.reshape(HEIGHT, times, WIDTH, times, 3)
+    return (colour * hit).sum(axis=(1, 3)) / np.maximum(hit.sum(axis=(1, 3)), 1)
+
+
+def test_smooth_pictures_average_what_falls_on_a_pixel() -> None:
+    camera, model = around(3, elevation=0.7)[[1]], StripedBall()
+    rough, smooth = (render_view(model, camera, HEIGHT, WIDTH, smooth=how) for how in (False, True))  # pyright: ignore
+    for part in ("normals", "depth", "hit"):
+        np.testing.assert_array_equal(getattr(rough, part), getattr(smooth, part))
+    true = finely(model, camera, 8)
+    errors = [np.abs(view.colour - true)[rough.hit].mean() for view in (rough, smooth)]
+    assert errors[1] < 0.5 * errors[0]
+    np.testing.assert_array_equal(smooth.colour[~rough.hit], 1)
+    inside = true[..., 0]
+    flat = rough.hit & ((np.abs(inside - 0.1) < 1e-6) | (np.abs(inside - 0.9) < 1e-6))
+    np.testing.assert_allclose(smooth.colour[flat], rough.colour[flat], atol=1e-6)
 
 
 def test_strip_is_photo_render_normals(rendered) -> None:

@@ -36,7 +36,7 @@ from .unseen import onto_silhouettes, unseen_points
 
 COLOURS = "colours"  # the renderer's own table, to the optimiser
 KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface points
-UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3)  # shares of the steps at which unseen points are found anew
+UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3, 0.6)  # shares of the steps at which unseen points are found anew
 CUT_ANEW = "cut_anew"  # the state's refined masks, all pixels, eight in a byte
 ADRIFT = "adrift"  # the state's points of bodies that no photo needs
 ADRIFT_AGAIN = 5  # refreshes of the lattice after which they are found anew
@@ -216,7 +216,7 @@ class FastTrainer(Trainer):
             return None
         cameras = self.poses.cameras()
         found = unseen_points(distance, cameras, self.pixels.sizes)
-        if found is None or self.config.cameras.train:
+        if found is None or self._rough:
             return found
         return onto_silhouettes(found, cameras, self.pixels, 2 / (len(distance) - 1))
 
