@@ -40,6 +40,14 @@ def test_whole_files_are_read() -> None:
             reader.read(reader.corpus)
 
 
+def test_the_whole_video_is_read() -> None:
+    pytest.importorskip("cv2")
+    (reader,) = (reader for reader in READERS if reader.name == "video")
+    with reading.copied(reader) as whole:
+        reader.read(whole)
+        assert len(list((whole / "frames").iterdir())) >= 8
+
+
 def test_every_reader_is_among_them() -> None:
     """A new format of captures, meshes or clouds has to come with its corpus."""
     names = {reader.name for reader in READERS}

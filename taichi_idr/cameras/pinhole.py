@@ -10,6 +10,9 @@ from torch import Tensor
 from ..types import Cameras
 from .rotations import quaternions_from_rotations, rotation_matrices
 
+NOT_SIMILAR = 1e-3  # of a rotation times its transpose, beside the identity
+LARGEST = 1e90  # size of numbers up to which, and down to whose inverse, volumes can be computed
+
 
 def cameras_from_projections(projections: np.ndarray) -> Cameras:
     """Cameras (float64) of P (V, 3, 4) = s K [R | t] with any s other than zero, negative included (CAM-2).
@@ -45,6 +48,20 @@ def every_nth_pixel(cameras: Cameras, every: int) -> Cameras:
     """The cameras of pictures made of every n-th row and column, the first included: u' = u / every."""
     scale = torch.diag(torch.tensor([1 / every, 1 / every, 1.0], dtype=cameras.intrinsics.dtype))
     return Cameras(cameras.quaternions, cameras.centres, scale @ cameras.intrinsics)
+
+
+def is_similarity(T: np.ndarray) -> bool:
+    """Whether T, numbers of any shape, is one: (4, 4), a rotation times a scale and a shift, of numbers of which
+    volumes can be computed."""
+    if T.shape != (4, 4) or not np.isfinite(T).all():
+        return False
+    block, size = T[:3, :3], np.abs(T[:3, :3]).max()
+    if not 1 / LARGEST < size < LARGEST:
+        return False
+    block = block / size
+    scale = np.linalg.norm(block) / np.sqrt(3)
+    similar = np.abs(block.T @ block / scale**2 - np.eye(3)).max() <= NOT_SIMILAR and np.linalg.det(block) > 0
+    return bool(similar) and np.allclose(T[3], [0, 0, 0, 1])
 
 
 def scale_of(T: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..cameras.pinhole import is_similarity
 from ..config import FitConfig
 from ..types import Cameras, Capture, CaptureReading
 from ..version import __version__
@@ -51,8 +52,8 @@ class Frame:
             if tensor.shape != shape or not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
                 raise ValueError(f"expected finite numbers {shape}, got {tensor.dtype} {tuple(tensor.shape)}")
         focal = columns[2].diagonal(dim1=1, dim2=2)
-        if not bool((columns[0].norm(dim=1) > 0).all() and (focal > 0).all() and torch.linalg.det(T[:3, :3]) > 0):
-            raise ValueError("a camera without direction or focal length, or a frame that is flat or mirrored")
+        if not bool((columns[0].norm(dim=1) > 0).all() and (focal > 0).all() and is_similarity(T.numpy())):
+            raise ValueError("a camera without direction or focal length, or a frame that is no similarity")
         return cls(Cameras(*columns), T.numpy())
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..cameras.pinhole import is_similarity
 from ..errors import BadInput, InputMissing, warn
 from ..meshes.mesh import Mesh, transformed
 from ..meshes.reading import read_mesh
@@ -69,6 +70,8 @@ def _of_checkpoint(checkpoint: Checkpoint, folder: Path, mesh: Mesh) -> LoadedPa
     metadata, tensors = checkpoint.metadata, checkpoint.tensors
     config = validated(PaintConfig, metadata["config"], BadInput, f"{checkpoint.path}: {{}}".format)
     T = np.array(metadata["frame"], np.float64)
+    if not is_similarity(T):
+        raise ValueError("a frame that is no similarity")
     mesh = transformed(mesh, np.linalg.inv(T))
     seen = [tensors[name] for name in ("seen.vertices", "seen.faces")]
     if [len(part) for part in seen] != [len(mesh.vertices), len(mesh.faces)]:

@@ -24,6 +24,7 @@ from taichi_idr.meshes.reading import read_mesh
 from taichi_idr.meshes.writing import write_mesh
 from taichi_idr.pictures.colours import eight_bit
 from taichi_idr.pictures.rendering import render_view
+from taichi_idr.runs.checkpoint import load_newest, save_checkpoint
 from taichi_idr.runs.painted import load_painted
 
 SMALL = ["table.levels=6", "table.finest=64", "table.log2_rows=12", "schedule.pixels=2048", "texture.width=32"]
@@ -262,10 +263,10 @@ class TestLoading:
         (file,) = (out / "renders").iterdir()
         view = capture.names.index(file.stem)
         loaded.painted.light = view % 2
-        rendered = render_view(loaded.painted, capture.cameras[[view]], SIZE[1], SIZE[0])
+        rendered = render_view(loaded.painted, capture.cameras[[view]], SIZE[1], SIZE[0], smooth=True)
         np.testing.assert_array_equal(np.asarray(Image.open(file))[:, SIZE[0] :], eight_bit(rendered.colour))
         loaded.painted.light = 1 - view % 2
-        other = render_view(loaded.painted, capture.cameras[[view]], SIZE[1], SIZE[0])
+        other = render_view(loaded.painted, capture.cameras[[view]], SIZE[1], SIZE[0], smooth=True)
         assert (other.colour != rendered.colour).any()
 
     def test_what_is_not_whole(self, mesh, photos, tmp_path):
@@ -274,6 +275,17 @@ class TestLoading:
         paint(mesh, photos, tmp_path / "out", steps=2)
         written(tmp_path / "out" / "mesh.ply", ball_mesh(1))
         with pytest.raises(BadInput, match="mesh has changed"):
+            load_painted(tmp_path / "out")
+
+    @pytest.mark.parametrize("frame", [np.zeros((4, 4)), np.eye(3), np.diag([1.0, 2, 3, 1]), np.eye(4) * 1e-300])
+    def test_a_frame_that_is_none(self, mesh, photos, tmp_path, frame):
+        """Under a right hash."""
+        paint(mesh, photos, tmp_path / "out", steps=2)
+        state = tmp_path / "out" / "state"
+        found = load_newest(state, print)
+        assert found is not None
+        save_checkpoint(state, found.step, found.tensors, {**found.metadata, "frame": frame.tolist()})
+        with pytest.raises(BadInput, match=r"unusable checkpoint .*no similarity"):
             load_painted(tmp_path / "out")
 
 

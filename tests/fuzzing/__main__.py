@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .readers import READERS, SLOW, Reader
-from .reading import BYTES, SECONDS, Failure, _copy, damage, failures
+from .reading import BYTES, SECONDS, Failure, copied, damage, failures
 
 SILENT = 9 * SECONDS
 """Seconds after which a process that says nothing hangs where no alarm reaches it."""
@@ -135,7 +135,8 @@ def _child(options: argparse.Namespace) -> int:
     (reader,) = (reader for reader in READERS if reader.name in options.readers)
     if reader.kernels:
         runtime.init("cpu", "float32")
-    (reader.rare or reader.read)(reader.corpus)  # what is imported and compiled is no input's cost
+    with copied(reader) as whole:
+        (reader.rare or reader.read)(whole)  # what is imported and compiled is no input's cost
     _limit_memory()
 
     def say(told: object) -> None:
@@ -162,7 +163,7 @@ def _limit_memory() -> None:
 def _keep(reader: Reader, failure: Failure, options: argparse.Namespace) -> None:
     if options.keep is not None and failure.number >= 0:
         options.keep.mkdir(parents=True, exist_ok=True)
-        with _copy(reader) as folder:
+        with copied(reader) as folder:
             damage(reader, failure.number, options.seed, folder)
             to = options.keep / f"{reader.name}-{failure.number}"
             if not to.exists():

@@ -52,7 +52,7 @@ def damage(reader: Reader, number: int, seed: int, folder: Path) -> list[Path]:
 
 def failures(reader: Reader, numbers: Iterator[int], seed: int, told: object = None) -> Iterator[Failure]:
     """Of these inputs. told: called with each number before it is read."""
-    with _copy(reader) as folder:
+    with copied(reader) as folder:
         for number in numbers:
             if callable(told):
                 told(number)
@@ -106,7 +106,7 @@ def _failure(reader: Reader, number: int, error: BaseException) -> Failure:
 
 
 @contextmanager
-def _copy(reader: Reader) -> Iterator[Path]:
+def copied(reader: Reader) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="tidr-fuzz-") as folder:
         place = Path(folder) / reader.name
         shutil.copytree(reader.corpus, place)

@@ -96,6 +96,8 @@ READ = {
     "cameras_without_direction": tensor("cameras.quaternions", torch.zeros_like),
     "cameras_without_focal_length": tensor("cameras.intrinsics", torch.zeros_like),
     "frame_flat": tensor("T_world_normalised", torch.zeros_like),
+    "frame_sheared": tensor("T_world_normalised", lambda x: x + torch.eye(4).roll(1, 0).to(x) * x[0, 0]),
+    "frame_too_small": tensor("T_world_normalised", lambda x: torch.diag(torch.tensor([1e-120] * 3 + [1.0])).to(x)),
     "frame_of_another_shape": tensor("T_world_normalised", lambda x: x[:3]),
     "exposures_fewer": tensor("exposures", lambda x: x[:-1]),
     "network_of_another_shape": tensor("model.radiance.layers.0.weight", lambda x: x[:-1]),

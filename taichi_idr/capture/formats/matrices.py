@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...cameras.pinhole import cameras_from_projections, projections, transform_cameras
+from ...cameras.pinhole import LARGEST, cameras_from_projections, is_similarity, projections, transform_cameras
 from ...errors import BadInput
 from ...files.npz import read_npz
 from ...files.writing import write_filled
@@ -19,12 +19,8 @@ from .source import CameraFile, Layout
 
 SINGULAR = 1e-9
 """Ratio of the least to the largest singular value below which a matrix counts as singular."""
-MOST = 1e90
-"""Size of numbers up to which, and down to whose inverse, volumes can be computed."""
 NUMBERS = "fiu"
 """Kinds of arrays that a matrix may be."""
-NOT_SIMILAR = 1e-3
-"""Largest deviation of A^T A / s^2 from the unit matrix in a scale_mat."""
 _NORMALIZE = "correct it, or use --normalize to find the object from the masks"
 
 
@@ -144,7 +140,7 @@ def _matrix(array: np.ndarray, where: str, todo: str = "correct it") -> np.ndarr
     with np.errstate(over="ignore"):
         matrix = matrix / last[3]
     largest = abs(matrix[:3]).max()
-    if largest > MOST or 0 < largest < 1 / MOST:
+    if largest > LARGEST or 0 < largest < 1 / LARGEST:
         raise BadInput("bad matrix", where=where, why=f"numbers of {largest:.0e}", todo="choose another unit of length")
     return matrix
 
@@ -162,8 +158,6 @@ def _same(matrix: np.ndarray, T: np.ndarray) -> bool:
 
 
 def _check_similarity(T: np.ndarray, where: str) -> None:
-    block = T[:3, :3]
-    scale = np.linalg.norm(block) / np.sqrt(3)
-    if abs(block.T @ block / scale**2 - np.eye(3)).max() > NOT_SIMILAR or np.linalg.det(block) < 0:
+    if not is_similarity(T):
         why = "expected one scale and a rotation"
         raise BadInput("bad matrix", where=where, why=why, todo=_NORMALIZE)
