@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +103,8 @@ def _text(path: Path, header: _Header) -> dict[str, np.ndarray]:
     if header.count * 2 * len(header.properties) > path.stat().st_size:
         raise _unreadable(path, f"its header promises {header.count} vertices, more than it has room for")
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of empty lines; too few numbers are refused below
             file.seek(header.size)
             table = np.loadtxt(file, np.float64, max_rows=header.count, ndmin=2) if header.count else np.zeros((0, 0))
     except ValueError as error:

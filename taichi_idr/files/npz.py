@@ -25,6 +25,7 @@ from .reading import MOST_BYTES, opened
 MEMBER_BYTES = 16 << 20
 MEMBERS = 20_000
 HEADER_BYTES = 4096
+OVERHEAD = 64  # bytes by which packing makes few bytes longer, and more
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, ValueError)
 _TODO = "write it again with numpy.savez"
@@ -85,6 +86,9 @@ def _bytes_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str, mos
         raise BadInput("bad archive", where=where, why="unusual compression", todo=_TODO)
     if member.file_size > most:
         why = f"{member.file_size} bytes unpacked, at most {most}"
+        raise BadInput("bad archive", where=where, why=why, todo=_TODO)
+    if member.compress_size > 2 * member.file_size + OVERHEAD:
+        why = f"{member.compress_size} bytes that unpack to {member.file_size}"
         raise BadInput("bad archive", where=where, why=why, todo=_TODO)
     with archive.open(member) as stream:
         # zipfile stops at the size that the archive states, so a false one unpacks no more than this.

@@ -90,6 +90,7 @@ class Origin:
         """The reverse of `record`. Raises KeyError, TypeError, ValueError."""
         sizes = tuple(tuple(size) for size in record.get("sizes", ()))
         names, files, folder = tuple(record.get("names", ())), record.get("files", {}), record["capture"]
+        _expect(dict, files)
         _expect(str, folder, *names, *files.keys(), *files.values())
         _expect(int, *(side for size in sizes for side in size))
         if "\0" in folder or len(sizes) != len(names) or any(len(size) != 2 or min(size) < 1 for size in sizes):

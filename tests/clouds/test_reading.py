@@ -143,6 +143,16 @@ def test_numbers_beyond_single_precision_are_no_colours_and_no_normals(tmp_path)
             read_cloud(tmp_path / "a.npy")
 
 
+def test_empty_lines_are_none(tmp_path, recwarn):
+    head = "ply\nformat ascii 1.0\nelement vertex 2\nproperty float x\nproperty float y\nproperty float z\nend_header\n"
+    (tmp_path / "a.ply").write_text(head + "\n0 0 0\n\n1 2 3\n")
+    assert read_cloud(tmp_path / "a.ply").points.tolist() == [[0, 0, 0], [1, 2, 3]]
+    (tmp_path / "b.ply").write_text(head + "\n" * 20)
+    with pytest.raises(BadInput, match="it has 0 vertices"):
+        read_cloud(tmp_path / "b.ply")
+    assert not recwarn.list
+
+
 def test_a_mesh_is_taken_for_its_vertices(tmp_path, capsys):
     text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
     text += "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"

@@ -67,6 +67,20 @@ def test_a_bomb_that_lies_about_its_size_is_not_unpacked(tmp_path):
         read_npz(path)
 
 
+@pytest.mark.fault(32)
+def test_a_packed_size_is_not_believed(tmp_path):
+    """So much would be asked of the system at once."""
+    path = tmp_path / "long.npz"
+    np.savez(path, world_mat_0=np.eye(4))
+    with zipfile.ZipFile(path) as file:
+        size = struct.pack("<II", *[file.infolist()[0].file_size] * 2)
+    data = path.read_bytes()
+    at = data.rindex(size)  # in the list of members
+    path.write_bytes(data[:at] + struct.pack("<I", 2147483920) + data[at + 4 :])
+    with pytest.raises(BadInput, match=r"world_mat_0\): 2147483920 bytes that unpack to 256"):
+        read_npz(path)
+
+
 @pytest.mark.fault(34)
 def test_members_with_a_folder_in_their_name_are_ignored(tmp_path):
     with zipfile.ZipFile(tmp_path / "odd.npz", "w") as file:

@@ -87,6 +87,7 @@ READ = {
     "one_name_fewer": record(names=["000"], sizes=[[48, 48]]),
     "sizes_of_texts": record(sizes=[["a", "b"]] * 5),
     "sizes_of_zero": record(sizes=[[0, 48]] * 5),
+    "fingerprints_are_a_list": record(files=[]),
     "fingerprints_of_numbers": record(files={"a": 1}),
     "cameras_fewer": fewer_cameras,
     "cameras_flat": tensor("cameras.centres", torch.flatten),
