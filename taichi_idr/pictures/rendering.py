@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..capture.exposure import exposed
-from ..fields.model import Looks
+from ..fields.model import Look, Looks
 from ..ops.raygen import generate_rays
 from ..types import Cameras, Rays
 
@@ -57,14 +57,24 @@ def render_view(
     ((24, 32, 3), (24, 32, 3), (24, 32))
     """
 
-    def seen(pixels: np.ndarray) -> tuple[np.ndarray, ...]:
-        return _seen(model, camera, pixels, preview, between)
+    def seen(index: np.ndarray, right: float = 0.0, down: float = 0.0) -> Iterator[tuple[slice, Look]]:
+        """What is seen beside the middles of pixels (N,), numbered row by row, part by part."""
+        for begin in range(0, len(index), size):
+            if between:
+                between()
+            part = slice(begin, begin + size)
+            places = np.stack([index[part] % width + right, index[part] // width + down], axis=1)
+            yield part, model.look(camera_rays(model, camera, torch.from_numpy(places)), preview=preview)
 
+    size = min(RAYS_PER_CHUNK, model.chunk)
     index = np.arange(height * width) if within is None else np.flatnonzero(within)
     colour = np.ones((height * width, 3), np.float32)
     normals = np.zeros((height * width, 3), np.float32)
     depth = np.full(height * width, np.inf, np.float32)
-    colour[index], normals[index], depth[index] = seen(np.stack([index % width, index // width], axis=1))
+    for part, look in seen(index):
+        here = index[part]
+        colour[here], normals[here] = look.colour.cpu().numpy(), look.normal.cpu().numpy()
+        depth[here] = look.depth.cpu().numpy()
     shape = (height, width)
     hit = np.isfinite(depth).reshape(shape)
     view = RenderedView(colour.reshape(*shape, 3), normals.reshape(*shape, 3), depth.reshape(shape), hit)
@@ -73,36 +83,22 @@ def render_view(
     return view
 
 
-def _seen(
-    model: Looks, camera: Cameras, pixels: np.ndarray, preview: bool, between: Callable[[], None] | None
-) -> tuple[np.ndarray, ...]:
-    """Colours (N, 3), normals (N, 3) and depths (N,) at places (N, 2) u, v of a photo, as RenderedView has them."""
-    places = torch.from_numpy(pixels)
-    colour, normals, depth = np.ones((len(places), 3)), np.zeros((len(places), 3)), np.full(len(places), np.inf)
-    for part in torch.arange(len(places)).split(min(RAYS_PER_CHUNK, model.chunk)):
-        if between:
-            between()
-        look, here = model.look(camera_rays(model, camera, places[part]), preview=preview), part.numpy()
-        colour[here], normals[here] = look.colour.cpu().numpy(), look.normal.cpu().numpy()
-        depth[here] = look.depth.cpu().numpy()
-    return colour, normals, depth
-
-
-def _smooth_edges(view: RenderedView, seen: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> None:
+def _smooth_edges(view: RenderedView, seen: Callable[..., Iterable[tuple[slice, Look]]]) -> None:
     """Where a picture's neighbours differ, the mean of what several rays of the pixel meet in place of its colour."""
-    row, column = np.nonzero(view.hit & (_contrast(view) > EDGE_CONTRAST))
-    total, count = np.zeros((len(row), 3)), np.zeros((len(row), 1))
+    index = np.flatnonzero(view.hit & (_contrast(view) > EDGE_CONTRAST))
+    total, count = np.zeros((len(index), 3), np.float32), np.zeros((len(index), 1), np.float32)
     for right, down in EDGE_RAYS:
-        colour, _normals, depth = seen(np.stack([column + right, row + down], axis=1))
-        met = np.isfinite(depth)[:, None]
-        total += colour * met
-        count += met
-    view.colour[row, column] = np.where(count > 0, total / np.maximum(count, 1), view.colour[row, column])
+        for part, look in seen(index, right, down):
+            met = look.hit[:, None]
+            total[part] += (look.colour * met).cpu().numpy()
+            count[part] += met.cpu().numpy()
+    colour = view.colour.reshape(-1, 3)
+    colour[index] = np.where(count > 0, total / np.maximum(count, 1), colour[index])
 
 
 def _contrast(view: RenderedView) -> np.ndarray:
     """Largest difference (H, W) of a pixel from those beside, above and below it; 1 between hit and missed ones."""
-    found = np.zeros(view.hit.shape)
+    found = np.zeros(view.hit.shape, np.float32)
     for axis in (0, 1):
         differs = np.abs(np.diff(view.colour, axis=axis)).max(axis=-1)
         differs[np.diff(view.hit, axis=axis)] = 1.0
