@@ -13,6 +13,7 @@ import io
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ Backend = Literal["cpu", "cuda", "vulkan"]
 Arch = Literal["auto", "cpu", "cuda", "vulkan"]
 """A backend, or the fastest one of this machine."""
 Precision = Literal["float32", "float64"]
+STALE_LOCK = 60.0  # seconds after which whoever has locked the cache of kernels is taken for dead
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -195,9 +197,20 @@ def _writable_cache_folder() -> Path | None:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return folder
+            pass
     except (OSError, RuntimeError):
         return None
+    _remove_stale_lock(folder)
+    return folder
+
+
+def _remove_stale_lock(cache: Path) -> None:
+    """Taichi (1.7.4) holds a file as its lock while it reads or writes the cache, some tenths of a second. A process that
+    is killed leaves it, and no other would ever use the cache again, without a word."""
+    lock = cache / "ticache.lock"
+    with contextlib.suppress(OSError):
+        if time.time() - lock.lstat().st_mtime > STALE_LOCK:
+            lock.unlink()
 
 
 @contextlib.contextmanager
