@@ -205,8 +205,8 @@ def _writable_cache_folder() -> Path | None:
 
 
 def _remove_stale_lock(cache: Path) -> None:
-    """Taichi (1.7.4) holds a file as its lock while it reads or writes the cache, some tenths of a second. A process that
-    is killed leaves it, and no other would ever use the cache again, without a word."""
+    """Taichi (1.7.4) holds a file as its lock while it reads or writes the cache, some tenths of a second. A process
+    that is killed leaves it, and no other would ever use the cache again, without a word."""
     lock = cache / "ticache.lock"
     with contextlib.suppress(OSError):
         if time.time() - lock.lstat().st_mtime > STALE_LOCK:
