@@ -35,7 +35,9 @@ class MaskNetwork:
         # By default it stops this thread from flushing subnormal numbers, which Taichi has it do: fits would slow down.
         options.add_session_config_entry("session.set_denormal_as_zero", "1")
         try:
-            self.session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            # Without fallback: it prints, and then tries the same again.
+            settings = {"providers": ["CPUExecutionProvider"], "enable_fallback": 0}
+            self.session = runtime.InferenceSession(str(file), options, **settings)
         except Exception as error:  # onnxruntime has a class for each state, and no common one
             raise BadInput("no network that onnxruntime reads", where=file, why=_line(error)) from error
         self.file, inputs = file, self.session.get_inputs()

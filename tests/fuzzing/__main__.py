@@ -138,6 +138,7 @@ def _child(options: argparse.Namespace) -> int:
     with copied(reader) as whole:
         (reader.rare or reader.read)(whole)  # what is imported and compiled is no input's cost
     _limit_memory()
+    sys.stdout = sys.stderr  # what is said here is for the parent alone
 
     def say(told: object) -> None:
         sys.__stdout__.write(json.dumps(told) + "\n")  # pyright: ignore[reportOptionalMemberAccess]

@@ -58,6 +58,14 @@ def test_what_is_no_such_network_is_refused(tmp_path: Path) -> None:
             MaskNetwork(write_network(tmp_path / f"{number}.onnx", **other))
 
 
+def test_a_network_with_a_broken_name_is_refused_without_noise(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    file = write_network(tmp_path / "n.onnx")
+    file.write_bytes(file.read_bytes().replace(b"ReduceMax", b"Reduce\xefax"))
+    with pytest.raises(BadInput, match="no network that onnxruntime reads"):
+        MaskNetwork(file)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_network_for_two_photos_at_once_fails_with_a_line(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="the network fails"):
         MaskNetwork(write_network(tmp_path / "n.onnx", (2, 3, 32, 48)))(photo(40, 40))
