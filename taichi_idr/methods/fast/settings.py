@@ -25,7 +25,7 @@ from ...settings import Group
 class ScheduleConfig(RatesConfig):
     """Steps, batches and learning rates."""
 
-    steps: int = Field(default=4000, ge=1, le=10**9)
+    steps: int = Field(default=4500, ge=1, le=10**9)
     rays: int = Field(default=2048, ge=1, le=1 << 22)
     views_per_step: int = Field(default=32, ge=1, le=10**9)
     first_levels: int = Field(default=4, ge=1, le=10**9, description="levels of the encoding active at the start")
