@@ -109,7 +109,7 @@ def _photograph(model: Any, cameras: Cameras, folder: Path) -> None:
     for name in ("image", "mask"):
         (folder / name).mkdir(parents=True)
     for view in range(len(cameras)):
-        rendered = render_view(model, cameras[[view]], HEIGHT, WIDTH)
+        rendered = render_view(model, cameras[[view]], HEIGHT, WIDTH, smooth=True)
         Image.fromarray(eight_bit(rendered.colour)).save(folder / "image" / f"{view:03d}.png")
         Image.fromarray(rendered.hit).save(folder / "mask" / f"{view:03d}.png")
     write_idr_cameras(folder / "cameras.npz", cameras, T_world_normalised())

@@ -126,7 +126,7 @@ def test_a_path_passes_through_the_cameras_of_a_file(runs, tmp_path, monkeypatch
     """The file is in the world frame of the geometry's capture; frames: first, one between, last."""
     seen: list[Cameras] = []
 
-    def render_view(model: Any, camera: Cameras, height: int, width: int) -> Any:
+    def render_view(model: Any, camera: Cameras, height: int, width: int, *, smooth: bool) -> Any:
         seen.append(camera)
         return type("Rendered", (), {"colour": np.zeros((height, width, 3), np.float32)})
 
