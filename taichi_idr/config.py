@@ -115,10 +115,10 @@ class LossConfig(Group):
 
     mask_weight: float = Field(default=30.0, ge=0)
     eikonal_weight: float = Field(default=0.1, ge=0)
-    eikonal_points: int = Field(default=128, ge=0, le=1 << 22, description="uniform points in the box per step")
+    eikonal_points: int = Field(default=256, ge=0, le=1 << 22, description="uniform points in the box per step")
     surface_jitter: float = Field(default=0.01, gt=0, description="standard deviation of the points beside the surface")
     beside_stride: int = Field(
-        default=3, ge=1, le=10**9, description="every so many surface points have one beside them"
+        default=2, ge=1, le=10**9, description="every so many surface points have one beside them"
     )
     smooth_weight: float = Field(default=0.03, ge=0, description="normals of neighbouring surface points")
     alpha: float = Field(default=50.0, gt=0, description="sharpness of the mask's logistic")
