@@ -62,8 +62,13 @@ def twelve() -> Cameras:
     rows = [around(24, elevation=elevation)[[0, 1, 2, 3]] for elevation in (-0.1, 0.15, 0.4)]
     names = ("quaternions", "centres", "intrinsics")
     quaternions, centres, intrinsics = (torch.cat([getattr(row, name) for row in rows]) for name in names)
+    return enlarged(Cameras(quaternions, centres, intrinsics))
+
+
+def enlarged(cameras: Cameras) -> Cameras:
+    """For photos of SIZE instead of those of ball_run."""
     resize = torch.tensor([[SCALE, 0, (SCALE - 1) / 2], [0, SCALE, (SCALE - 1) / 2], [0, 0, 1.0]]).double()
-    return Cameras(quaternions, centres, resize @ intrinsics)
+    return Cameras(cameras.quaternions, cameras.centres, resize @ cameras.intrinsics)
 
 
 def random_texture(points: Tensor) -> Tensor:

@@ -33,6 +33,11 @@ class DepthMaps:
     likeness: Tensor
     share: float
 
+    @property
+    def inverse(self) -> Tensor:
+        """Inverse depth (N,) of the object pixels; 0 where none is known."""
+        return (self.planes[self.photos.index] * self.photos.directions).sum(dim=1)
+
     def look(self, points: Tensor, group: Tensor, lookers: Tensor, config: StereoConfig, thickness: float) -> Looks:
         """See `look_at_points`."""
         gaps = {"at_most": config.apart, "through": config.clear, "thickness": thickness}

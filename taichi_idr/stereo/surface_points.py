@@ -54,7 +54,7 @@ def surface_points(maps: DepthMaps, most: int) -> SurfacePoints:
     """Every depth as a point; where there are more than `most`, those of a cell are averaged."""
     photos = maps.photos
     planes, likeness = maps.planes[photos.index], maps.likeness[photos.index]
-    inverse = (planes * photos.directions).sum(dim=1)
+    inverse = maps.inverse
     known = inverse > 0
     points = (photos.origins + photos.directions / torch.where(known, inverse, 1)[:, None])[known]
     normals = -normalize(planes[known], dim=1)
