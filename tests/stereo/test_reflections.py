@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from taichi_idr import runtime
 from taichi_idr.config import StereoConfig
+from taichi_idr.methods.fast.initial_shape import hull_distance
 from taichi_idr.methods.fast.stereo_start import stereo_start
 from taichi_idr.ops.visual_hull import visual_hull
 from taichi_idr.stereo.carving import carve
@@ -93,12 +94,15 @@ def test_no_depth_of_a_texture_is_taken_for_a_reflection():
 
 def test_a_fit_of_a_mirror_starts_from_silhouettes_alone():
     capture, hull = captured(ONE, ALL)
-    assert stereo_start(hull, capture, capture.cameras, CONFIG, lambda: None) is None
+    start = stereo_start(hull, capture, capture.cameras, CONFIG, lambda: None)
+    assert start is not None and start.shiny and start.points is None
+    assert torch.equal(start.bound, hull_distance(hull)) and torch.equal(start.distance, start.bound)
 
 
 def test_of_two_balls_the_polished_one_alone_loses_its_depths():
     capture, hull = captured(TWO, UPPER)
     start = stereo_start(hull, capture, capture.cameras, CONFIG, lambda: None)
-    assert start is not None and start.line.endswith("show a reflection")
+    assert start is not None and start.points is not None
+    assert start.shiny and start.line.endswith("show a reflection")
     upper = start.points.points[:, 2] > 0
     assert int(upper.sum()) < 0.1 * len(upper)

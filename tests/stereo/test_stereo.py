@@ -189,7 +189,7 @@ def test_nearest_views_in_order_and_none_too_near_or_too_far():
 def test_a_start_says_what_it_carved_or_is_none():
     capture, hull = seen()
     start = stereo_start(hull, capture, capture.cameras, CONFIG, lambda: None)
-    assert start is not None and "of the visual hull carved" in start.line
+    assert start is not None and start.line.endswith("of the visual hull carved") and not start.shiny
     off = CONFIG.model_copy(update={"enabled": False})
     assert stereo_start(hull, capture, capture.cameras, off, lambda: None) is None
 

@@ -15,43 +15,51 @@ from ...stereo.surface_points import SurfacePoints, surface_points
 from ...types import Cameras, Capture
 from .initial_shape import hull_distance
 
-WORTH_SAYING = 0.02  # share of the object's pixels
+SHINY = 0.05  # share of the object's pixels that show a reflection
 
 
 @dataclass(frozen=True)
 class StereoStart:
     """bound, distance (H, H, H): signed distances from the carved hull, and from the surface that photos agree on.
 
-    points: of that surface. line: what was found, in words.
+    points: of that surface, None without any. line: what was found, in words. shiny: whether photos show reflections,
+    about which they agree as they do about a surface.
     """
 
     bound: Tensor
     distance: Tensor
-    points: SurfacePoints
+    points: SurfacePoints | None
     line: str
+    shiny: bool
 
 
 def stereo_start(
     hull: Tensor, capture: Capture, cameras: Cameras, config: StereoConfig, between: Callable[[], None]
 ) -> StereoStart | None:
     """From a visual hull (H, H, H) bool; None where photos have too little texture, or are too few or far apart."""
-    maps = depth_maps(capture, cameras, hull, config, between) if config.enabled or capture.depths else None
-    if maps is None:
+    found = depth_maps(capture, cameras, hull, config, between) if config.enabled or capture.depths else None
+    if found is None:
         return None
-    carved = carve(hull, maps, config)
+    carved = carve(hull, found, config)
     between()
-    real = without_reflections(maps, carved)
-    mirrored = maps.share - real.share
+    maps = without_reflections(found, carved)
+    mirrored = found.share - maps.share
     if mirrored > 0:
-        maps, carved = real, carve(hull, real, config)
-    few = maps.share < config.least_share and not capture.depths
-    if few or not bool(carved.any()) or not bool((maps.inverse > 0).any()):
-        return None
-    between()
+        carved = carve(hull, maps, config)
+        between()
+    word = "depth" if capture.depths else "stereo"
+    reflections = f"{mirrored:.0%} of the object's pixels show a reflection" if mirrored > SHINY else ""
+    enough = maps.share >= config.least_share or bool(capture.depths)
+    if not (enough and bool(carved.any()) and bool((maps.inverse > 0).any())):
+        distance = hull_distance(hull)
+        return StereoStart(distance, distance, None, f"{word:<10}{reflections}", True) if reflections else None
     bound = hull_distance(carved)
     share = 1 - int(carved.sum()) / int(hull.sum())
-    word = "depth" if capture.depths else "stereo"
     line = f"{word:<10}{maps.share:.0%} of the object's pixels have a depth, {share:.1%} of the visual hull carved"
-    if mirrored >= WORTH_SAYING:
-        line += f"; {mirrored:.0%} show a reflection"
-    return StereoStart(bound, fused_distance(bound, maps, config), surface_points(maps, config.points), line)
+    return StereoStart(
+        bound,
+        fused_distance(bound, maps, config),
+        surface_points(maps, config.points),
+        f"{line}; {reflections}" if reflections else line,
+        bool(reflections),
+    )

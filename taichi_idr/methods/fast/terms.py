@@ -50,7 +50,8 @@ class Terms:
     """What the terms need beside a batch: the model, the poses, all photos, random numbers.
 
     known: points of the surface that photos agree on, where a fit has begun with some; unseen: of the first shape,
-    where photos say nothing; adrift (N, 3): the lattice's points in bodies that no photo needs.
+    where photos say nothing; adrift (N, 3): the lattice's points in bodies that no photo needs. shiny: photos agree
+    about reflections, which lie behind the surface, and are not compared along it.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Terms:
         self.known: SurfacePoints | None = None
         self.unseen: SurfacePoints | None = None
         self.adrift: Tensor | None = None
+        self.shiny = False
         self.exposures = PhotoExposures(config.exposure)
         self.consistency = PhotoConsistency(photos, config.consistency) if config.consistency.weight else None
 
@@ -122,7 +124,7 @@ class Terms:
         encoded: at the traced points. Trained poses are not moved: they follow colour and mask alone (section 4).
         """
         config, geometry = self.config.consistency, self.model.geometry
-        if self.consistency is None or progress < config.start:
+        if self.consistency is None or self.shiny or progress < config.start:
             return rays.origins.new_zeros(())
         some = batch.typical.nonzero()[: config.points, 0]
         fixed, (depth, sdf, gradient) = rays[some].detach(), (part[some] for part in lemma)

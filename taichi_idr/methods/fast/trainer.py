@@ -39,6 +39,8 @@ KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface poi
 UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3, 0.6)  # shares of the steps at which unseen points are found anew
 CUT_ANEW = "cut_anew"  # the state's refined masks, all pixels, eight in a byte
 ADRIFT = "adrift"  # the state's points of bodies that no photo needs
+SHINY = "shiny"  # there where photos show reflections
+REFLECTED = "shiny     a renderer that knows reflections may do better: --fresh --set radiance.mode=reflected"
 ADRIFT_AGAIN = 5  # refreshes of the lattice after which they are found anew
 
 
@@ -74,7 +76,8 @@ class FastTrainer(Trainer):
         seen = self._stereo(hull, capture, between)
         if seen:
             model.bound_by_hull(above_support(seen.bound, self.capture.support, model.hull_margin))
-            self.found, self.terms.known = (seen.line,), seen.points
+            hint = (REFLECTED,) if seen.shiny and self.config.radiance.mode != "reflected" else ()
+            self.found, self.terms.known, self.terms.shiny = (seen.line, *hint), seen.points, seen.shiny
             distance = above_support(seen.distance, self.capture.support)
         else:
             distance = self._bound(hull)
@@ -135,6 +138,8 @@ class FastTrainer(Trainer):
             others |= prefixed(UNSEEN, self.terms.unseen.tensors())
         if self.terms.adrift is not None:
             others[ADRIFT] = self.terms.adrift
+        if self.terms.shiny:
+            others[SHINY] = torch.ones(1)
         if self.refined:
             packed = np.packbits(np.concatenate([mask.reshape(-1) for mask in self.capture.masks]))
             others[CUT_ANEW] = torch.from_numpy(packed)
@@ -152,6 +157,7 @@ class FastTrainer(Trainer):
         if (adrift := tensors.get(ADRIFT)) is not None:
             adrift = alike(adrift, torch.zeros(len(adrift), 3)).to(self.pixels.device)
         self.terms.adrift = adrift
+        self.terms.shiny = SHINY in tensors
         self.terms.exposures.load_state(unprefixed("exposure", tensors), self.pixels.device)
         if CUT_ANEW in tensors:
             self._remask(_unpacked(tensors[CUT_ANEW].cpu().numpy(), self.capture.masks))
