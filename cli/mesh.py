@@ -16,9 +16,10 @@ from .options import ArchOption, RunArgument, chosen_bodies, chosen_run
 def mesh(
     run: RunArgument = None,
     res: Annotated[int, typer.Option(min=8, max=4096, help="Samples along the shortest axis of its box.")] = 512,
-    bodies: Annotated[str, typer.Option(metavar="all|largest|N", help="Which bodies; N: so many of the largest.")] = (
-        "largest"
-    ),
+    bodies: Annotated[
+        str,
+        typer.Option(metavar="main|all|largest|N", help="Which bodies; main: from 2 % of the largest on; N: so many."),
+    ] = "main",
     level: Annotated[
         float | None, typer.Option(help="Density on the surface, of preset nerf. [default: volume.level, 50]")
     ] = None,

@@ -99,12 +99,14 @@ def chosen_region(text: str | None) -> tuple[float, float, float, float] | None:
     return x, y, z, radius
 
 
-def chosen_bodies(text: str) -> int | Literal["all"]:
+def chosen_bodies(text: str) -> int | Literal["all", "main"]:
     """What --bodies says. Raises UsageError."""
-    if text == "all":
-        return "all"
+    if text in ("all", "main"):
+        return text
     if text == "largest":
         return 1
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise UsageError("unknown choice of bodies", where=f"--bodies {text}", todo="give all, largest or a number from 1")
+    raise UsageError(
+        "unknown choice of bodies", where=f"--bodies {text}", todo="give main, all, largest or a number from 1"
+    )

@@ -22,7 +22,7 @@ def points(
     bodies: Annotated[
         str | None,
         typer.Option(
-            metavar="all|largest|N", help="Which bodies. [default: those that have points; igr, sal: largest]"
+            metavar="main|all|largest|N", help="Which bodies. [default: those that have points; igr, sal: largest]"
         ),
     ] = None,
     assignments: AssignmentsOption = None,

@@ -28,7 +28,7 @@ def mesh_run(
     run: Path,
     *,
     resolution: int = 512,
-    bodies: BodyCount = 1,
+    bodies: BodyCount = "main",
     level: float | None = None,
     out: Path | None = None,
     light: LightOptions | None = None,
@@ -39,9 +39,10 @@ def mesh_run(
     """Write the mesh of a run, coloured, in the world frame: `RUN/mesh/mesh.ply` and `.glb`, or the one file `out`.
 
     resolution: samples along the shortest axis of the object's box (EVAL-1). bodies: how many are kept, those that
-    enclose most, or "all"; hollows are filled. level: density on the surface, of a model that has one. light: a mesh of
-    fewer faces, with a texture, is written beside them to `RUN/mesh/light.*`, or is the one that `out` holds. cut: what
-    is kept of the object; the mesh is closed where it was cut. placing: turns and units. Prints what it found.
+    enclose most, "all", or "main", those that are not small beside the largest; hollows are filled. level: density on
+    the surface, of a model that has one. light: a mesh of fewer faces, with a texture, is written beside them to
+    `RUN/mesh/light.*`, or is the one that `out` holds. cut: what is kept of the object; the mesh is closed where it was
+    cut. placing: turns and units. Prints what it found.
 
     >>> report = mesh_run(run, resolution=32)
     mesh      ...

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .mesh import connected_parts, face_volumes
+from .mesh import BodyCount, connected_parts, face_volumes
+
+LEAST_SHARE = 0.02  # of the largest body's volume: what encloses less is no main body
 
 
 @dataclass(frozen=True)
@@ -18,16 +20,25 @@ class Bodies:
     """B bodies of a closed surface, the one that encloses most first.
 
     vertices (V, 3), faces (F, 3): the whole surface. body (V,): which one's outside a vertex is on, -1 in a hollow.
-    hollows (B,): how many of them each body has.
+    hollows (B,): how many of them each body has. volumes (B,): what each encloses, in steps of the lattice.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     body: np.ndarray
     hollows: np.ndarray
+    volumes: np.ndarray
 
     def __len__(self) -> int:
         return len(self.hollows)
+
+    def count(self, wanted: BodyCount) -> int:
+        """How many are kept of these."""
+        if wanted == "all":
+            return len(self)
+        if wanted == "main":
+            return int((self.volumes >= LEAST_SHARE * self.volumes[:1]).sum())
+        return min(wanted, len(self))
 
     def largest(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Vertices and faces of the outsides of the first `count` bodies."""
@@ -54,7 +65,7 @@ def find_bodies(vertices: np.ndarray, faces: np.ndarray) -> Bodies:
     body = np.full(count, -1)
     body[outer] = np.arange(len(outer))
     walled = np.array([body[parts[0]] for parts in around if len(parts) == 1], int)
-    return Bodies(vertices, faces, body[part], np.bincount(walled, minlength=len(outer)))
+    return Bodies(vertices, faces, body[part], np.bincount(walled, minlength=len(outer)), volumes[outer])
 
 
 def _parts_around(vertices: np.ndarray, part: np.ndarray, count: int) -> list[np.ndarray]:

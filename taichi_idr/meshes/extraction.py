@@ -114,18 +114,18 @@ def extract_surface(
     if resolution < LEAST_RESOLUTION:
         todo = f"give at least {LEAST_RESOLUTION}"
         raise UsageError("resolution too small", where=f"--res {resolution}", todo=todo)
-    if bodies != "all" and bodies < 1:
+    if isinstance(bodies, int) and bodies < 1:
         raise UsageError("no body asked for", where=f"--bodies {bodies}", todo="give at least 1, or all")
     field = _Field(sdf, radius)
     rough = _rough_lattice(radius)
     values = field.on(rough, 1)
     steepness = _steepness(values, rough.step) if is_distance else 0.0
     seen = _rough_bodies(rough, values)
-    wanted = len(seen) if bodies == "all" else min(bodies, len(seen))
+    wanted = seen.count(bodies)
     found, lattice = _wanted_bodies(field, seen, wanted, resolution, steepness)
     if len(found) == 0:
         raise _no_surface(values)
-    kept = len(found) if bodies == "all" else min(bodies, len(found))
+    kept = found.count(bodies)
     vertices, faces = found.largest(kept)
     dropped = _left_out(seen, found, kept, lattice, SAME_BODY * rough.step)
     return Surface(lattice.place(vertices), faces, dropped, int(found.hollows[:kept].sum()))

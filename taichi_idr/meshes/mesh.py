@@ -15,8 +15,8 @@ from .texture import Texture
 CHUNK = 1 << 17  # faces at a time; bounds the memory of intermediate results
 
 
-BodyCount = int | Literal["all"]
-"""How many bodies are kept, the largest first."""
+BodyCount = int | Literal["all", "main"]
+"""How many bodies are kept, the largest first; main: those that are not small beside it."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Extraction:
 
     resolution: int
     step: int
-    bodies: BodyCount = 1
+    bodies: BodyCount = "main"
 
 
 @dataclass(frozen=True)

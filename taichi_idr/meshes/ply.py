@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files.reading import head_of
-from .mesh import Extraction, Mesh
+from .mesh import BodyCount, Extraction, Mesh
 
 HEADER_BYTES = 4096  # in which comments are looked for
 
@@ -41,8 +41,9 @@ def ply_bytes(mesh: Mesh) -> bytes:
 def read_extraction(path: Path) -> Extraction | None:
     """What the file's header says; None where there is no file, or it does not say."""
     header, _, _ = head_of(path, HEADER_BYTES).partition(b"end_header")
-    found = dict(re.findall(r"^comment (\w+) (\d{1,18}|all)$", header.decode("latin-1"), re.M))
+    found = dict(re.findall(r"^comment (\w+) (\d{1,18}|all|main)$", header.decode("latin-1"), re.M))
     resolution, step, bodies = found.get("resolution", ""), found.get("step", ""), found.get("bodies", "1")
     if not (resolution.isdigit() and step.isdigit()):
         return None
-    return Extraction(int(resolution), int(step), int(bodies) if bodies.isdigit() else "all")
+    kept: BodyCount = bodies if bodies in ("all", "main") else int(bodies)
+    return Extraction(int(resolution), int(step), kept)

@@ -38,7 +38,7 @@ class Mesher:
     """The surface of a run, or what a cut leaves of it, as meshes in the world frame."""
 
     loaded: LoadedRun
-    bodies: BodyCount = 1
+    bodies: BodyCount = "main"
     cut: Cut = EVERYTHING
 
     def fine(self, resolution: int, *, coloured: bool = True) -> tuple[Mesh, MeshReport]:

@@ -416,7 +416,7 @@ class TestArguments:
         stand_in("commands.mesh", "mesh_run", lambda run, **options: seen.append(options["bodies"]))
         for words in ("", "--bodies largest", "--bodies all", "--bodies 3"):
             assert run(["mesh", "--arch", "cpu", *words.split()]) == 0
-        assert seen == [1, 1, "all", 3]
+        assert seen == ["main", 1, "all", 3]
 
     def test_a_benchmark_is_handed_on(self, stand_in: Callable[..., None], run_path: Path) -> None:
         seen: dict[str, object] = {}
@@ -455,7 +455,7 @@ LINES = {
         "invalid value for '--arch': 'opencl' is not one of 'auto', 'cpu', 'cuda', 'vulkan' (tidr mesh): "
         "see tidr mesh --help"
     ),
-    "mesh --bodies two": "unknown choice of bodies (--bodies two): give all, largest or a number from 1",
+    "mesh --bodies two": "unknown choice of bodies (--bodies two): give main, all, largest or a number from 1",
     "mesh nowhere": "no such run (nowhere): name a folder that tidr fit wrote",
     "mesh": "no run (runs): fit a capture first: tidr fit CAPTURE, or name a run",
     "mesh .": "not a run (.): no config.toml in it; name a folder that tidr fit wrote",

@@ -91,7 +91,7 @@ def test_too_small_a_ball_is_measured_so(small_ball: BallRun, truth: Path) -> No
     assert numbers["psnr_hit_db"] > numbers["psnr_db"] + 5
 
 
-def write_mesh_file(ball: BallRun, resolution: int, step: int, bodies: BodyCount = 1) -> None:
+def write_mesh_file(ball: BallRun, resolution: int, step: int, bodies: BodyCount = "main") -> None:
     """A mesh of twice the size, that says it is of this run."""
     other = trimesh.creation.icosphere(4, 2 * RADIUS * SCALE)
     mesh = meshes.make_mesh(np.asarray(other.vertices) + SHIFT, np.asarray(other.faces, np.int32))

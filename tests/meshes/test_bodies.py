@@ -125,6 +125,17 @@ def test_of_four_balls_so_many_of_the_largest() -> None:
     check(extract_surface(field, resolution=RESOLUTION, bodies="all"), 4, volume_of_balls(*radii))
 
 
+def test_main_bodies_are_those_that_are_not_small() -> None:
+    """Volumes of 1, .125, .064, .037 and, too small, .011 of the largest, wherever they lie."""
+    small = ball(0.067, 0, -0.5, 0)
+    found = extract_surface(union(ball(0.3, 0, 0, 0), NEAR, FAR, CUT, small), resolution=RESOLUTION, bodies="main")
+    check(found, 4, volume_of_balls(0.3, 0.15, 0.12, 0.1))
+    assert found.dropped == 1
+    check(
+        extract_surface(union(ball(0.3, 0, 0, 0), small), resolution=RESOLUTION, bodies="main"), 1, volume_of_balls(0.3)
+    )
+
+
 def test_pieces_of_a_cut_body_count_once() -> None:
     """Two legs reach into the box of the ball; they meet outside of it."""
     hoop = union(

@@ -203,12 +203,16 @@ def test_every_format_is_written_whole_and_says_what_it_was_made_of(
     assert trimesh.load_scene(file, process=False).to_mesh().is_watertight
     data = file.read_bytes()
     if suffix == ".ply":
-        assert b"\ncomment resolution 64\ncomment step 1200\ncomment bodies 1\n" in data
+        assert b"\ncomment resolution 64\ncomment step 1200\ncomment bodies main\n" in data
     elif suffix == ".obj":
-        assert data.startswith(b"# resolution 64\n# step 1200\n# bodies 1\nv ")
+        assert data.startswith(b"# resolution 64\n# step 1200\n# bodies main\nv ")
     else:
         length = int.from_bytes(data[12:16], "little")
-        assert json.loads(data[20 : 20 + length])["asset"]["extras"] == {"resolution": 64, "step": 1200, "bodies": 1}
+        assert json.loads(data[20 : 20 + length])["asset"]["extras"] == {
+            "resolution": 64,
+            "step": 1200,
+            "bodies": "main",
+        }
 
 
 def test_what_a_file_says_of_itself_is_read_without_its_triangles(coloured: meshes.Mesh, tmp_path: Path) -> None:
@@ -224,7 +228,7 @@ def test_what_a_file_says_of_itself_is_read_without_its_triangles(coloured: mesh
         assert read_extraction(cut) is None
 
 
-@pytest.mark.parametrize("bodies", [1, 3, "all"])
+@pytest.mark.parametrize("bodies", [1, 3, "all", "main"])
 def test_what_was_asked_for_is_read_back(bodies: meshes.BodyCount, coloured: meshes.Mesh, tmp_path: Path) -> None:
     known = meshes.Extraction(64, 1200, bodies)
     write_mesh(tmp_path / "a.ply", replace(coloured, extraction=known))
