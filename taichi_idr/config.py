@@ -82,7 +82,11 @@ class RadianceConfig(Group):
     width: int = Field(default=128, ge=8, le=4096)
     hidden_layers: int = Field(default=3, ge=1, le=64)
     view_frequencies: int = Field(default=4, ge=0, le=32, description="NET-1 on the view direction")
-    mode: Literal["idr", "no_view_dir", "no_normal", "reflected"] = "idr"
+    mode: Literal["idr", "no_view_dir", "no_normal", "reflected", "auto"] = Field(
+        default="idr",
+        description="reflected: idr, and v mirrored at n; auto: idr, but mirrored in the place of v where photos show "
+        "reflections",
+    )
 
 
 class ProxyConfig(Group):

@@ -18,8 +18,11 @@ class Radiance(nn.Module):
     """M(x, n, v, z, encoding) in [-1, 1]^3 (NET-6; the hash encoding at x is a further input); modes of NET-7.
 
     In mode `reflected` it also knows where a mirror there would look from the camera: what is shiny depends on little
-    else (Verbin et al., Ref-NeRF, CVPR 2022, equation 4).
+    else (Verbin et al., Ref-NeRF, CVPR 2022, equation 4). In mode `auto` it knows that instead of v once `mirrors` is
+    true, which a checkpoint has.
     """
+
+    mirrors: Tensor | None
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Radiance(nn.Module):
         self.config = config
         make = WeightNormLinear if weight_norm else plain_linear
         initial = [default_initial(*shape, generator) for shape in renderer_layer_shapes(config, geometry_width)]
+        self.register_buffer("mirrors", torch.zeros(1, dtype=torch.bool) if config.mode == "auto" else None)
         self.layers = nn.ModuleList(make(weight.to(dtype), bias.to(dtype)) for weight, bias in initial)
         self.to(device)
 
@@ -44,7 +48,9 @@ class Radiance(nn.Module):
         parts = [points]
         if self.config.mode == "reflected":
             parts.append(positional_encoding(reflected(directions, geometry.gradient), self.config.view_frequencies))
-        if self.config.mode != "no_view_dir":
+        if self.mirrors is not None and bool(self.mirrors):
+            parts.append(positional_encoding(reflected(directions, geometry.gradient), self.config.view_frequencies))
+        elif self.config.mode != "no_view_dir":
             parts.append(positional_encoding(-directions, self.config.view_frequencies))  # NET-9: surface to camera
         if self.config.mode != "no_normal":
             parts.append(geometry.gradient)  # NET-8: raw

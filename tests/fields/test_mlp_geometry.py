@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Literal
 
 import pytest
 import torch
@@ -66,7 +67,14 @@ def test_networks_have_the_published_sizes(generator):
 
 @pytest.mark.parametrize(
     ("mode", "features", "inputs"),
-    [("idr", 256, 289), ("no_view_dir", 256, 262), ("no_normal", 256, 286), ("idr", 0, 33), ("reflected", 256, 316)],
+    [
+        ("idr", 256, 289),
+        ("no_view_dir", 256, 262),
+        ("no_normal", 256, 286),
+        ("idr", 0, 33),
+        ("reflected", 256, 316),
+        ("auto", 256, 289),
+    ],
 )
 def test_renderer_modes_leave_out_an_input(generator, mode, features, inputs):
     """NET-7: widths, and the colour that does not move with what is left out."""
@@ -104,6 +112,25 @@ def test_a_reflecting_renderer_knows_where_a_mirror_looks(generator):
     shown = [radiance(torch.zeros(1, 3), *seen) for seen in ((straight, sample(tilted)), (aside, sample(alike)))]
     torch.testing.assert_close(*shown)
     assert not torch.allclose(radiance(torch.zeros(1, 3), aside, sample(tilted)), shown[0], atol=1e-3)
+
+
+def test_a_renderer_that_may_reflect_is_the_papers_until_it_does(generator):
+    def made(mode: Literal["idr", "auto"]) -> Radiance:
+        generator.manual_seed(3)
+        config = RadianceConfig(mode=mode, width=8, hidden_layers=1)
+        return Radiance(config, 0, torch.device("cpu"), generator)
+
+    plain, auto = made("idr"), made("auto")
+    points, normal = torch.zeros(1, 3), torch.tensor([[0.0, 0.6, -0.8]])
+    sample = GeometrySample(torch.zeros(1), normal, torch.empty(1, 0), torch.empty(1, 0))
+    direction = torch.tensor([[0.0, 0, 1]])
+    assert auto.mirrors is not None
+    assert torch.equal(auto(points, direction, sample), plain(points, direction, sample))
+    auto.mirrors.fill_(True)
+    torch.testing.assert_close(auto(points, direction, sample), plain(points, -reflected(direction, normal), sample))
+    other = made("auto")
+    other.load_state_dict(auto.state_dict())
+    assert torch.equal(other(points, direction, sample), auto(points, direction, sample))
 
 
 def test_encodings_as_released_and_as_printed():

@@ -120,7 +120,7 @@ class FastConfig(FitConfig):
 
     preset: Literal["fast", "quality", "maskless"] = "fast"
     geometry: HashGeometryConfig = HashGeometryConfig()
-    radiance: RadianceConfig = RadianceConfig(view_frequencies=2)
+    radiance: RadianceConfig = RadianceConfig(view_frequencies=2, mode="auto")
     colours: ColoursConfig = ColoursConfig()
     tracer: TracerConfig = TracerConfig()
     loss: FastLossConfig = FastLossConfig()

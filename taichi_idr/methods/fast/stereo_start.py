@@ -16,6 +16,7 @@ from ...types import Cameras, Capture
 from .initial_shape import hull_distance
 
 SHINY = 0.05  # share of the object's pixels that show a reflection
+POLISHED = 0.25  # share of all depths that are reflections, above which the others may be of shallow ones
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,15 @@ def stereo_start(
         carved = carve(hull, maps, config)
         between()
     word = "depth" if capture.depths else "stereo"
-    reflections = f"{mirrored:.0%} of the object's pixels show a reflection" if mirrored > SHINY else ""
+    shiny, reflections = mirrored > SHINY, f"{mirrored:.0%} of the object's pixels show a reflection"
     enough = maps.share >= config.least_share or bool(capture.depths)
-    if not (enough and bool(carved.any()) and bool((maps.inverse > 0).any())):
+    trusted = mirrored <= POLISHED * found.share and bool((maps.inverse > 0).any())
+    if not (enough and trusted and bool(carved.any())):
         distance = hull_distance(hull)
-        return StereoStart(distance, distance, None, f"{word:<10}{reflections}", True) if reflections else None
+        line = f"{word:<10}{reflections}: the fit starts from silhouettes"
+        return StereoStart(distance, distance, None, line, shiny) if shiny else None
     bound = hull_distance(carved)
     share = 1 - int(carved.sum()) / int(hull.sum())
     line = f"{word:<10}{maps.share:.0%} of the object's pixels have a depth, {share:.1%} of the visual hull carved"
-    return StereoStart(
-        bound,
-        fused_distance(bound, maps, config),
-        surface_points(maps, config.points),
-        f"{line}; {reflections}" if reflections else line,
-        bool(reflections),
-    )
+    line = f"{line}; {reflections}" if shiny else line
+    return StereoStart(bound, fused_distance(bound, maps, config), surface_points(maps, config.points), line, shiny)

@@ -40,7 +40,6 @@ UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3, 0.6)  # shares of the steps at which unseen
 CUT_ANEW = "cut_anew"  # the state's refined masks, all pixels, eight in a byte
 ADRIFT = "adrift"  # the state's points of bodies that no photo needs
 SHINY = "shiny"  # there where photos show reflections
-REFLECTED = "shiny     a renderer that knows reflections may do better: --fresh --set radiance.mode=reflected"
 ADRIFT_AGAIN = 5  # refreshes of the lattice after which they are found anew
 
 
@@ -76,8 +75,9 @@ class FastTrainer(Trainer):
         seen = self._stereo(hull, capture, between)
         if seen:
             model.bound_by_hull(above_support(seen.bound, self.capture.support, model.hull_margin))
-            hint = (REFLECTED,) if seen.shiny and self.config.radiance.mode != "reflected" else ()
-            self.found, self.terms.known, self.terms.shiny = (seen.line, *hint), seen.points, seen.shiny
+            self.found, self.terms.known, self.terms.shiny = (seen.line,), seen.points, seen.shiny
+            if model.radiance.mirrors is not None:
+                model.radiance.mirrors.fill_(seen.shiny)
             distance = above_support(seen.distance, self.capture.support)
         else:
             distance = self._bound(hull)

@@ -1,4 +1,5 @@
-"""A fit whose photos show reflections does not compare them along the surface, whether it stopped meanwhile or not."""
+"""A fit whose photos show reflections does not compare them along the surface, and tells its renderer of mirrored
+directions, whether it stopped meanwhile or not."""
 
 from __future__ import annotations
 
@@ -43,15 +44,9 @@ def test_it_goes_on_as_it_began(shiny: bool, photos: Capture, monkeypatch: pytes
     fit.start(photos, lambda: None)
     expected = 0.0 if shiny else fit.config.consistency.weight
     assert float(fit.step().terms["consistency"]) == pytest.approx(expected)
+    assert fit.model.radiance.mirrors is not None and bool(fit.model.radiance.mirrors) == shiny
     other = trainer(photos)
     other.load_state({name: part.clone() for name, part in fit.state().items()}, fit.steps_done)
+    assert torch.equal(other.step().loss, fit.step().loss)
     assert float(other.step().terms["consistency"]) == pytest.approx(expected)
-
-
-def test_the_mode_for_it_is_named_unless_it_is_on(photos: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainers, "stereo_start", lambda *_: StereoStart(HALF, HALF, None, "line", True))
-    for more, count in (((), 2), (("radiance.mode=reflected",), 1)):
-        fit = trainer(photos, *more)
-        fit.start(photos, lambda: None)
-        assert fit.found[0] == "line" and len(fit.found) == count
-    assert "radiance.mode=reflected" in trainers.REFLECTED
+    assert other.model.radiance.mirrors is not None and bool(other.model.radiance.mirrors) == shiny
