@@ -41,7 +41,7 @@ def _share_around(place: Tensor, hidden: Tensor, side: int) -> Tensor:
     """Of places (N, 3) of a lattice with `side` points along each axis: share (N,) of those in the cube around each,
     itself among them, that are `hidden` (N,)."""
     key = (place[:, 0] * side + place[:, 1]) * side + place[:, 2]
-    counts = [torch.bincount(key, weight, side**3) for weight in (hidden.double(), torch.ones_like(key).double())]
+    counts = [torch.bincount(key, weight, side**3) for weight in (hidden.float(), torch.ones_like(key).float())]
     reach = max(round(REGION * (side - 1) / 4), 1)  # half of REGION, in cells of 2 / (side - 1)
     lattices = torch.stack(counts).view(2, 1, side, side, side)
     of_hidden, of_all = avg_pool3d(lattices, 2 * reach + 1, stride=1, padding=reach)[:, 0].flatten(1)[:, key]

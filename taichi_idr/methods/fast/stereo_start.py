@@ -38,20 +38,20 @@ def stereo_start(
     hull: Tensor, capture: Capture, cameras: Cameras, config: StereoConfig, between: Callable[[], None]
 ) -> StereoStart | None:
     """From a visual hull (H, H, H) bool; None where photos have too little texture, or are too few or far apart."""
-    found = depth_maps(capture, cameras, hull, config, between) if config.enabled or capture.depths else None
-    if found is None:
+    maps = depth_maps(capture, cameras, hull, config, between) if config.enabled or capture.depths else None
+    if maps is None:
         return None
-    carved = carve(hull, found, config)
+    found, carved = maps.share, carve(hull, maps, config)
     between()
-    maps = without_reflections(found, carved)
-    mirrored = found.share - maps.share
+    maps = without_reflections(maps, carved)
+    mirrored = found - maps.share
     if mirrored > 0:
         carved = carve(hull, maps, config)
         between()
     word = "depth" if capture.depths else "stereo"
     shiny, reflections = mirrored > SHINY, f"{mirrored:.0%} of the object's pixels show a reflection"
     enough = maps.share >= config.least_share or bool(capture.depths)
-    trusted = mirrored <= POLISHED * found.share and bool((maps.inverse > 0).any())
+    trusted = mirrored <= POLISHED * found and bool((maps.inverse > 0).any())
     if not (enough and trusted and bool(carved.any())):
         distance = hull_distance(hull)
         line = f"{word:<10}{reflections}: the fit starts from silhouettes"
