@@ -46,11 +46,10 @@ class Radiance(nn.Module):
     def forward(self, points: Tensor, directions: Tensor, geometry: GeometrySample) -> Tensor:
         """Colours (N, 3) at points (N, 3) seen along unit ray directions (N, 3), surface data in `geometry`."""
         parts = [points]
-        if self.config.mode == "reflected":
+        instead = self.mirrors is not None and bool(self.mirrors)
+        if instead or self.config.mode == "reflected":
             parts.append(positional_encoding(reflected(directions, geometry.gradient), self.config.view_frequencies))
-        if self.mirrors is not None and bool(self.mirrors):
-            parts.append(positional_encoding(reflected(directions, geometry.gradient), self.config.view_frequencies))
-        elif self.config.mode != "no_view_dir":
+        if not instead and self.config.mode != "no_view_dir":
             parts.append(positional_encoding(-directions, self.config.view_frequencies))  # NET-9: surface to camera
         if self.config.mode != "no_normal":
             parts.append(geometry.gradient)  # NET-8: raw

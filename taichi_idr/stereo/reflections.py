@@ -25,10 +25,11 @@ def without_reflections(maps: DepthMaps, carved: Tensor) -> DepthMaps:
     agree on it, all of them never, and the hull stays before it.
     """
     photos = maps.photos
-    known = (maps.inverse > 0).nonzero()[:, 0]
+    inverse = maps.inverse
+    known = (inverse > 0).nonzero()[:, 0]
     cell = 2 / (len(carved) - 1)
     origins, directions = photos.origins[known], photos.directions[known]
-    along = directions / maps.inverse[known, None]
+    along = directions / inverse[known, None]
     met = first_occupied(carved, Rays(origins, normalize(directions, dim=1)))
     hidden = (met >= 0) & (met < along.norm(dim=1) - CLEARANCE * cell)
     place = ((origins + along + 1) / cell).round().long().clamp(0, len(carved) - 1)
