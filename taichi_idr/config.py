@@ -84,8 +84,7 @@ class RadianceConfig(Group):
     view_frequencies: int = Field(default=4, ge=0, le=32, description="NET-1 on the view direction")
     mode: Literal["idr", "no_view_dir", "no_normal", "reflected", "auto"] = Field(
         default="idr",
-        description="reflected: idr, and v mirrored at n; auto: idr, but mirrored in the place of v where photos show "
-        "reflections",
+        description="reflected: idr, and v mirrored at n; auto: idr, but that instead of v where colours follow it",
     )
 
 

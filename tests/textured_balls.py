@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,18 @@ def pictured(balls: Balls, cameras: Cameras, texture: Callable[[Tensor], Tensor]
         masks.append(hits.hit.view(SIZE).numpy())
     names = [f"{view:03d}" for view in range(len(cameras))]
     return Capture(Path(), names, images, masks, cameras, np.eye(4))
+
+
+def from_all_around(balls: Balls, shade: Callable[[Tensor, Tensor], Tensor]) -> Capture:
+    """Two rings of sixteen photos of what a camera at (3,) sees in a shade (N,) at points (N, 3)."""
+    rings = [around(16, elevation=elevation) for elevation in (-0.1, 0.4)]
+    names = ("quaternions", "centres", "intrinsics")
+    cameras = enlarged(Cameras(*(torch.cat([getattr(ring, name) for ring in rings]) for name in names)))
+    photos = []
+    for view, centre in enumerate(cameras.centres):
+        photos.append(pictured(balls, cameras[[view]], lambda points, centre=centre: shade(points, centre)))
+    images, masks = ([getattr(photo, name)[0] for photo in photos] for name in ("images", "masks"))
+    return replace(photos[0], names=[f"{view:03d}" for view in range(32)], images=images, masks=masks, cameras=cameras)
 
 
 def pixel_rays(cameras: Cameras, view: int) -> Rays:

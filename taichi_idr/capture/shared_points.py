@@ -120,6 +120,16 @@ def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> 
     return (depth >= 0) & (depth > towards.norm(dim=1) - clearance)
 
 
+def faces(
+    points: Tensor, normals: Tensor, centre: Tensor, least: float, among: Tensor, hull: Tensor, clearance: float
+) -> Tensor:
+    """Points (N,) bool `among` others (N,) bool from which a camera is in sight, at a cosine of at least `least` to
+    their unit normals (N, 3)."""
+    cosine = (normalize(centre - points, dim=1) * normals).sum(dim=1)
+    some = (among & (cosine > least)).nonzero()[:, 0]
+    return torch.zeros_like(among).index_put((some,), in_sight(points[some], centre, hull, clearance))
+
+
 def _error(difference: Tensor, shown: Tensor) -> float:
     """Standard error of a usual photo's exposure, by how far what is shown (V, N) bool differs from what was explained
     (V, N, 3)."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import torch
-from ball_run import RADIUS, around
-from textured_balls import Balls, ball, enlarged, pictured, random_texture
+from ball_run import RADIUS
+from textured_balls import Balls, ball, from_all_around, random_texture
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -20,20 +19,13 @@ from taichi_idr.stereo.carving import carve
 from taichi_idr.stereo.maps import DepthMaps, depth_maps
 from taichi_idr.stereo.reflections import without_reflections
 from taichi_idr.stereo.surface_points import surface_points
-from taichi_idr.types import Cameras, Capture
+from taichi_idr.types import Capture
 
 HULL = 48
 CELL = 2 / (HULL - 1)
 CONFIG = StereoConfig(side=120)
 ONE, TWO = ball(), Balls(((0.0, 0.0, -0.35), 0.3), ((0.0, 0.0, 0.35), 0.3))
 ALL, NONE, UPPER = -1.0, 1.0, 0.0
-
-
-def from_all_around() -> Cameras:
-    """Two rings of sixteen cameras."""
-    rings = [around(16, elevation=elevation) for elevation in (-0.1, 0.4)]
-    names = ("quaternions", "centres", "intrinsics")
-    return enlarged(Cameras(*(torch.cat([getattr(ring, name) for ring in rings]) for name in names)))
 
 
 def mirrored(points: Tensor, normals: Tensor, centre: Tensor) -> Tensor:
@@ -46,18 +38,13 @@ def mirrored(points: Tensor, normals: Tensor, centre: Tensor) -> Tensor:
 @cache
 def captured(balls: Balls, polished: float) -> tuple[Capture, Tensor]:
     """Balls of which those that lie above `polished` mirror and the others have a texture, and their hull."""
-    cameras, photos = from_all_around(), []
-    for centre, one in ((cameras.centres[view], cameras[[view]]) for view in range(len(cameras))):
 
-        def shade(points: Tensor, centre: Tensor = centre) -> Tensor:
-            images = mirrored(points, balls.gradient(points), centre)
-            return torch.where(points[:, 2] > polished, images, random_texture(points))
+    def shade(points: Tensor, centre: Tensor) -> Tensor:
+        images = mirrored(points, balls.gradient(points), centre)
+        return torch.where(points[:, 2] > polished, images, random_texture(points))
 
-        photos.append(pictured(balls, one, shade))
-    images, masks = ([getattr(photo, name)[0] for photo in photos] for name in ("images", "masks"))
-    names = [f"{view:03d}" for view in range(len(cameras))]
-    capture = replace(photos[0], names=names, images=images, masks=masks, cameras=cameras)
-    hull = visual_hull(capture.masks, cameras, HULL, min_fraction=1.0)
+    capture = from_all_around(balls, shade)
+    hull = visual_hull(capture.masks, capture.cameras, HULL, min_fraction=1.0)
     return capture, hull.to(runtime.current().device)
 
 

@@ -23,6 +23,7 @@ from ..losses import alpha_at
 from ..trainer import Preview, StepReport, Trainer
 from .adrift import adrift_points
 from .colours import TabledRadiance
+from .gloss import follows_mirror
 from .initial_shape import above_support, hull_distance, teach_distance
 from .model import FastModel
 from .pixels import PixelTable
@@ -39,7 +40,9 @@ KNOWN, UNSEEN = "known", "unseen"  # before the names of the state's surface poi
 UNSEEN_AGAIN = (0.05, 0.1, 0.2, 0.3, 0.6)  # shares of the steps at which unseen points are found anew
 CUT_ANEW = "cut_anew"  # the state's refined masks, all pixels, eight in a byte
 ADRIFT = "adrift"  # the state's points of bodies that no photo needs
+POSES_KNOWN = 0.2  # share of the steps after which trained poses are known well enough to compare colours of points
 SHINY = "shiny"  # there where photos show reflections
+GLOSSY = "gloss     colours follow what a mirror would show: the renderer is told"
 ADRIFT_AGAIN = 5  # refreshes of the lattice after which they are found anew
 
 
@@ -76,11 +79,13 @@ class FastTrainer(Trainer):
         if seen:
             model.bound_by_hull(above_support(seen.bound, self.capture.support, model.hull_margin))
             self.found, self.terms.known, self.terms.shiny = (seen.line,), seen.points, seen.shiny
-            if model.radiance.mirrors is not None:
-                model.radiance.mirrors.fill_(seen.shiny)
             distance = above_support(seen.distance, self.capture.support)
         else:
             distance = self._bound(hull)
+        if not rough:
+            between()
+            if self._look_for_gloss(distance) and not self.terms.shiny:
+                self.found = (*self.found, GLOSSY)
         self.terms.unseen = self._unseen(distance)
         teach_distance(model, distance, schedule, self.generator, between, self.terms.known)
 
@@ -97,7 +102,7 @@ class FastTrainer(Trainer):
         self._unlock_levels()
         self._refresh_hull()
         self._refresh_lattice()
-        self._refresh_unseen()
+        self._look_again()
         self.optimiser.zero_gradients()
         self.poses.zero_grad()
         batch = self.pixels.draw(self.generator)
@@ -216,6 +221,15 @@ class FastTrainer(Trainer):
             return None
         return stereo_start(hull, capture, self.poses.cameras(), self.config.stereo, between)
 
+    def _look_for_gloss(self, distance: Tensor) -> bool:
+        """Tell the renderer where a mirror looks, if that says more of the colours than where the camera is."""
+        mirrors = self.model.radiance.mirrors
+        if mirrors is None:
+            return False
+        glossy = self.terms.shiny or follows_mirror(self.pixels, self.poses.cameras(), distance)
+        mirrors.fill_(glossy)
+        return glossy
+
     def _unseen(self, distance: Tensor) -> SurfacePoints | None:
         """What the loss has to hold."""
         if not self.config.loss.unseen_weight:
@@ -250,10 +264,12 @@ class FastTrainer(Trainer):
         if turn % ADRIFT_AGAIN == 0 and self.config.loss.adrift_weight:
             self.terms.adrift = adrift_points(self.model.lattice.values, self.pixels, self.poses.cameras())
 
-    def _refresh_unseen(self) -> None:
-        """Silhouettes soon know the shape better than the hull, whose lattice is coarse."""
+    def _look_again(self) -> None:
+        """Silhouettes soon know the shape better than the hull, whose lattice is coarse, and trained poses settle."""
         if self.steps_done in {round(share * self.total_steps) for share in UNSEEN_AGAIN}:
             self.terms.unseen = self._unseen(self.model.lattice.values)
+        if self.config.cameras.train and self.steps_done == round(POSES_KNOWN * self.total_steps):
+            self._look_for_gloss(self.model.lattice.values)
 
     def _cut_anew(self, between: Callable[[], None]) -> None:
         if not self.capture.cut:

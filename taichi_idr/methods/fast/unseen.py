@@ -14,7 +14,7 @@ from torch.nn.functional import max_pool3d, normalize
 
 from ...cameras.pinhole import projections
 from ...capture.pixels import Photos
-from ...capture.shared_points import CLEARANCE, in_photo, in_sight
+from ...capture.shared_points import CLEARANCE, faces, in_photo
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ...types import Cameras
@@ -38,14 +38,12 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
     """
     distance, cell = distance.to(sizes.device), 2 / (len(distance) - 1)
     hull = solid(distance)
-    points, normals = _surface(distance, hull)
+    points, normals = lattice_surface(distance, hull, MOST)
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
     shown = torch.zeros_like(points[:, 0])
     for view, (rows, columns) in enumerate(sizes.tolist()):
         _column, _row, within = in_photo(points, P[view], rows, columns)
-        facing = (normalize(centres[view] - points, dim=1) * normals).sum(dim=1) > LEAST_FACING
-        some = (within & facing).nonzero()[:, 0]
-        shown[some] += in_sight(points[some], centres[view], hull, CLEARANCE * cell).to(shown)
+        shown += faces(points, normals, centres[view], LEAST_FACING, within, hull, CLEARANCE * cell)
     unseen = shown < FEWEST
     if not bool(unseen.any()):
         return None
@@ -99,15 +97,15 @@ def _background(points: Tensor, P: Tensor, photos: Photos, view: int) -> Tensor:
     return share * within
 
 
-def _surface(distance: Tensor, hull: Tensor) -> tuple[Tensor, Tensor]:
-    """At most MOST points (N, 3) where the distance changes sign, evenly from all, and unit normals there.
+def lattice_surface(distance: Tensor, hull: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """At most so many points (N, 3) where the distance changes sign, evenly from all, and unit normals there.
 
     Not the walls of hollows, which are filled in hull (M, M, M) bool.
     """
     cell = 2 / (len(distance) - 1)
     beside_air = max_pool3d((~hull)[None, None].float(), 3, stride=1, padding=1)[0, 0] > 0
     near = ((distance.abs() < cell / 2) & beside_air).nonzero()
-    near = near[:: max(1, -(-len(near) // MOST))].to(distance) * cell - 1
+    near = near[:: max(1, -(-len(near) // most))].to(distance) * cell - 1
     steps = cell * torch.eye(3, dtype=near.dtype, device=near.device)
     across = [interpolate(distance, near + step) - interpolate(distance, near - step) for step in steps]
     normals = normalize(torch.stack(across, dim=1), dim=1)
