@@ -120,7 +120,7 @@ def in_sight(points: Tensor, centre: Tensor, hull: Tensor, clearance: float) -> 
     return (depth >= 0) & (depth > towards.norm(dim=1) - clearance)
 
 
-def faces(
+def visible(
     points: Tensor, normals: Tensor, centre: Tensor, least: float, among: Tensor, hull: Tensor, clearance: float
 ) -> Tensor:
     """Points (N,) bool `among` others (N,) bool from which a camera is in sight, at a cosine of at least `least` to

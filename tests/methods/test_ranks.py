@@ -16,12 +16,13 @@ import torch
 from taichi_idr.methods.ranks import ALONE, Ranks
 
 STEPS = 20
-DOUBLE, SINGLE = 1e-12, 1e-6
-"""Largest difference of a parameter after STEPS steps; measured 3e-16 and 3e-7."""
+DOUBLE, SINGLE = 1e-12, 2e-3
+"""Largest difference of a parameter after STEPS steps, in which it moves by .02 at most; measured 3e-16, and on one
+processor 3e-7, on another 3e-4: where a slope is nothing but rounding, Adam takes it for a direction."""
 SMALL = {
     "idr": "geometry.width=48 geometry.hidden_layers=3 geometry.skip_layer=2 geometry.features=8 radiance.width=16 "
     "radiance.hidden_layers=2 schedule.rays=200 loss.eikonal_points=64 schedule.rate=1e-3 cameras.train=true",
-    "nerf": "network.width=32 network.layers=3 volume.coarse=12 volume.fine=12 schedule.rays=64",
+    "nerf": "seed=1 network.width=32 network.layers=3 volume.coarse=12 volume.fine=12 schedule.rays=64",
 }
 
 TRAIN = """
@@ -74,8 +75,8 @@ def trained(folder: Path, capture: Path, preset: str, precision: str, world: int
 @pytest.mark.parametrize(
     ("preset", "precision"),
     [
-        ("idr", "float32"),
-        pytest.param("idr", "float64", marks=pytest.mark.slow),
+        ("idr", "float64"),
+        pytest.param("idr", "float32", marks=pytest.mark.slow),
         pytest.param("nerf", "float64", marks=pytest.mark.slow),
     ],
 )
@@ -91,9 +92,10 @@ def test_two_ranks_with_half_a_batch_each_are_one_with_all_of_it(tmp_path: Path,
     }
     moments = [value for name, value in two.items() if name.endswith("exp_avg")]
     assert len(moments) > 5 and all(bool(moment.any()) for moment in moments)  # something was learned
-    assert max(worst.values()) < (DOUBLE if precision == "float64" else SINGLE), worst
+    most = DOUBLE if precision == "float64" else SINGLE
+    assert max(worst.values()) < most, worst
     for name in ("report.loss", "report.hits"):
-        assert two[name].item() == pytest.approx(one[name].item(), rel=1e-4)
+        assert two[name].item() == pytest.approx(one[name].item(), rel=most)
 
 
 class TestParts:

@@ -20,11 +20,18 @@ SETTINGS = {"reach": 3, "spacing": 1, "least_contrast": 1e-3}
 
 
 def batch(generator: torch.Generator, count: int = 60) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Planes near z = 0, reference views, pixels and sources; some pixels near the edge, some sources none."""
+    """Planes near z = 0, reference views, pixels and sources; some pixels near the edge, some sources none.
+
+    A patch carried to its own photo lies on whole pixels. Rounding decides whether one that ends at the photo's edge is
+    in it: none does.
+    """
     current = runtime.current()
     view = torch.randint(2, (count,), generator=generator)
     size = torch.tensor(SIZES).flip(1)[view]
     pixel = (torch.rand(count, 2, generator=generator) * size).int()
+    reaches = torch.tensor([SETTINGS["reach"], 2 * SETTINGS["reach"]])
+    ends = (pixel[..., None] == reaches) | (pixel[..., None] == size[..., None] - 1 - reaches)
+    pixel += ends.any(dim=2)
     sources = torch.stack([1 - view, view, torch.full_like(view, -1)], dim=1)
     sources[::3, 1] = 1 - view[::3]
     plane = torch.tensor([0.0, 0, 1 / 3]) + 0.05 * torch.randn(count, 3, generator=generator, dtype=torch.float64)

@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 
 from ...cameras.pinhole import projections
 from ...capture.pixels import Photos
-from ...capture.shared_points import CLEARANCE, faces, on_object
+from ...capture.shared_points import CLEARANCE, on_object, visible
 from ...fields.radiance import reflected
 from ...types import Cameras
 from .inside import solid
@@ -97,6 +97,6 @@ def _sightings(photos: Photos, cameras: Cameras, distance: Tensor) -> Sightings:
     for view in range(len(cameras)):
         index, within = on_object(points, P[view], photos, view)
         colours.append(photos.colours[index].float() / 255)
-        shown.append(faces(points, normals, centres[view], LEAST_FACING, within, hull, CLEARANCE * cell))
+        shown.append(visible(points, normals, centres[view], LEAST_FACING, within, hull, CLEARANCE * cell))
     towards = normalize(centres - points[:, None], dim=2)
     return Sightings(torch.stack(colours, dim=1), torch.stack(shown, dim=1), towards, normals)

@@ -14,7 +14,7 @@ from torch.nn.functional import max_pool3d, normalize
 
 from ...cameras.pinhole import projections
 from ...capture.pixels import Photos
-from ...capture.shared_points import CLEARANCE, faces, in_photo
+from ...capture.shared_points import CLEARANCE, in_photo, visible
 from ...stereo.surface_points import SurfacePoints
 from ...tracing.lattice import interpolate
 from ...types import Cameras
@@ -43,7 +43,7 @@ def unseen_points(distance: Tensor, cameras: Cameras, sizes: Tensor) -> SurfaceP
     shown = torch.zeros_like(points[:, 0])
     for view, (rows, columns) in enumerate(sizes.tolist()):
         _column, _row, within = in_photo(points, P[view], rows, columns)
-        shown += faces(points, normals, centres[view], LEAST_FACING, within, hull, CLEARANCE * cell)
+        shown += visible(points, normals, centres[view], LEAST_FACING, within, hull, CLEARANCE * cell)
     unseen = shown < FEWEST
     if not bool(unseen.any()):
         return None
