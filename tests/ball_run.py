@@ -30,6 +30,12 @@ HEIGHT, WIDTH = 48, 64
 SCALE, SHIFT = 100.0, (10.0, -20.0, 600.0)
 
 
+def distance_of_ball(resolution: int = 64) -> Tensor:
+    """Signed distance (M, M, M) at the points of a lattice over [-1, 1]^3."""
+    axis = torch.linspace(-1, 1, resolution)
+    return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).norm(dim=-1) - RADIUS
+
+
 class BallModel(Model):
     """A ball whose colours say where a point is."""
 

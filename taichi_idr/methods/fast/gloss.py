@@ -33,7 +33,7 @@ LEAST_SHARE = 0.01  # of the colours' changes that mirrored directions foretell
 AS_WELL = 0.9  # times what normals and views, of which they are made, foretell by themselves
 
 
-class Sightings(NamedTuple):
+class ShownColours(NamedTuple):
     """N points in V photos: colours (N, V, 3) in [0, 1], whether shown (N, V) bool, unit directions (N, V, 3) to the
     cameras, unit normals (N, 3)."""
 
@@ -49,10 +49,10 @@ def follows_mirror(photos: Photos, cameras: Cameras, distance: Tensor) -> bool:
 
     cameras: V, camera -> normalised. distance (M, M, M): signed, over [-1, 1]^3, of about the shape.
     """
-    seen = _sightings(photos, cameras, distance.to(photos.device))
+    seen = _shown_colours(photos, cameras, distance.to(photos.device))
     fold = torch.arange(len(cameras), device=seen.shown.device) % FOLDS
     learned = (seen.shown[:, None] & (fold != torch.arange(FOLDS, device=fold.device)[:, None])).sum(dim=2)
-    seen = Sightings(*(part[(learned >= FEWEST_PHOTOS).all(dim=1)] for part in seen))
+    seen = ShownColours(*(part[(learned >= FEWEST_PHOTOS).all(dim=1)] for part in seen))
     if not len(seen.normals):
         return False
     normals = seen.normals[:, None].expand_as(seen.towards)
@@ -61,7 +61,7 @@ def follows_mirror(photos: Photos, cameras: Cameras, distance: Tensor) -> bool:
     return by_mirror > max(LEAST_SHARE, AS_WELL * foretold(seen, torch.cat([normals, seen.towards], dim=2), fold))
 
 
-def foretold(seen: Sightings, directions: Tensor, fold: Tensor) -> float:
+def foretold(seen: ShownColours, directions: Tensor, fold: Tensor) -> float:
     """Share of the points' changes of colour in left out photos that a function of directions (N, V, C) explains, which
     was learned from the other photos; below 0 where it does harm. fold (V,): with which photos each is left out.
 
@@ -89,7 +89,7 @@ def _mean(values: Tensor, known: Tensor) -> Tensor:
     return (values * weight).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp(min=1)
 
 
-def _sightings(photos: Photos, cameras: Cameras, distance: Tensor) -> Sightings:
+def _shown_colours(photos: Photos, cameras: Cameras, distance: Tensor) -> ShownColours:
     hull, cell = solid(distance), 2 / (len(distance) - 1)
     points, normals = lattice_surface(distance, hull, max(1, PAIRS // len(cameras)))
     P, centres = projections(cameras.to(torch.float64)).to(points), cameras.centres.to(points)
@@ -99,4 +99,4 @@ def _sightings(photos: Photos, cameras: Cameras, distance: Tensor) -> Sightings:
         colours.append(photos.colours[index].float() / 255)
         shown.append(visible(points, normals, centres[view], LEAST_FACING, within, hull, CLEARANCE * cell))
     towards = normalize(centres - points[:, None], dim=2)
-    return Sightings(torch.stack(colours, dim=1), torch.stack(shown, dim=1), towards, normals)
+    return ShownColours(torch.stack(colours, dim=1), torch.stack(shown, dim=1), towards, normals)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ball_run import RADIUS
+from ball_run import RADIUS, distance_of_ball
 from captures import make_capture
 from textured_balls import ball, from_all_around, random_texture
 from tiny_fits import SMALL
@@ -22,7 +22,7 @@ from taichi_idr.capture.pixels import Photos
 from taichi_idr.capture.reading import read_capture
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.methods.fast import trainer as trainers
-from taichi_idr.methods.fast.gloss import FEWEST_PHOTOS, FOLDS, Sightings, follows_mirror, foretold
+from taichi_idr.methods.fast.gloss import FEWEST_PHOTOS, FOLDS, ShownColours, follows_mirror, foretold
 from taichi_idr.methods.fast.trainer import GLOSSY, POSES_KNOWN, FastTrainer
 from taichi_idr.pictures.colours import eight_bit
 from taichi_idr.types import Cameras, Capture
@@ -55,15 +55,10 @@ def capture(shade) -> Capture:
     return from_all_around(ball(), shade)
 
 
-def ball_distance(side: int = 64) -> Tensor:
-    axis = torch.linspace(-1, 1, side, device=runtime.current().device)
-    return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).norm(dim=-1) - RADIUS
-
-
 @pytest.mark.parametrize(("shade", "glossy"), [(varnished, True), (painted, False), (lit_by_the_camera, False)])
 def test_highlights_under_lights_that_stay_follow_the_mirror(shade, glossy: bool):
     shown = capture(shade)
-    assert follows_mirror(Photos(shown, runtime.current().device), shown.cameras, ball_distance()) == glossy
+    assert follows_mirror(Photos(shown, runtime.current().device), shown.cameras, distance_of_ball()) == glossy
 
 
 def test_exposures_that_differ_hide_nothing():
@@ -71,7 +66,7 @@ def test_exposures_that_differ_hide_nothing():
     stops = -1.2 * torch.rand(len(shown.images), generator=torch.Generator().manual_seed(2))
     images = [exposed_photo(photo, float(stop)) for photo, stop in zip(shown.images, stops, strict=True)]
     photos = Photos(replace(shown, images=images), runtime.current().device)
-    assert follows_mirror(photos, shown.cameras, ball_distance())
+    assert follows_mirror(photos, shown.cameras, distance_of_ball())
 
 
 def exposed_photo(photo: np.ndarray, stop: float) -> np.ndarray:
@@ -83,26 +78,26 @@ def test_photos_too_few_to_foretell_others_say_nothing():
     few = [0, 1, 2, 3]
     images, masks = ([getattr(shown, name)[view] for view in few] for name in ("images", "masks"))
     photos = Photos(replace(shown, images=images, masks=masks), runtime.current().device)
-    assert not follows_mirror(photos, shown.cameras[few], ball_distance())
+    assert not follows_mirror(photos, shown.cameras[few], distance_of_ball())
 
 
 def test_neither_does_space_without_a_surface():
     shown = capture(varnished)
     photos = Photos(shown, runtime.current().device)
-    assert not follows_mirror(photos, shown.cameras, torch.ones_like(ball_distance()))
+    assert not follows_mirror(photos, shown.cameras, torch.ones_like(distance_of_ball()))
 
 
-def sightings(points: int, views: int) -> Sightings:
+def followed(points: int, views: int) -> ShownColours:
     """Colours that are a smooth function of `towards`; each point has one of its own besides."""
     generator = torch.Generator().manual_seed(1)
     towards = normalize(torch.randn(points, views, 3, generator=generator), dim=2)
     own = torch.rand(points, 1, 3, generator=generator)
     colours = own + 0.1 * torch.sin(towards)
-    return Sightings(colours, torch.ones(points, views, dtype=torch.bool), towards, own[:, 0])
+    return ShownColours(colours, torch.ones(points, views, dtype=torch.bool), towards, own[:, 0])
 
 
 def test_what_directions_decide_is_foretold_and_chance_is_not():
-    seen, fold = sightings(200, 4 * FEWEST_PHOTOS), torch.arange(4 * FEWEST_PHOTOS) % FOLDS
+    seen, fold = followed(200, 4 * FEWEST_PHOTOS), torch.arange(4 * FEWEST_PHOTOS) % FOLDS
     assert foretold(seen, seen.towards, fold) > 0.95
     assert foretold(seen, seen.towards.flip(0), fold) < 0.05
     same = seen._replace(colours=seen.colours[:, :1].expand_as(seen.colours))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ball_run import HEIGHT, WIDTH, around
+from ball_run import HEIGHT, RADIUS, WIDTH, around, distance_of_ball
 from torch import Tensor
 
 from taichi_idr import runtime as taichi_runtime
@@ -20,14 +20,8 @@ from taichi_idr.methods.fast.unseen import FEWEST, LEAST_FACING, MANY, drawn_bes
 from taichi_idr.stereo.surface_points import SurfacePoints
 from taichi_idr.types import Cameras, Capture
 
-RADIUS = 0.5
 ABOVE, BESIDE = 1.2, 0.1  # elevations of cameras, radians
 SLACK = 0.03  # of cosines: the lattice's normals
-
-
-def distance_of_ball(resolution: int = 64) -> Tensor:
-    axis = torch.linspace(-1, 1, resolution)
-    return torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), dim=-1).norm(dim=-1) - RADIUS
 
 
 def unseen(distance: Tensor, cameras: Cameras, height: int = HEIGHT) -> SurfacePoints:
