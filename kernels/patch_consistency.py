@@ -6,15 +6,17 @@ with centre c' and M = K' R'^T sees that point at the pixel (q0 / q2, q1 / q2) o
 
     q = M d + (v.d) M (c - c'),
 
-the homography that the plane induces (Hartley and Zisserman 2004, section 13.1). With r the values of the reference
-patch, w those of the source at these pixels, and a tilde for what is left without the mean, the likeness is
-A / sqrt(B C), A = sum r~ w~, B = sum r~^2, C = sum w~^2.
+the homography that the plane induces (Hartley and Zisserman 2004, section 13.1): from the patch's middle, q goes on by
+the same vector with every column, and another one with every row. With r the values of the reference patch, w those of
+the source at these pixels, and a tilde for what is left without the mean, the likeness is A / sqrt(B C), A = sum r~ w~,
+B = sum r~^2, C = sum w~^2.
 
-Adjoint. Pixel i has the slope g_i = dw_i / d(v.d_i) = grad w . d(q0 / q2, q1 / q2) along M (c - c'), so that
+Pixel i has the slope g_i = dw_i / d(v.d_i) = grad w . d(q0 / q2, q1 / q2) along M (c - c'), so that
 
     d likeness / dv = sum_i (r~_i / sqrt(B C) - likeness w~_i / C) g_i d_i,
 
-sums of g d, r g d and w g d. The reference patch stays: it lies on whole pixels of its photo.
+sums of g d, r g d and w g d, in each of which d is F times (1, right, down) of the pixel. Only the planes have it: the
+reference patch lies on whole pixels of its photo.
 
 Argument       | shape        | meaning                                                                    | unit
 shades         | (P,) int16   | one channel of all photos, row by row; ABSENT off the object               | 1 / SHADES
@@ -27,7 +29,9 @@ sources        | (N, S) int32 | photos to compare with; -1 is none
 reach          | scalar       | pixels of the patch beside its middle, each way
 spacing        | scalar       | between the patch's pixels                                                 | pixel
 least_contrast | scalar       | deviation of the values below which a patch tells nothing
+sloped         | template     | whether `slopes` are wanted
 likeness       | (N, S)       | correlation; UNSEEN where a patch leaves photo or object, or tells nothing
+slopes         | (N, S, 3)    | its derivative in v, 0 where unseen                                        | length
 """
 
 from ._ti import array1, array2, array3, ti
@@ -80,21 +84,6 @@ def shade_between(shades: ti.template(), layout: ti.template(), view, u, v):
 
 
 @ti.func
-def transfer(to_frame, to_pixel, epipole, plane, column, row):
-    """What the source camera sees at a reference pixel's point of the plane: u, v, slopes of both in v.d, and d.
-
-    The third number is q2, and is 0 where the point is behind either camera.
-    """
-    d = to_frame @ ti.Vector([ti.cast(column, float), ti.cast(row, float), 1.0])
-    inverse_depth = plane.dot(d)
-    q = to_pixel @ d + inverse_depth * epipole
-    depth = q[2] if inverse_depth > 0.0 and q[2] > 0.0 else 0.0
-    scale = 1.0 / q[2] if depth > 0.0 else 0.0
-    u, v = q[0] * scale, q[1] * scale
-    return ti.Vector([u, v, depth]), scale * ti.Vector([epipole[0] - u * epipole[2], epipole[1] - v * epipole[2]]), d
-
-
-@ti.func
 def correlation(
     n,
     source,
@@ -114,38 +103,49 @@ def correlation(
     to_frame, to_pixel = rows3(cameras, here, TO_FRAME), rows3(cameras, source, TO_PIXEL)
     baseline = ti.Vector([cameras[here, CENTRE, a] - cameras[source, CENTRE, a] for a in ti.static(range(3))])
     epipole = to_pixel @ baseline
+    # Columns: what d is in the middle, and what it gains to the right and downwards.
+    frame = to_frame @ ti.Matrix([[pixel[n, 0], spacing, 0], [pixel[n, 1], 0, spacing], [1, 0, 0]])
+    inverse_depth = frame.transpose() @ plane
+    q = to_pixel @ frame + epipole.outer_product(inverse_depth)
+    seen = True  # before both cameras: where its corners are, all of a patch is
+    for i, j in ti.static(((-1, -1), (1, -1), (-1, 1), (1, 1))):
+        corner = ti.Vector([1.0, i * reach, j * reach])
+        seen = seen and inverse_depth.dot(corner) > 0.0 and (q @ corner)[2] > 0.0
     # The middle's value is taken off all others: what is summed is small, and so are its errors.
-    base, seen = shade_at(shades, layout, here, pixel[n, 0], pixel[n, 1])
+    base, _ = shade_at(shades, layout, here, pixel[n, 0], pixel[n, 1])
     r, w, rr, rw, ww = 0.0, 0.0, 0.0, 0.0, 0.0
-    gd, rgd, wgd = ti.Vector([0.0, 0.0, 0.0]), ti.Vector([0.0, 0.0, 0.0]), ti.Vector([0.0, 0.0, 0.0])
-    side = 2 * reach + 1
-    for p in range(side * side):
-        if seen:
-            column = pixel[n, 0] + spacing * (p % side - reach)
-            row = pixel[n, 1] + spacing * (p // side - reach)
-            place, slopes, d = transfer(to_frame, to_pixel, epipole, plane, column, row)
-            value, present = shade_at(shades, layout, here, column, row)
-            other, present_there = shade_between(shades, layout, source, place[0], place[1])
-            seen = present and present_there and place[2] > 0.0
-            value -= base
-            other[0] -= base
-            r += value
-            w += other[0]
-            rr += value * value
-            rw += value * other[0]
-            ww += other[0] * other[0]
-            if ti.static(sloped):
-                along = (other[1] * slopes[0] + other[2] * slopes[1]) * d
-                gd += along
-                rgd += value * along
-                wgd += other[0] * along
-    count = ti.cast(side * side, float)
+    g, rg, wg = ti.Vector([0.0, 0.0, 0.0]), ti.Vector([0.0, 0.0, 0.0]), ti.Vector([0.0, 0.0, 0.0])
+    for down in range(-reach, reach + 1 if seen else -reach):
+        for right in range(-reach, reach + 1):
+            if seen:
+                place = ti.Vector([1.0, right, down])
+                at = q @ place
+                scale = 1.0 / at[2]
+                u, v = at[0] * scale, at[1] * scale
+                column, row = pixel[n, 0] + spacing * right, pixel[n, 1] + spacing * down
+                value, present = shade_at(shades, layout, here, column, row)
+                other, present_there = shade_between(shades, layout, source, u, v)
+                seen = present and present_there
+                value -= base
+                other[0] -= base
+                r += value
+                w += other[0]
+                rr += value * value
+                rw += value * other[0]
+                ww += other[0] * other[0]
+                if ti.static(sloped):
+                    along_u, along_v = epipole[0] - u * epipole[2], epipole[1] - v * epipole[2]
+                    along = scale * (other[1] * along_u + other[2] * along_v) * place
+                    g += along
+                    rg += value * along
+                    wg += other[0] * along
+    count = ti.cast((2 * reach + 1) ** 2, float)
     least = count * least_contrast * least_contrast
     A, B, C = rw - r * w / count, rr - r * r / count, ww - w * w / count
     like, change = UNSEEN, ti.Vector([0.0, 0.0, 0.0])
     if seen and B > least and C > least:
         like = A / ti.sqrt(B * C)
-        change = (rgd - r / count * gd) / ti.sqrt(B * C) - like / C * (wgd - w / count * gd)
+        change = frame @ ((rg - r / count * g) / ti.sqrt(B * C) - like / C * (wg - w / count * g))
     return like, change
 
 
@@ -161,41 +161,19 @@ def patch_likeness(
     reach: int,
     spacing: int,
     least_contrast: float,
+    sloped: ti.template(),
     likeness: array2,
+    slopes: array3,
 ):
     """One pair of patches per task."""
     for pair in range(sources.shape[0] * sources.shape[1]):
         n, s = pair // sources.shape[1], pair % sources.shape[1]
-        like = UNSEEN
+        like, change = UNSEEN, ti.Vector([0.0, 0.0, 0.0])
         if sources[n, s] >= 0:
-            like, _ = correlation(
-                n, sources[n, s], shades, layout, cameras, view, pixel, planes, reach, spacing, least_contrast, False
+            like, change = correlation(
+                n, sources[n, s], shades, layout, cameras, view, pixel, planes, reach, spacing, least_contrast, sloped
             )
         likeness[n, s] = like
-
-
-@ti.kernel
-def patch_likeness_adjoint(
-    shades: array1,
-    layout: array2,
-    cameras: array3,
-    view: array1,
-    pixel: array2,
-    planes: array2,
-    sources: array2,
-    reach: int,
-    spacing: int,
-    least_contrast: float,
-    likeness_bar: array2,
-    planes_bar: array3,
-):
-    """Cotangents planes_bar (N, S, 3) of the planes, one of each pair; a pair without cotangent costs nothing."""
-    for pair in range(sources.shape[0] * sources.shape[1]):
-        n, s = pair // sources.shape[1], pair % sources.shape[1]
-        change = ti.Vector([0.0, 0.0, 0.0])
-        if sources[n, s] >= 0 and likeness_bar[n, s] != 0.0:
-            _, change = correlation(
-                n, sources[n, s], shades, layout, cameras, view, pixel, planes, reach, spacing, least_contrast, True
-            )
-        for a in ti.static(range(3)):
-            planes_bar[n, s, a] = likeness_bar[n, s] * change[a]
+        if ti.static(sloped):
+            for a in ti.static(range(3)):
+                slopes[n, s, a] = change[a]

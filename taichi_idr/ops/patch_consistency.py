@@ -86,24 +86,20 @@ class _PatchLikeness(torch.autograd.Function):
         spacing: int,
         least_contrast: float,
     ) -> Tensor:
-        ctx.save_for_backward(planes.detach().contiguous())
-        ctx.rest = (photos.shades, photos.layout, photos.cameras, view, pixel)
-        ctx.settings = (sources, reach, spacing, float(least_contrast))
-        likeness = planes.new_empty(sources.shape)
+        planes, sloped = planes.detach().contiguous(), ctx.needs_input_grad[0]
+        likeness, slopes = planes.new_empty(sources.shape), planes.new_empty(*sources.shape, 3 if sloped else 0)
         if sources.numel():
-            planes = planes.detach().contiguous()
-            runtime.launch(kernels.patch_likeness, *ctx.rest, planes, *ctx.settings, likeness)
+            posed = (photos.shades, photos.layout, photos.cameras, view, pixel, planes, sources)
+            settings = (reach, spacing, float(least_contrast), sloped)
+            runtime.launch(kernels.patch_likeness, *posed, *settings, likeness, slopes)
+        ctx.save_for_backward(slopes)
         return likeness
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, likeness_bar: Tensor) -> tuple[Tensor | None, ...]:
-        (planes,) = ctx.saved_tensors
-        planes_bar = planes.new_zeros(*likeness_bar.shape, 3)
-        if likeness_bar.numel():
-            cotangent = likeness_bar.contiguous().clone()
-            runtime.launch(kernels.patch_likeness_adjoint, *ctx.rest, planes, *ctx.settings, cotangent, planes_bar)
-        return (planes_bar.sum(dim=1), *[None] * 7)
+        (slopes,) = ctx.saved_tensors
+        return ((likeness_bar[..., None] * slopes).sum(dim=1), *[None] * 7)
 
 
 def _check(planes: Tensor, view: Tensor, pixel: Tensor, sources: Tensor) -> None:

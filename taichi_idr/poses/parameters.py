@@ -28,6 +28,7 @@ class Poses(nn.Module):
         places = centres if config.parameters == "centre" else _origin_seen(quaternions, centres)
         self.quaternions = nn.Parameter(quaternions, requires_grad=config.train)
         self.places = nn.Parameter(places, requires_grad=config.train)
+        self._posed: tuple[Tensor, Tensor] | None = None  # quaternions and centres, for rays
 
     @property
     def centres(self) -> Tensor:
@@ -38,8 +39,9 @@ class Poses(nn.Module):
 
     def rays(self, view: Tensor, position: Tensor) -> Rays:
         """Rays (R,) through pixels position (R, 2) of views (R,) int32, attached to the poses."""
-        poses = (self.quaternions.to(self.dtype), self.centres.to(self.dtype))
-        return Rays(*generate_rays(*poses, self.inverse_intrinsics, view, position))
+        if self.config.train or self._posed is None:
+            self._posed = self.quaternions.to(self.dtype), self.centres.to(self.dtype)
+        return Rays(*generate_rays(*self._posed, self.inverse_intrinsics, view, position))
 
     @torch.no_grad()
     def move(self, views: Tensor, turn: Tensor, shift: Tensor) -> None:

@@ -40,10 +40,13 @@ class PhotoConsistency:
     def __init__(self, photos: Photos, config: ConsistencyConfig) -> None:
         self.config = config
         self.shades, self.sizes = telling_shades(photos), photos.sizes
+        self._posed: tuple[Cameras, PosedPhotos] | None = None  # the last ones
 
     def posed(self, cameras: Cameras) -> PosedPhotos:
         """The photos as these cameras (V, float64, camera -> normalised) see the normalised frame."""
-        return posed_photos(self.shades, self.sizes, cameras)
+        if self._posed is None or self._posed[0] is not cameras:
+            self._posed = cameras, posed_photos(self.shades, self.sizes, cameras)
+        return self._posed[1]
 
     def loss(
         self,

@@ -83,10 +83,9 @@ class Terms:
         regular, held, adrift = self._regular_points(traced), self._held(progress), self._adrift_points(traced)
         inside = drawn_around(self.model.enclosed(), self.model.lattice.cell, INSIDE_PER_STEP, self.generator)
         # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
-        encoded = geometry.encode(torch.cat([traced, regular, *(some.at.points for some in held), adrift, inside]))
+        encoded = geometry.encode(torch.cat([traced, regular, *(some.at.points for some in held)]))
         sdf, gradient = geometry.value_and_gradient(encoded)
         end = count_traced + len(regular)
-        adrift_sdf, inside_sdf = sdf[len(sdf) - len(adrift) - len(inside) :].split([len(adrift), len(inside)])
         normal, beside = gradient[:count_traced].detach(), gradient[count_traced + config.eikonal_points : end]
         lemma = (depth, sdf[:count_traced], normal)
         points, clamped = surface_points(surface_rays.origins, surface_rays.directions, *lemma, grazing=config.grazing)
@@ -97,7 +96,9 @@ class Terms:
         self.exposures.learn(view, predicted, observed, progress)
         predicted = self.exposures.shown(view, predicted, observed)
         colour = colour_loss(predicted, observed, count)
-        least = geometry.sdf(rays[in_mask_loss].at(hits.search_depth[in_mask_loss]))
+        deciding = rays[in_mask_loss].at(hits.search_depth[in_mask_loss])
+        values = geometry.sdf(torch.cat([deciding, adrift, inside]))
+        least, adrift_sdf, inside_sdf = values.split([len(deciding), len(adrift), len(inside)])
         mask = mask_loss(least, batch.is_object[in_mask_loss], alpha, count, config.object_weight)
         terms = {
             "colour": colour,
