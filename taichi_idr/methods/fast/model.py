@@ -51,7 +51,7 @@ class FastModel(FieldModel):
         self.register_buffer("hull", hull)
         self._viewing: ProxyLattice | None = None
         self._possible: Tensor | None = None
-        self._enclosed: Tensor | None = None
+        self._inside: tuple[Tensor, Tensor] | None = None
 
     @property
     def radius(self) -> float:
@@ -91,15 +91,17 @@ class FastModel(FieldModel):
             self._possible = self._least_distance() < 2 * self.lattice.cell
         return self._possible
 
-    def enclosed(self) -> Tensor:
-        """Points (N, 3) of the training lattice deep below the surface."""
-        if self._enclosed is None:
-            self._enclosed = enclosed(self.lattice.values).nonzero() * self.lattice.cell - 1
-        return self._enclosed
+    def inside(self) -> tuple[Tensor, Tensor]:
+        """Points (N, 3) of the training lattice deep below the surface, and those (H, 3) of them where f denies it."""
+        if self._inside is None:
+            deep = enclosed(self.lattice.values)
+            hollow = deep & (self.lattice.values > -self.lattice.cell)
+            self._inside = deep.nonzero() * self.lattice.cell - 1, hollow.nonzero() * self.lattice.cell - 1
+        return self._inside
 
     def lattice_changed(self) -> None:
         """The training lattice has other values."""
-        self._enclosed = None
+        self._inside = None
 
     def _least_distance(self) -> Tensor:
         """What the hull bounds f by at the lattice's points (M, M, M)."""

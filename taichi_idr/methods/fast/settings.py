@@ -66,7 +66,7 @@ class ConsistencyConfig(Group):
     """Photos compared along the surface, patch by patch (docs/decisions/0012)."""
 
     weight: float = Field(default=0.1, ge=0, description="0 leaves the term out")
-    start: float = Field(default=0.6, ge=0, le=1, description="share of the steps after which the shape stands")
+    start: float = Field(default=0.5, ge=0, le=1, description="share of the steps after which the shape stands")
     points: int = Field(default=256, ge=1, le=1 << 26, description="surface points per step")
     sources: int = Field(default=6, ge=1, le=256, description="other photos that each is looked for in")
     best: int = Field(default=4, ge=1, le=256, description="of these, the most alike, that count")
