@@ -42,7 +42,7 @@ Lemma = tuple[Tensor, Tensor, Tensor]
 """Of traced points (S, 3): depth, f attached to the field, grad f as a constant."""
 UNSEEN_PER_STEP = 128  # points
 ADRIFT_PER_STEP = 128
-INSIDE_PER_STEP = 64  # and as many where it is hollow
+INSIDE_PER_STEP = 64  # and as many where it is hollow, or small hollows would grow unseen
 MASK_SATURATION = 8.0  # alpha |f| beyond which the mask loss has less than 1/3000 of its slope: not evaluated
 
 
@@ -81,7 +81,8 @@ class Terms:
         traced = surface_rays.at(depth).detach()
         count_traced, geometry = len(traced), self.model.geometry
         regular, held = self._regular_points(traced), self._held(progress)
-        adrift, inside = self._adrift_points(traced), self._inside_points()
+        adrift, cell = self._adrift_points(traced), self.model.lattice.cell
+        inside = torch.cat([drawn_around(part, cell, INSIDE_PER_STEP, self.generator) for part in self.model.inside()])
         # One pass over the table serves f at the traced points, the gradients around, the surface and what is held.
         encoded = geometry.encode(torch.cat([traced, regular, *(some.at.points for some in held)]))
         sdf, gradient = geometry.value_and_gradient(encoded)
@@ -106,8 +107,8 @@ class Terms:
             "eikonal": config.eikonal_weight * eikonal_loss(gradient[:end]),
             "smooth": config.smooth_weight * self._smoothness(surface.gradient[:: config.beside_stride], beside),
             **self._of_held(sdf[end:], gradient[end:], held),
-            "hollow": config.hollow_weight * hollow_loss(inside_sdf, self.model.lattice.cell),
-            "adrift": config.adrift_weight * adrift_loss(adrift_sdf, self.model.lattice.cell),
+            "hollow": config.hollow_weight * hollow_loss(inside_sdf, cell),
+            "adrift": config.adrift_weight * adrift_loss(adrift_sdf, cell),
             "consistency": self._consistency(batch[on_surface], surface_rays, lemma, encoded[:count_traced], progress),
         }
         measured = {
@@ -153,12 +154,6 @@ class Terms:
         """Points (A, 3) of a step in cells of bodies that no photo needs."""
         places = traced[:0] if self.adrift is None else self.adrift
         return drawn_around(places, self.model.lattice.cell, ADRIFT_PER_STEP, self.generator)
-
-    def _inside_points(self) -> Tensor:
-        """Points (I, 3) of a step deep below the surface: drawn all over it, a small hollow would grow unseen."""
-        cell = self.model.lattice.cell
-        parts = [drawn_around(places, cell, INSIDE_PER_STEP, self.generator) for places in self.model.inside()]
-        return torch.cat(parts)
 
     def _of_held(self, sdf: Tensor, gradient: Tensor, held: list[Held]) -> dict[str, Tensor]:
         """Their terms; sdf (N,), gradient (N, 3): of f at all of them."""

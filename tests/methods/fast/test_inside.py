@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from taichi_idr import runtime
+from taichi_idr.methods.catalogue import make_config
 from taichi_idr.methods.fast.inside import DEPTH, drawn_around, enclosed, hollow_loss
+from taichi_idr.methods.fast.model import FastModel
+from taichi_idr.methods.fast.settings import FastConfig
 
 RESOLUTION, RADIUS = 32, 0.6
 CELL = 2 / (RESOLUTION - 1)
@@ -39,6 +43,24 @@ def test_a_hollow_with_a_way_out_is_air(radius):
     found = enclosed(hollow)
     assert not found[radius < 0.15].any()
     assert found.any()
+
+
+def test_a_model_knows_where_its_inside_is_hollow(radius):
+    """And what is no hollow any more once the lattice is another."""
+    config = make_config("fast", [f"proxy.resolution={RESOLUTION}"])
+    assert isinstance(config, FastConfig)
+    model = FastModel(config, runtime.current().device)
+    ball, speck = radius - RADIUS, 2.5 * CELL
+    model.lattice.values.copy_(torch.maximum(ball, speck - radius))
+    model.lattice_changed()
+    deep, hollow = model.inside()
+    assert len(deep) == int(enclosed(ball).sum())
+    assert 0 < float(hollow.norm(dim=1).max()) < speck + CELL
+    assert len(hollow) == int((radius < speck + CELL).sum())
+    model.lattice.values.copy_(ball)
+    model.lattice_changed()
+    deep_again, hollow = model.inside()
+    assert torch.equal(deep_again, deep) and len(hollow) == 0
 
 
 def test_nothing_and_everything():
