@@ -15,8 +15,8 @@ Pixel i has the slope g_i = dw_i / d(v.d_i) = grad w . d(q0 / q2, q1 / q2) along
 
     d likeness / dv = sum_i (r~_i / sqrt(B C) - likeness w~_i / C) g_i d_i,
 
-sums of g d, r g d and w g d, in each of which d is F times (1, right, down) of the pixel. Only the planes have it: the
-reference patch lies on whole pixels of its photo.
+sums of g d, r g d and w g d, in each of which d is linear in the steps to the right and down from the middle. Only the
+planes have it: the reference patch lies on whole pixels of its photo.
 
 Argument       | shape        | meaning                                                                    | unit
 shades         | (P,) int16   | one channel of all photos, row by row; ABSENT off the object               | 1 / SHADES
@@ -115,7 +115,7 @@ def correlation(
     base, _ = shade_at(shades, layout, here, pixel[n, 0], pixel[n, 1])
     r, w, rr, rw, ww = 0.0, 0.0, 0.0, 0.0, 0.0
     g, rg, wg = ti.Vector([0.0, 0.0, 0.0]), ti.Vector([0.0, 0.0, 0.0]), ti.Vector([0.0, 0.0, 0.0])
-    for down in range(-reach, reach + 1 if seen else -reach):
+    for down in range(-reach, reach + 1):
         for right in range(-reach, reach + 1):
             if seen:
                 place = ti.Vector([1.0, right, down])

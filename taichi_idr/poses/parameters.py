@@ -28,7 +28,7 @@ class Poses(nn.Module):
         places = centres if config.parameters == "centre" else _origin_seen(quaternions, centres)
         self.quaternions = nn.Parameter(quaternions, requires_grad=config.train)
         self.places = nn.Parameter(places, requires_grad=config.train)
-        self._posed: tuple[Tensor, Tensor] | None = None  # quaternions and centres, for rays
+        self._posed: tuple[Tensor, Tensor] | None = None  # quaternions and centres for rays, where fixed
 
     @property
     def centres(self) -> Tensor:
@@ -39,9 +39,10 @@ class Poses(nn.Module):
 
     def rays(self, view: Tensor, position: Tensor) -> Rays:
         """Rays (R,) through pixels position (R, 2) of views (R,) int32, attached to the poses."""
-        if self.config.train or self._posed is None:
-            self._posed = self.quaternions.to(self.dtype), self.centres.to(self.dtype)
-        return Rays(*generate_rays(*self._posed, self.inverse_intrinsics, view, position))
+        posed = self._posed or (self.quaternions.to(self.dtype), self.centres.to(self.dtype))
+        if not self.config.train:
+            self._posed = posed
+        return Rays(*generate_rays(*posed, self.inverse_intrinsics, view, position))
 
     @torch.no_grad()
     def move(self, views: Tensor, turn: Tensor, shift: Tensor) -> None:

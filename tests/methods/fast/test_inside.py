@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from captures import make_capture
+from tiny_fits import SMALL
 from torch import Tensor
 
 from taichi_idr import runtime
+from taichi_idr.capture.reading import read_capture
 from taichi_idr.methods.catalogue import make_config
 from taichi_idr.methods.fast.inside import DEPTH, drawn_around, enclosed, hollow_loss
 from taichi_idr.methods.fast.model import FastModel
 from taichi_idr.methods.fast.settings import FastConfig
+from taichi_idr.methods.fast.terms import INSIDE_PER_STEP
+from taichi_idr.methods.fast.trainer import FastTrainer
 
 RESOLUTION, RADIUS = 32, 0.6
 CELL = 2 / (RESOLUTION - 1)
@@ -61,6 +68,26 @@ def test_a_model_knows_where_its_inside_is_hollow(radius):
     model.lattice_changed()
     deep_again, hollow = model.inside()
     assert torch.equal(deep_again, deep) and len(hollow) == 0
+
+
+def test_a_step_asks_where_the_inside_is_hollow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One point of a lattice of many: drawn all over the inside, few points would meet it."""
+    photos = read_capture(make_capture(tmp_path, views=6))
+    config = make_config("fast", SMALL)
+    assert isinstance(config, FastConfig)
+    fit = FastTrainer(config, photos, runtime.current().device)
+    fit.start(photos, lambda: None)
+    fit.step()
+    lattice, geometry = fit.model.lattice, fit.model.geometry
+    deep = enclosed(lattice.values).nonzero()
+    place = deep[len(deep) // 2]
+    lattice.values[tuple(place)] = lattice.cell
+    fit.model.lattice_changed()
+    asked, sdf = list[Tensor](), geometry.sdf
+    monkeypatch.setattr(geometry, "sdf", lambda points: asked.append(points.detach()) or sdf(points))
+    fit.step()
+    near = (torch.cat(asked) - (place * lattice.cell - 1)).abs().amax(dim=1) <= 0.51 * lattice.cell
+    assert int(near.sum()) >= INSIDE_PER_STEP
 
 
 def test_nothing_and_everything():
