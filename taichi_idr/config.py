@@ -168,9 +168,9 @@ class FastCamerasConfig(CamerasConfig):
         default=(0.04, 0.08, 0.15, 0.3, 0.5, 0.7, 0.85), description="shares of the steps at which poses are adjusted"
     )
     trusted_sightings: float = Field(
-        default=30.0, gt=0, description="sharp sightings of a view beyond which its rays move it less"
+        default=40.0, gt=0, description="sharp sightings of a view beyond which its rays move it less, by the square"
     )
-    settled: float = Field(default=0.05, ge=0, le=1, description="least share of their steps that adjusted poses keep")
+    settled: float = Field(default=0.02, ge=0, le=1, description="least share of their steps that adjusted poses keep")
     known_start: float = Field(default=0.3, gt=0, description="degrees: how well an adjustment takes poses to be known")
     known_end: float = Field(default=0.05, gt=0, description="degrees: the same, from decay_start on")
     known_shift: float = Field(default=2.0, gt=0, description="shift, normalised units, as well known as a radian")

@@ -1,13 +1,15 @@
 """Bundle adjustment: poses and points that explain where points were seen, all at once.
 
 Levenberg-Marquardt with the Schur complement (Triggs et al., "Bundle Adjustment: A Modern Synthesis", 2000): points are
-eliminated, one dense system of six numbers per view is left. Robust by reweighting with Huber's function.
+eliminated, one dense system of six numbers per view is left. Robust by reweighting: with Huber's function first, which
+draws in all sightings, then with Geman and McClure's (1985), which lets go of those that stay apart from the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +18,8 @@ from torch import Tensor
 from ..cameras.rotations import rotated, rotation_matrices
 from ..types import Cameras
 
-ITERATIONS = 12
 HUBER = 1.345  # standard deviations of a sighting
+DOUBTED = 1.5  # likewise: where Geman and McClure's function is half of its end
 DAMPING = 1e-4  # of the first step, share of the diagonal
 KNOWN = (0.3, 0.01)  # degrees, normalised units: how well a pose is known before, roughly
 RANGE = (1e-9, 1e3)  # of the damping
@@ -49,10 +51,29 @@ class Sightings:
         return _times(self.whitening, apart)
 
 
+class Loss(NamedTuple):
+    """A robust loss of residuals, by their sizes (M,): its values, and the weights that their squares have in it."""
+
+    values: Callable[[Tensor], Tensor]
+    weights: Callable[[Tensor], Tensor]
+
+
+HUBERS = Loss(
+    values=lambda size: torch.where(size < HUBER, size**2 / 2, HUBER * (size - HUBER / 2)),
+    weights=lambda size: HUBER / size.clamp(min=HUBER),
+)
+GEMAN_MCCLURES = Loss(
+    values=lambda size: size**2 / 2 / (1 + (size / DOUBTED) ** 2),
+    weights=lambda size: (1 + (size / DOUBTED) ** 2) ** -2,
+)
+
+ROUNDS = ((HUBERS, 6), (GEMAN_MCCLURES, 12))
+
+
 @dataclass(frozen=True)
 class Adjustment:
     """cameras, points (N, 3) after the adjustment; residual (M,) of each sighting in standard deviations; error
-    (before, after): mean Huber cost."""
+    (before, after): mean of the last loss."""
 
     cameras: Cameras
     points: Tensor
@@ -66,32 +87,35 @@ def adjust(
     sightings: Sightings,
     *,
     known: tuple[float, float] = KNOWN,
-    iterations: int = ITERATIONS,
+    rounds: Sequence[tuple[Loss, int]] = ROUNDS,
     between: Callable[[], None] = lambda: None,
 ) -> Adjustment:
     """Poses (intrinsics stay) and points (N, 3), float64, of least robust reprojection error.
 
     What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge. known: deviations of
-    each component of turn and shift before, degrees and the frame's unit. between: called at each iteration, and may
-    raise.
+    each component of turn and shift before, degrees and the frame's unit. rounds: losses, each with its iterations.
+    between: called at each of these, and may raise.
     """
-    damping, away, prior = DAMPING, points.new_zeros(len(cameras), 6), _prior(known)
-    residual = sightings.errors(cameras, points)
-    first, cost = _huber(residual), _cost(residual, away, prior)
-    for _ in range(iterations):
-        between()
-        move, moved = _step(cameras, points, sightings, residual, away, prior, damping)
-        turned = rotated(cameras.quaternions, move[:, :3])
-        tried = Cameras(turned, cameras.centres + move[:, 3:], cameras.intrinsics)
-        new_residual = sightings.errors(tried, points + moved)
-        new_cost = _cost(new_residual, away + move, prior)
-        if new_cost < cost:
-            cameras, points, residual, cost = tried, points + moved, new_residual, new_cost
-            away = away + move
-            damping = max(damping / 5, RANGE[0])
-        else:
-            damping = min(damping * 10, RANGE[1])
-    return Adjustment(cameras, points, residual.norm(dim=1), (first, _huber(residual)))
+    away, prior = points.new_zeros(len(cameras), 6), _prior(known)
+    before = residual = sightings.errors(cameras, points)
+    for loss, iterations in rounds:
+        damping, cost = DAMPING, _cost(loss, residual, away, prior)
+        for _ in range(iterations):
+            between()
+            move, moved = _step(cameras, points, sightings, residual, loss, away, prior, damping)
+            turned = rotated(cameras.quaternions, move[:, :3])
+            tried = Cameras(turned, cameras.centres + move[:, 3:], cameras.intrinsics)
+            new_residual = sightings.errors(tried, points + moved)
+            new_cost = _cost(loss, new_residual, away + move, prior)
+            if new_cost < cost:
+                cameras, points, residual, cost = tried, points + moved, new_residual, new_cost
+                away = away + move
+                damping = max(damping / 5, RANGE[0])
+            else:
+                damping = min(damping * 10, RANGE[1])
+    last = rounds[-1][0]
+    error = _mean_loss(last, before), _mean_loss(last, residual)
+    return Adjustment(cameras, points, residual.norm(dim=1), error)
 
 
 def reproject(cameras: Cameras, points: Tensor, sightings: Sightings) -> Tensor:
@@ -108,14 +132,13 @@ def _in_camera(cameras: Cameras, points: Tensor, sightings: Sightings) -> Tensor
     return _times(R_camera_frame, apart)
 
 
-def _huber(residual: Tensor) -> float:
-    size = residual.norm(dim=1)
-    return float(torch.where(size < HUBER, size**2 / 2, HUBER * (size - HUBER / 2)).mean())
+def _mean_loss(loss: Loss, residual: Tensor) -> float:
+    return float(loss.values(residual.norm(dim=1)).mean())
 
 
-def _cost(residual: Tensor, away: Tensor, prior: Tensor) -> float:
+def _cost(loss: Loss, residual: Tensor, away: Tensor, prior: Tensor) -> float:
     """What is minimised: sightings and prior, away (V, 6) being the turns and shifts since the start."""
-    return _huber(residual) * len(residual) + float((prior * away**2).sum()) / 2
+    return _mean_loss(loss, residual) * len(residual) + float((prior * away**2).sum()) / 2
 
 
 def _prior(known: tuple[float, float]) -> Tensor:
@@ -128,6 +151,7 @@ def _step(
     points: Tensor,
     sightings: Sightings,
     residual: Tensor,
+    loss: Loss,
     away: Tensor,
     prior: Tensor,
     damping: float,
@@ -135,7 +159,7 @@ def _step(
     """One damped step: turns and shifts (V, 6) of the cameras, moves (N, 3) of the points."""
     view, point = sightings.view, sightings.point
     to_pose, to_point = _jacobians(cameras, points, sightings)
-    weight = (HUBER / residual.norm(dim=1).clamp(min=HUBER))[:, None, None]
+    weight = loss.weights(residual.norm(dim=1))[:, None, None]
     pose_side = (weight * to_pose).transpose(1, 2)  # (M, 6, 2)
     point_side = (weight * to_point).transpose(1, 2)  # (M, 3, 2)
     H_poses = _sums(view, pose_side @ to_pose, len(cameras)) + torch.diag(prior)

@@ -22,7 +22,7 @@ from ..capture.pixels import Photos
 from ..fields.model import Model
 from ..ops.patch_align import align_patches
 from ..types import Cameras, Hits, Rays
-from .bundle import Sightings, adjust
+from .bundle import KNOWN, Sightings, adjust
 from .corners import CAMERA_NOISE, SHRINKS, Corners, GreyPhoto, interior, square, without_background
 
 NEIGHBOURS = 8  # views in which a corner is looked for
@@ -30,7 +30,7 @@ NARROWEST, WIDEST = np.radians(2.0), np.radians(50.0)  # between two views of a 
 FLATTEST = 0.35  # least cosine between normal and direction to a camera
 OCCLUDED = 0.03  # normalised units by which the traced depth may fall short of a point
 STEPS = (6, 5)  # of Lucas and Kanade, on each resolution
-FARTHEST = 14.0  # pixels that a patch may be shifted
+FARTHEST, LEAST_FAR = 14.0, 2.0  # pixels that a patch may be shifted: where a pose is known to KNOWN, and ever
 CLOSE = 2.0  # standard deviations: sightings of surface points that tell where the surface is
 SHARPEST = 0.15  # pixels: deviation of the best sightings
 LEAST_NOISE, CORRELATED = 0.02, 10.0  # share of a patch's variance that is never told, pixels that err alike
@@ -62,9 +62,11 @@ def adjusted_poses(
 
     cameras: float64, camera -> normalised. corners: of these photos. The surface stays in its place: the similarity
     that the adjustment leaves open is chosen so. Views with fewer than `fewest` sharp sightings stay as they are.
-    known: how well poses are known before, degrees and normalised units. between: called often, and may raise.
+    known: how well poses are known before, degrees and normalised units; the better, the nearer patches are looked for.
+    between: called often, and may raise.
     """
-    points, sightings = find_sightings(model, cameras, photos, corners, between)
+    farthest = max(FARTHEST * min(known[0] / KNOWN[0], 1), LEAST_FAR)
+    points, sightings = find_sightings(model, cameras, photos, corners, between, farthest=farthest)
     worth = _worth(sightings, len(points), len(cameras))
     enough = worth >= fewest
     sightings = sightings[enough[sightings.view]]
@@ -83,11 +85,18 @@ def adjusted_poses(
 
 
 def find_sightings(
-    model: Model, cameras: Cameras, photos: Photos, corners: Corners, between: Callable[[], None] = lambda: None
+    model: Model,
+    cameras: Cameras,
+    photos: Photos,
+    corners: Corners,
+    between: Callable[[], None] = lambda: None,
+    *,
+    farthest: float = FARTHEST,
 ) -> tuple[Tensor, Sightings]:
     """Surface points (N, 3) float64 of corners that other photos show, and their sightings, the corners' own first.
 
-    cameras: V, float64, camera -> normalised. between: called for each view, and may raise.
+    cameras: V, float64, camera -> normalised. between: called for each view, and may raise. farthest: pixels from where
+    the surface says that a patch is.
     """
     points, normals, on_surface = _on_surface(model, cameras, corners)
     corners = corners[on_surface]
@@ -101,7 +110,7 @@ def find_sightings(
         scales, inside = [GreyPhoto(shades, shrink) for shrink in SHRINKS], interior(mask)
         for some in track[view == here].split(PATCHES_AT_ONCE):
             there = _carried(cameras, corners[some], points[some], normals[some], here)
-            found, pixel, whitening = _sought(scales, inside, corners.patches[some], there)
+            found, pixel, whitening = _sought(scales, inside, corners.patches[some], there, farthest)
             parts.append(Sightings(some[found], torch.full_like(some[found], here), pixel, whitening))
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return _without_lonely(points, Sightings(*(torch.cat(column) for column in columns)))
@@ -181,10 +190,10 @@ def _carried(cameras: Cameras, corners: Corners, points: Tensor, normals: Tensor
 
 
 def _sought(
-    scales: list[GreyPhoto], inside: np.ndarray, patches: Tensor, there: Tensor
+    scales: list[GreyPhoto], inside: np.ndarray, patches: Tensor, there: Tensor, farthest: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found inside the object (F,), at which
-    pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
+    """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found that near and inside the object
+    (F,), at which pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
     shift, likeness, information = torch.zeros(len(there), 2), torch.empty(0), torch.empty(0)
     for round_, (scale, steps) in enumerate(zip(scales, STEPS, strict=True)):
         shift, likeness, information = _aligned(scale, patches[:, round_], there, shift, steps)
@@ -192,7 +201,7 @@ def _sought(
     most = torch.tensor(inside.shape[::-1]) - 1
     column, row = torch.minimum(pixel.clamp(min=0), most).round().long().unbind(1)
     on_object = torch.from_numpy(inside)[row, column]
-    found = (on_object & (likeness > LIKENESS) & (shift.norm(dim=1) < FARTHEST)).nonzero()[:, 0]
+    found = (on_object & (likeness > LIKENESS) & (shift.norm(dim=1) < farthest)).nonzero()[:, 0]
     return found, pixel[found], _whitening(information[found].double(), likeness[found].double())
 
 

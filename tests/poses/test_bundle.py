@@ -13,11 +13,13 @@ from torch import Tensor
 from taichi_idr.cameras.alignment import camera_accuracy
 from taichi_idr.cameras.rotations import rotated, rotation_matrices
 from taichi_idr.poses import bundle
-from taichi_idr.poses.bundle import Sightings, adjust, reproject
+from taichi_idr.poses.bundle import GEMAN_MCCLURES, HUBERS, Loss, Sightings, adjust, reproject
 from taichi_idr.types import Cameras
 
 VIEWS, POINTS = 8, 60
 SHARP = 0.01  # pixels
+SQUARES = Loss(values=lambda size: size**2 / 2, weights=torch.ones_like)
+LONG = [(HUBERS, 20), (GEMAN_MCCLURES, 40)]
 UNKNOWN = (300.0, 10.0)  # degrees and units: a prior that holds the gauge, no more
 DIFFERENCE, DIFFERENCE_ERROR = 1e-6, 1e-6  # step of the central differences, and what they are off by, relatively
 STAYED = 1e-12
@@ -78,7 +80,7 @@ def test_exact_sightings_bring_poses_back(generator):
     sightings = sighted(true, points, deviation=SHARP)
     before = camera_accuracy(rough, true)
     near = points + 0.02 * torch.randn(points.shape, generator=generator)
-    adjusted = adjust(rough, near, sightings, known=UNKNOWN, iterations=40)
+    adjusted = adjust(rough, near, sightings, known=UNKNOWN, rounds=LONG)
     after = camera_accuracy(adjusted.cameras, true)
     assert before.rotation_mean_deg > 1 and before.centre_mean > 0.02
     assert after.rotation_mean_deg < 1e-4 and after.centre_mean < 1e-5
@@ -90,7 +92,7 @@ def test_residuals_are_what_so_many_unknowns_leave_of_the_noise(generator):
     """Of 2 M numbers 3 N + 6 V - 7 are used up by points, poses and the open similarity."""
     deviation, true, points = 0.1, around(VIEWS, elevation=0.4), points_in_ball(POINTS, generator)
     noise = noise_for(VIEWS * POINTS, deviation, generator)
-    adjusted = adjust(true, points, sighted(true, points, deviation=deviation, noise=noise))
+    adjusted = adjust(true, points, sighted(true, points, deviation=deviation, noise=noise), rounds=[(SQUARES, 12)])
     left = 2 * VIEWS * POINTS - 3 * POINTS - 6 * VIEWS + 7
     assert float((adjusted.residual**2).sum()) == pytest.approx(left, rel=0.12)
 
@@ -100,27 +102,47 @@ def test_errors_of_poses_grow_with_those_of_sightings(generator):
     noise = noise_for(VIEWS * POINTS, 1.0, generator)
     found = []
     for deviation in (0.05, 0.1):
-        adjusted = adjust(true, points, sighted(true, points, deviation=0.1, noise=deviation * noise), iterations=40)
+        adjusted = adjust(true, points, sighted(true, points, deviation=0.1, noise=deviation * noise), rounds=LONG)
         found.append(camera_accuracy(adjusted.cameras, true).rotation_mean_deg)
     assert found[1] == pytest.approx(2 * found[0], rel=0.15)
 
 
-def test_outliers_hardly_count(generator, monkeypatch):
-    """A fifth of the sightings is anywhere within 20 pixels."""
+def test_outliers_hardly_count(generator):
+    """A fifth of the sightings is anywhere within 20 pixels, to one side."""
     deviation, true, points = 0.1, around(VIEWS, elevation=0.4), points_in_ball(POINTS, generator)
     noise = noise_for(VIEWS * POINTS, deviation, generator)
     wild = torch.rand(len(noise), generator=generator) < 0.2
-    spoilt = torch.where(wild[:, None], 40 * torch.rand(noise.shape, generator=generator).double() - 20, noise)
+    spoilt = torch.where(wild[:, None], 20 * torch.rand(noise.shape, generator=generator).double(), noise)
     rough = disturbed(true, 0.5, 0.01, generator)
 
-    def error(noise: Tensor) -> float:
-        adjusted = adjust(rough, points, sighted(true, points, deviation=deviation, noise=noise), iterations=40)
+    def error(noise: Tensor, *rounds: tuple[Loss, int]) -> float:
+        sightings = sighted(true, points, deviation=deviation, noise=noise)
+        adjusted = adjust(rough, points, sightings, known=UNKNOWN, rounds=rounds)
         return camera_accuracy(adjusted.cameras, true).rotation_mean_deg
 
-    clean, robust = error(noise), error(spoilt)
-    monkeypatch.setattr(bundle, "HUBER", 1e9)
-    assert robust < 4 * clean
-    assert error(spoilt) > 5 * robust
+    assert error(spoilt, *LONG) < 2.5 * error(noise, (SQUARES, 40))
+    assert error(spoilt, (SQUARES, 40)) > 5 * error(spoilt, *LONG)
+
+
+def test_sightings_that_are_far_off_count_for_nothing(generator):
+    """Huber's function pulls as hard from any distance, Geman and McClure's lets go."""
+    true, points = around(VIEWS, elevation=0.4), points_in_ball(POINTS, generator)
+    noise = torch.zeros(VIEWS * POINTS, 2).double()
+    noise[:: VIEWS + 1] = 5.0
+    sightings = sighted(true, points, deviation=0.1, noise=noise)
+    hubers, both = (
+        camera_accuracy(adjust(true, points, sightings, rounds=rounds).cameras, true).rotation_mean_deg
+        for rounds in ([(HUBERS, 60)], LONG)
+    )
+    assert both < 1e-3 * hubers
+
+
+@pytest.mark.parametrize("loss", [HUBERS, GEMAN_MCCLURES])
+def test_weights_are_slopes_over_sizes(loss):
+    """What makes reweighted squares descend the loss (Black and Rangarajan 1996)."""
+    size = torch.linspace(0.1, 8, 50, dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(loss.values(size).sum(), size)
+    assert torch.allclose(loss.weights(size.detach()), slope / size.detach(), rtol=1e-9)
 
 
 def test_a_view_without_sightings_stays(generator):
@@ -147,7 +169,7 @@ def test_a_direction_that_sightings_do_not_know_stays(generator):
     turn = torch.zeros(VIEWS, 3).double()
     turn[view] = yaw_and_pitch
     start = Cameras(rotated(true.quaternions, turn), true.centres, true.intrinsics)
-    adjusted = adjust(start, points, sightings, iterations=30).cameras
+    adjusted = adjust(start, points, sightings, rounds=LONG).cameras
     left = rotation_matrices(adjusted.quaternions)[view] @ R.T
     vector = torch.stack([left[2, 1] - left[1, 2], left[0, 2] - left[2, 0], left[1, 0] - left[0, 1]]) / 2
     pitch, yaw = np.degrees(float(vector @ R[:, 0])), np.degrees(float(vector @ R[:, 1]))
@@ -177,7 +199,7 @@ def test_the_least_cost_is_that_of_scipy(generator):
         return torch.cat([(error / size * rooted).view(-1), (prior * pose).view(-1)]).numpy()
 
     theirs = scipy.optimize.least_squares(residuals, np.zeros(6 * views + 3 * count), xtol=1e-12, ftol=1e-14)
-    ours = adjust(start, points, sightings, iterations=80)
+    ours = adjust(start, points, sightings, rounds=[(HUBERS, 80)])
     cameras, moved, pose = unpack(theirs.x)
     prior_cost = float((prior * pose).square().sum()) / 2
     assert ours.error[1] * len(sightings) == pytest.approx(theirs.cost - prior_cost, rel=LIKE_SCIPY)
@@ -189,7 +211,7 @@ def test_no_step_makes_it_worse(generator):
     """Even where the first step lands behind the cameras."""
     true, points = around(VIEWS, elevation=0.4), points_in_ball(POINTS, generator)
     sightings = sighted(true, points, deviation=0.1)
-    adjusted = adjust(disturbed(true, 20, 0.5, generator), points, sightings)
+    adjusted = adjust(disturbed(true, 20, 0.5, generator), points, sightings, rounds=[(HUBERS, 12)])
     assert adjusted.error[1] < adjusted.error[0]
 
 

@@ -80,6 +80,23 @@ def test_sightings_are_where_surface_points_appear():
         assert np.percentile(error[flat], percentile) < most
 
 
+def test_patches_are_looked_for_as_far_as_they_may_be(generator):
+    rough, near = disturbed(twelve(), 0.7, 0.015, generator), 2.0
+    points, sightings = find_sightings(ball(), rough, photos(), corners())
+    shift = (reproject(rough, points, sightings) - sightings.pixel).norm(dim=1)
+    assert (shift > near).sum() > 200 and float(shift.max()) < tracks.FARTHEST
+    fewer, close = find_sightings(ball(), rough, photos(), corners(), farthest=near)
+    assert float((reproject(rough, fewer, close) - close.pixel).norm(dim=1).max()) < near
+    assert 0 < len(close) < len(sightings)
+
+
+def test_poses_known_well_look_for_patches_nearby(generator):
+    """What is further off than they can be is something else."""
+    rough = disturbed(twelve(), 0.7, 0.015, generator)
+    far, near = (adjusted_poses(ball(), rough, photos(), corners(), 1, (deg, 0.01)) for deg in (KNOWN[0], 0.01))
+    assert far and near and (near.worth < far.worth).all()
+
+
 def test_rough_poses_come_back(generator):
     true = twelve()
     rough = disturbed(true, 0.3, 0.005, generator)

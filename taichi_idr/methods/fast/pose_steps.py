@@ -43,7 +43,7 @@ class PoseSteps:
         if adjusted is not None:
             self.poses.set(adjusted.cameras)
             if self.newton:
-                trust = (self.config.trusted_sightings / adjusted.worth).clamp(min=self.config.settled, max=1)
+                trust = (self.config.trusted_sightings / adjusted.worth).square().clamp(min=self.config.settled, max=1)
                 self.newton.settle(adjusted.moved, trust)
 
     def rays(self, batch: PixelBatch) -> Rays:
