@@ -34,6 +34,7 @@ from taichi_idr.methods.fast.pose_steps import PoseSteps
 from taichi_idr.methods.fast.trainer import FastTrainer
 from taichi_idr.poses.corners import find_corners
 from taichi_idr.poses.history import read_history
+from taichi_idr.poses.sightings import AdjustedPoses
 from taichi_idr.report.contents import write_report
 from taichi_idr.runs.folder import RunFolder
 from taichi_idr.runs.loading import load_run
@@ -202,6 +203,23 @@ def test_an_adjustment_sees_the_levels_of_its_step_in_every_session(capture, mon
     trainer.steps_done = FIRST_ADJUSTMENT
     trainer.prepare(lambda: None)
     assert seen == [4] and len(trainer.model.geometry.layout) == 6
+
+
+def test_rays_move_poses_less_the_more_sightings_they_have(capture, monkeypatch):
+    """By the square of what is trusted over what there is; a pose that has not been adjusted as before."""
+    config = make_config("fast", [*SMALL, "cameras.train=true", "cameras.trusted_sightings=40", "cameras.settled=0.02"])
+    trainer = FastTrainer(config, read_capture(capture), runtime.current().device)  # pyright: ignore[reportArgumentType]
+    worth = torch.full((len(trainer.poses.cameras()),), 80.0)
+    worth[:2] = torch.tensor([20.0, 4000.0])
+    moved = torch.arange(len(worth)) != len(worth) - 1
+    found = AdjustedPoses(trainer.poses.cameras(), worth, moved)
+    monkeypatch.setattr(pose_steps, "adjusted_poses", lambda *_: found)
+    trainer.pose_steps.adjust(trainer.model, trainer.pixels, 0.5, lambda: None)
+    newton = trainer.pose_steps.newton
+    assert newton is not None
+    trust = newton.trust.tolist()
+    assert trust[:2] == pytest.approx([1, 0.02]) and trust[-1] == 1
+    assert trust[2:-1] == pytest.approx([0.25] * (len(worth) - 3)) and len(worth) > 3
 
 
 def test_another_camera_file_is_another_run(straight, capture):
