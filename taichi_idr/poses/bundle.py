@@ -7,7 +7,7 @@ draws in all sightings, then with Geman and McClure's (1985), which lets go of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,7 +19,8 @@ from ..cameras.rotations import rotated, rotation_matrices
 from ..types import Cameras
 
 HUBER = 1.345  # standard deviations of a sighting
-DOUBTED = 1.5  # likewise: where Geman and McClure's function is half of its end
+DOUBTED = (1.5, 2.0)  # deviations at least, usual residuals: where Geman and McClure's function is half of its end
+ITERATIONS = (6, 12)  # with Huber's function, and then with theirs
 DAMPING = 1e-4  # of the first step, share of the diagonal
 KNOWN = (0.3, 0.01)  # degrees, normalised units: how well a pose is known before, roughly
 RANGE = (1e-9, 1e3)  # of the damping
@@ -62,18 +63,20 @@ HUBERS = Loss(
     values=lambda size: torch.where(size < HUBER, size**2 / 2, HUBER * (size - HUBER / 2)),
     weights=lambda size: HUBER / size.clamp(min=HUBER),
 )
-GEMAN_MCCLURES = Loss(
-    values=lambda size: size**2 / 2 / (1 + (size / DOUBTED) ** 2),
-    weights=lambda size: (1 + (size / DOUBTED) ** 2) ** -2,
-)
 
-ROUNDS = ((HUBERS, 6), (GEMAN_MCCLURES, 12))
+
+def geman_mcclures(scale: float) -> Loss:
+    """Half of its end at residuals of that size."""
+    return Loss(
+        values=lambda size: size**2 / 2 / (1 + (size / scale) ** 2),
+        weights=lambda size: (1 + (size / scale) ** 2) ** -2,
+    )
 
 
 @dataclass(frozen=True)
 class Adjustment:
     """cameras, points (N, 3) after the adjustment; residual (M,) of each sighting in standard deviations; error
-    (before, after): mean of the last loss."""
+    (before, after): mean of Huber's function."""
 
     cameras: Cameras
     points: Tensor
@@ -87,20 +90,21 @@ def adjust(
     sightings: Sightings,
     *,
     known: tuple[float, float] = KNOWN,
-    rounds: Sequence[tuple[Loss, int]] = ROUNDS,
+    iterations: tuple[int, int] = ITERATIONS,
     between: Callable[[], None] = lambda: None,
 ) -> Adjustment:
     """Poses (intrinsics stay) and points (N, 3), float64, of least robust reprojection error.
 
     What the sightings leave open stays as it is: a weak prior holds every pose, and so the gauge. known: deviations of
-    each component of turn and shift before, degrees and the frame's unit. rounds: losses, each with its iterations.
-    between: called at each of these, and may raise.
+    each component of turn and shift before, degrees and the frame's unit. iterations: with Huber's function, and
+    with Geman and McClure's, as wide as residuals are then. between: called at each, and may raise.
     """
     away, prior = points.new_zeros(len(cameras), 6), _prior(known)
     before = residual = sightings.errors(cameras, points)
-    for loss, iterations in rounds:
+    loss = HUBERS
+    for count in iterations:
         damping, cost = DAMPING, _cost(loss, residual, away, prior)
-        for _ in range(iterations):
+        for _ in range(count):
             between()
             move, moved = _step(cameras, points, sightings, residual, loss, away, prior, damping)
             turned = rotated(cameras.quaternions, move[:, :3])
@@ -113,8 +117,9 @@ def adjust(
                 damping = max(damping / 5, RANGE[0])
             else:
                 damping = min(damping * 10, RANGE[1])
-    last = rounds[-1][0]
-    error = _mean_loss(last, before), _mean_loss(last, residual)
+        least, usual = DOUBTED
+        loss = geman_mcclures(max(least, usual * float(residual.norm(dim=1).median())))
+    error = _mean_loss(HUBERS, before), _mean_loss(HUBERS, residual)
     return Adjustment(cameras, points, residual.norm(dim=1), error)
 
 

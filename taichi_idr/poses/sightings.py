@@ -22,7 +22,7 @@ from ..capture.pixels import Photos
 from ..fields.model import Model
 from ..ops.patch_align import align_patches
 from ..types import Cameras, Hits, Rays
-from .bundle import KNOWN, Sightings, adjust
+from .bundle import Sightings, adjust, reproject
 from .corners import CAMERA_NOISE, SHRINKS, Corners, GreyPhoto, interior, square, without_background
 
 NEIGHBOURS = 8  # views in which a corner is looked for
@@ -30,7 +30,8 @@ NARROWEST, WIDEST = np.radians(2.0), np.radians(50.0)  # between two views of a 
 FLATTEST = 0.35  # least cosine between normal and direction to a camera
 OCCLUDED = 0.03  # normalised units by which the traced depth may fall short of a point
 STEPS = (6, 5)  # of Lucas and Kanade, on each resolution
-FARTHEST, LEAST_FAR = 14.0, 2.0  # pixels that a patch may be shifted: where a pose is known to KNOWN, and ever
+FARTHEST = 14.0  # pixels that a patch may be shifted
+FARTHER, LEAST_FAR = 4.0, 2.0  # times the usual shift of its two views, pixels: shifts that are believed
 CLOSE = 2.0  # standard deviations: sightings of surface points that tell where the surface is
 SHARPEST = 0.15  # pixels: deviation of the best sightings
 LEAST_NOISE, CORRELATED = 0.02, 10.0  # share of a patch's variance that is never told, pixels that err alike
@@ -62,11 +63,9 @@ def adjusted_poses(
 
     cameras: float64, camera -> normalised. corners: of these photos. The surface stays in its place: the similarity
     that the adjustment leaves open is chosen so. Views with fewer than `fewest` sharp sightings stay as they are.
-    known: how well poses are known before, degrees and normalised units; the better, the nearer patches are looked for.
-    between: called often, and may raise.
+    known: how well poses are known before, degrees and normalised units. between: called often, and may raise.
     """
-    farthest = max(FARTHEST * min(known[0] / KNOWN[0], 1), LEAST_FAR)
-    points, sightings = find_sightings(model, cameras, photos, corners, between, farthest=farthest)
+    points, sightings = find_sightings(model, cameras, photos, corners, between)
     worth = _worth(sightings, len(points), len(cameras))
     enough = worth >= fewest
     sightings = sightings[enough[sightings.view]]
@@ -85,18 +84,11 @@ def adjusted_poses(
 
 
 def find_sightings(
-    model: Model,
-    cameras: Cameras,
-    photos: Photos,
-    corners: Corners,
-    between: Callable[[], None] = lambda: None,
-    *,
-    farthest: float = FARTHEST,
+    model: Model, cameras: Cameras, photos: Photos, corners: Corners, between: Callable[[], None] = lambda: None
 ) -> tuple[Tensor, Sightings]:
     """Surface points (N, 3) float64 of corners that other photos show, and their sightings, the corners' own first.
 
-    cameras: V, float64, camera -> normalised. between: called for each view, and may raise. farthest: pixels from where
-    the surface says that a patch is.
+    cameras: V, float64, camera -> normalised. between: called for each view, and may raise.
     """
     points, normals, on_surface = _on_surface(model, cameras, corners)
     corners = corners[on_surface]
@@ -110,10 +102,11 @@ def find_sightings(
         scales, inside = [GreyPhoto(shades, shrink) for shrink in SHRINKS], interior(mask)
         for some in track[view == here].split(PATCHES_AT_ONCE):
             there = _carried(cameras, corners[some], points[some], normals[some], here)
-            found, pixel, whitening = _sought(scales, inside, corners.patches[some], there, farthest)
+            found, pixel, whitening = _sought(scales, inside, corners.patches[some], there)
             parts.append(Sightings(some[found], torch.full_like(some[found], here), pixel, whitening))
     columns = zip(*(vars(part).values() for part in parts), strict=True)
-    return _without_lonely(points, Sightings(*(torch.cat(column) for column in columns)))
+    found = Sightings(*(torch.cat(column) for column in columns))
+    return _without_lonely(points, found[_near(cameras, points, found)])
 
 
 def _worth(sightings: Sightings, points: int, views: int) -> Tensor:
@@ -190,10 +183,10 @@ def _carried(cameras: Cameras, corners: Corners, points: Tensor, normals: Tensor
 
 
 def _sought(
-    scales: list[GreyPhoto], inside: np.ndarray, patches: Tensor, there: Tensor, farthest: float
+    scales: list[GreyPhoto], inside: np.ndarray, patches: Tensor, there: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found that near and inside the object
-    (F,), at which pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
+    """Which patches (N, rounds, P), expected at pixels `there` (N, P, 2), were found inside the object (F,), at which
+    pixels (F, 2), and the sightings' whitening (F, 2, 2)."""
     shift, likeness, information = torch.zeros(len(there), 2), torch.empty(0), torch.empty(0)
     for round_, (scale, steps) in enumerate(zip(scales, STEPS, strict=True)):
         shift, likeness, information = _aligned(scale, patches[:, round_], there, shift, steps)
@@ -201,7 +194,7 @@ def _sought(
     most = torch.tensor(inside.shape[::-1]) - 1
     column, row = torch.minimum(pixel.clamp(min=0), most).round().long().unbind(1)
     on_object = torch.from_numpy(inside)[row, column]
-    found = (on_object & (likeness > LIKENESS) & (shift.norm(dim=1) < farthest)).nonzero()[:, 0]
+    found = (on_object & (likeness > LIKENESS) & (shift.norm(dim=1) < FARTHEST)).nonzero()[:, 0]
     return found, pixel[found], _whitening(information[found].double(), likeness[found].double())
 
 
@@ -228,6 +221,21 @@ def _whitening(information: Tensor, likeness: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(information / noise[:, None, None])
     roots = values.clamp(min=0, max=SHARPEST**-2).sqrt()
     return roots[:, :, None] * vectors.transpose(1, 2)
+
+
+def _near(cameras: Cameras, points: Tensor, sightings: Sightings) -> Tensor:
+    """Sightings (M,) bool, corners' own among them, that are not much further off than others of their two views.
+
+    Where poses are rough all are far from where the surface says; where they are known, what is far is something else.
+    """
+    shift = (reproject(cameras, points, sightings) - sightings.pixel).norm(dim=1)
+    own, count = sightings.view[: len(points)][sightings.point], torch.arange(len(sightings))
+    others, usual = count >= len(points), shift.new_zeros(len(cameras))
+    for view in sightings.view.unique():
+        of_view = shift[others & ((own == view) | (sightings.view == view))]
+        usual[view] = of_view.median() if len(of_view) else 0
+    most = (FARTHER * torch.maximum(usual[own], usual[sightings.view])).clamp(min=LEAST_FAR)
+    return ~others | (shift < most)
 
 
 def _without_lonely(points: Tensor, sightings: Sightings) -> tuple[Tensor, Sightings]:

@@ -80,21 +80,18 @@ def test_sightings_are_where_surface_points_appear():
         assert np.percentile(error[flat], percentile) < most
 
 
-def test_patches_are_looked_for_as_far_as_they_may_be(generator):
-    rough, near = disturbed(twelve(), 0.7, 0.015, generator), 2.0
-    points, sightings = find_sightings(ball(), rough, photos(), corners())
-    shift = (reproject(rough, points, sightings) - sightings.pixel).norm(dim=1)
-    assert (shift > near).sum() > 200 and float(shift.max()) < tracks.FARTHEST
-    fewer, close = find_sightings(ball(), rough, photos(), corners(), farthest=near)
-    assert float((reproject(rough, fewer, close) - close.pixel).norm(dim=1).max()) < near
-    assert 0 < len(close) < len(sightings)
-
-
-def test_poses_known_well_look_for_patches_nearby(generator):
-    """What is further off than they can be is something else."""
-    rough = disturbed(twelve(), 0.7, 0.015, generator)
-    far, near = (adjusted_poses(ball(), rough, photos(), corners(), 1, (deg, 0.01)) for deg in (KNOWN[0], 0.01))
-    assert far and near and (near.worth < far.worth).all()
+def test_sightings_further_off_than_those_of_their_views_are_left_out(generator):
+    """View 5 is turned by some pixels; the others, and view 0, whose corners all are, see points where they are."""
+    true, points = twelve(), torch.nn.functional.normalize(torch.randn(40, 3, generator=generator), dim=1).double() / 2
+    view, point = torch.tensor([0, 1, 2, 3, 5]).repeat_interleave(40), torch.arange(40).repeat(5)
+    bare = Sightings(point, view, torch.zeros(200, 2).double(), torch.eye(2).double().expand(200, 2, 2))
+    pixel = reproject(true, points, bare)
+    pixel[view == 5] += torch.tensor([5.0, 0.0]).double()
+    off = {3: 60.0, 45: 3.0, 90: 1.0, 165: 10.0, 170: 60.0}  # the first is a corner in its own photo
+    for index, by in off.items():
+        pixel[index, 0] += by
+    kept = tracks._near(true, points, Sightings(point, view, pixel, bare.whitening))
+    assert (~kept).nonzero()[:, 0].tolist() == [45, 170]
 
 
 def test_rough_poses_come_back(generator):
